@@ -1,3 +1,7 @@
+import type { TransportName } from "../protocol/names";
+
+export type { TransportName };
+
 /**
  * The store keeps what a session needs to outlive its node: one record per session, and who is alive.
  *
@@ -14,7 +18,6 @@
 /** Names one start of one server process. */
 export type NodeId = string;
 
-export type TransportName = "polling" | "websocket";
 
 /** `closing`: a close was asked for and waits for a poll to carry it; `closed`: over, kept for `linger` only. */
 export type SessionPhase = "open" | "closing" | "closed";

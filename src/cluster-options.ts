@@ -1,0 +1,74 @@
+import type { Cluster, Redis, RedisOptions } from "ioredis";
+import type { ConnectionOptions, NatsConnection } from "nats";
+import { OptionError, positive } from "./option-error";
+
+/** How a node reaches the others of its cluster. */
+export interface ClusterConnection {
+  /** URL, options, or a client that is ready; one that was given is not closed by the engine. */
+  redis: string | RedisOptions | Redis | Cluster;
+  /** URL, options, or a connection; one that was given is not closed by the engine. */
+  nats: string | ConnectionOptions | NatsConnection;
+}
+
+/** Milliseconds and counts; what is absent has the default named. */
+export interface ClusterTuning {
+  /** Keys and subjects start with it: one for each cluster on the same Redis and NATS. Default "eioc". */
+  prefix?: string;
+  /** Shared by all nodes: frames between them are signed with it, and others are refused. */
+  secret?: string;
+  /** Time to live of a node's lease. Default 5000. */
+  leaseTtl?: number;
+  /** Time between two beats. Default 500. */
+  beatInterval?: number;
+  /** How long a session waits for a broken poll to come back by another way. Default 2000. */
+  pollGrace?: number;
+  /** How long a closed session's record stays. Default 30000. */
+  linger?: number;
+  /** How long an operation waits for a store that is away. Default 10000. */
+  storeAwayAfter?: number;
+  /** How long a POST waits at one owner before it is asked again. Default 5000. */
+  postDeadline?: number;
+  /** How long a request waits for an owner before it is answered 503. Default 15000. */
+  giveUpAfter?: number;
+  /** Packets that wait in one session at most. Default 1000. */
+  maxBufferedPackets?: number;
+  /** Characters that wait in one session at most, in stored form. Default 10e6. */
+  maxBufferedSize?: number;
+}
+
+/** `"local"`: the cluster of the node:cluster primary that this worker belongs to. */
+export type ClusterOptions = "local" | (ClusterConnection & ClusterTuning) | ({ local: true } & ClusterTuning);
+
+export type ResolvedTuning = Required<Omit<ClusterTuning, "secret">> & { readonly secret: string | undefined };
+
+export function resolveTuning(options: ClusterTuning, pingInterval: number, pingTimeout: number): ResolvedTuning {
+  const prefix = options.prefix ?? "eioc";
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(prefix)) {
+    throw new OptionError("cluster.prefix", prefix, "1 to 64 letters, digits, _ or -");
+  }
+  const tuning: ResolvedTuning = {
+    prefix,
+    secret: options.secret,
+    leaseTtl: time("leaseTtl", options.leaseTtl, 5000),
+    beatInterval: time("beatInterval", options.beatInterval, 500),
+    pollGrace: time("pollGrace", options.pollGrace, 2000),
+    linger: time("linger", options.linger, 30_000),
+    storeAwayAfter: time("storeAwayAfter", options.storeAwayAfter, Math.min(10_000, pingTimeout / 2)),
+    postDeadline: time("postDeadline", options.postDeadline, 5000),
+    giveUpAfter: time("giveUpAfter", options.giveUpAfter, 15_000),
+    maxBufferedPackets: time("maxBufferedPackets", options.maxBufferedPackets, 1000),
+    maxBufferedSize: time("maxBufferedSize", options.maxBufferedSize, 10e6),
+  };
+  if (tuning.pollGrace < 3 * tuning.beatInterval) {
+    // A poll that another node took over may need that long to be asked for again.
+    throw new OptionError("cluster.pollGrace", tuning.pollGrace, `at least three times beatInterval (${String(tuning.beatInterval)})`);
+  }
+  if (tuning.storeAwayAfter >= pingInterval + pingTimeout) {
+    throw new OptionError("cluster.storeAwayAfter", tuning.storeAwayAfter, "below pingInterval + pingTimeout");
+  }
+  return tuning;
+}
+
+function time(name: string, value: number | undefined, fallback: number): number {
+  return positive(`cluster.${name}`, value ?? fallback);
+}

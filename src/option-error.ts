@@ -1,0 +1,18 @@
+/** An option that cannot be used. */
+export class OptionError extends TypeError {
+  constructor(option: string, value: unknown, allowed: string) {
+    super(`option ${option} is ${describe(value)}; allowed is ${allowed}`);
+    this.name = "OptionError";
+  }
+}
+
+/** A time or a size. */
+export function positive(option: string, value: unknown): number {
+  // Not above what a timer takes: Node fires at once beyond.
+  if (typeof value === "number" && value > 0 && value <= 2 ** 31 - 1) return value;
+  throw new OptionError(option, value, "a number above 0, 2147483647 at most");
+}
+
+function describe(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,141 @@
+import type { LivingNode, NodeId, SessionStore } from "../store/port";
+import type { Clock, Timer } from "../time/clock";
+
+export interface MembershipListener {
+  onNodeJoined(node: NodeId): void;
+  /** Its lease has ended, or nobody listens in its name. Its sessions may be claimed: if it lives after all, it is refused at its next turn. */
+  onNodeDead(node: NodeId): void;
+  /** This node's own lease may have ended meanwhile; it holds one again, with this incarnation. */
+  onLeaseRetaken(incarnation: number): void;
+}
+
+export interface MembershipOptions {
+  readonly node: NodeId;
+  readonly store: SessionStore;
+  readonly clock: Clock;
+  /** Milliseconds; the lease is renewed at a third of it. */
+  readonly leaseTtl: number;
+  readonly listener: MembershipListener;
+}
+
+/** Two requests at least this far apart, in milliseconds, must find nobody before a node counts as dead. */
+export const SUSPECT_AFTER = 100;
+
+/** This node's lease, and which other nodes have one. */
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #living = new Map<NodeId, number>();
+  readonly #dead = new Set<NodeId>();
+  /** When a message to a node first found nobody. */
+  readonly #suspects = new Map<NodeId, number>();
+  #incarnation = 1;
+  #timer: Timer | undefined;
+  #renewedAt = 0;
+  /** Since when the store has answered without a break. */
+  #wellSince = Number.NEGATIVE_INFINITY;
+  #away = false;
+  #stopped = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** The other nodes that hold a lease. */
+  get others(): NodeId[] {
+    return [...this.#living.keys()];
+  }
+
+  /** Takes the lease for the first time; resolves when it is held. */
+  async start(): Promise<void> {
+    while (!this.#stopped && !(await this.#renew())) await this.#pause(100);
+    if (!this.#stopped) this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.stop();
+    await this.#options.store.release(this.#options.node);
+  }
+
+  /** Whether the node is known to be dead. Of a node never heard of nobody knows: a message to it will tell. */
+  isDead(node: NodeId): boolean {
+    return this.#dead.has(node);
+  }
+
+  /** Something came from the node. */
+  heardFrom(node: NodeId): void {
+    this.#suspects.delete(node);
+    if (this.#dead.size > 0) this.#dead.delete(node);
+  }
+
+  /** A message to the node found nobody. Twice, with some time between: it is dead. */
+  foundNobody(node: NodeId): void {
+    const now = this.#options.clock.now();
+    const since = this.#suspects.get(node);
+    if (since === undefined) this.#suspects.set(node, now);
+    else if (now - since >= SUSPECT_AFTER && !this.#dead.has(node)) this.#bury(node);
+  }
+
+  #bury(node: NodeId): void {
+    this.#living.delete(node);
+    this.#suspects.delete(node);
+    this.#dead.add(node);
+    this.#options.listener.onNodeDead(node);
+  }
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.afterUnref(this.#options.leaseTtl / 3, () => {
+      void this.#renew().then(() => {
+        if (!this.#stopped) this.#schedule();
+      });
+    });
+  }
+
+  /** Whether the store answered. */
+  async #renew(): Promise<boolean> {
+    const { clock, store, node, leaseTtl, listener } = this.#options;
+    const asked = clock.now();
+    // By its own clock the lease has ended: others may have claimed its sessions.
+    const ended = this.#renewedAt > 0 && asked - this.#renewedAt > leaseTtl;
+    if (ended) this.#incarnation++;
+    const result = await store.lease(node, this.#incarnation);
+    if (this.#stopped) return true;
+    if (result.kind === "away") {
+      if (ended) this.#incarnation--;
+      this.#away = true;
+      return false;
+    }
+    if (this.#away) {
+      this.#away = false;
+      this.#wellSince = clock.now();
+    }
+    // From when it was asked, not from when it was answered: the lease is not younger than that.
+    this.#renewedAt = Math.max(asked, 1);
+    if (ended) listener.onLeaseRetaken(this.#incarnation);
+    this.#compare(result.nodes);
+    return true;
+  }
+
+  #compare(nodes: readonly LivingNode[]): void {
+    const { clock, node: self, leaseTtl, listener } = this.#options;
+    const now = new Map(nodes.filter(({ node }) => node !== self).map(({ node, incarnation }) => [node, incarnation]));
+    for (const [node, incarnation] of now) {
+      const known = this.#living.has(node);
+      this.#living.set(node, incarnation);
+      if (!known && !this.#dead.has(node)) listener.onNodeJoined(node);
+    }
+    // While the store was away nobody could renew: a lease that is missing says nothing until each had the time to.
+    if (clock.now() - this.#wellSince < leaseTtl) return;
+    for (const node of this.#living.keys()) if (!now.has(node)) this.#bury(node);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#timer = this.#options.clock.after(ms, resolve);
+    });
+  }
+}

@@ -1,0 +1,239 @@
+import type { NodeId } from "../store/port";
+import type { Clock, Timer } from "../time/clock";
+import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
+import { Deadlines } from "../session/deadlines";
+import { Held, HeldRequests, type WaitingConnection } from "./held";
+
+/** Where a request is to be put. */
+export type Whereabouts =
+  | { readonly kind: "here" }
+  | { readonly kind: "at"; readonly node: NodeId }
+  | { readonly kind: "unknown" }
+  /** The session has a websocket: it takes no polls. */
+  | { readonly kind: "upgraded" }
+  /** Nobody could say; ask again. */
+  | { readonly kind: "away" };
+
+/** What the holder's side needs of its node. */
+export interface HolderNode {
+  readonly id: NodeId;
+  readonly clock: Clock;
+  /** Where the session was last known to be, without asking anybody. */
+  guess(sid: string): Whereabouts | undefined;
+  /** Finds the owner, or becomes it where the owner is dead. `doubt`: the one found before did not own it. */
+  find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  /** Puts the request to this node's own session; false where there is none. */
+  askHere(held: Held): boolean;
+  ask(node: NodeId, held: Held): void;
+  hintGone(node: NodeId, held: Held): void;
+  /** Takes notice of a request that is asked again. */
+  countRepeat(why: string): void;
+}
+
+export interface HolderTimes {
+  /** How long a POST waits at one owner before it is asked again, in milliseconds. */
+  readonly postDeadline: number;
+  /** How long a request waits for somebody who owns its session, in all, before it is answered 503, in milliseconds. */
+  readonly giveUpAfter: number;
+}
+
+/** Pause before the search goes on when it finds nobody or the wrong node, in milliseconds; grows with each miss. */
+const SEARCH_PAUSE = 20;
+const LONGEST_SEARCH_PAUSE = 500;
+/** So many times the search may find the same wrong node before its word is doubted. */
+const MISSES_BEFORE_DOUBT = 3;
+
+/**
+ * The holder's side of polling: any node with a GET or a POST in its hands. It knows nothing of the session but where its
+ * owner may be; it asks, and asks again, since asking is idempotent by (sid, t). Rules H1 to H5 of docs/protocol.md.
+ */
+export class Holder {
+  readonly #node: HolderNode;
+  readonly #held = new HeldRequests();
+  readonly #postDeadlines: Deadlines<Held>;
+  readonly #searchDeadlines: Deadlines<Held>;
+  /** Requests by session whose owner is looked for: one search for all of them. */
+  readonly #searches = new Map<string, Set<Held>>();
+  readonly #pauses = new Set<Timer>();
+
+  constructor(node: HolderNode, times: HolderTimes) {
+    this.#node = node;
+    this.#postDeadlines = new Deadlines(node.clock, times.postDeadline, (held) => {
+      this.#postOverdue(held);
+    });
+    this.#searchDeadlines = new Deadlines(node.clock, times.giveUpAfter, (held) => {
+      this.#finish(held, bare(AnswerCode.Unavailable));
+    });
+  }
+
+  /** Number of requests that wait. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** H1. A connection waits for the answer to `(kind, sid, t)`. */
+  hold(kind: RequestKind, sid: string, t: string, body: string | Uint8Array, connection: WaitingConnection): Held {
+    const known = this.#held.get(kind, sid, t);
+    if (known !== undefined) {
+      known.connections.add(connection);
+      // Asked again all the same: the first may have been lost on the way, and asking is cheap.
+      if (known.askedAt !== undefined) this.#route(known);
+      return known;
+    }
+    const held = new Held(kind, sid, t, body, this.#node.clock.now());
+    held.connections.add(connection);
+    this.#held.add(held);
+    this.#route(held);
+    return held;
+  }
+
+  /** H4. The connection broke. */
+  release(held: Held, connection: WaitingConnection): void {
+    if (!held.connections.delete(connection) || held.connections.size > 0 || !this.#held.has(held)) return;
+    const asked = held.askedAt;
+    this.#forget(held);
+    if (held.kind === RequestKind.Get && asked !== undefined) this.#node.hintGone(asked, held);
+  }
+
+  /** H3. */
+  onAnswer(kind: RequestKind, sid: string, t: string, answer: Answer): void {
+    const held = this.#held.get(kind, sid, t);
+    if (held !== undefined) this.#finish(held, answer);
+  }
+
+  /** H2: the node that was asked is not the owner. */
+  onNotMine(from: NodeId, kind: RequestKind, sid: string, t: string): void {
+    const held = this.#held.get(kind, sid, t);
+    if (held === undefined || held.askedAt !== from) return;
+    held.misses++;
+    this.#node.countRepeat("not mine");
+    this.#searchAgain(held);
+  }
+
+  /** H2: whatever was put to that node may be lost, on the way there or back. */
+  askAgainAt(node: NodeId, why: string): void {
+    for (const held of this.#held.at(node)) {
+      this.#node.countRepeat(why);
+      this.#searchAgain(held);
+    }
+  }
+
+  /** Nothing is asked any more; every connection that waits is broken. */
+  stop(): void {
+    for (const timer of this.#pauses) timer.stop();
+    for (const held of this.#held.all()) {
+      this.#forget(held);
+      for (const connection of held.connections) connection.abandon();
+    }
+    this.#postDeadlines.stop();
+    this.#searchDeadlines.stop();
+  }
+
+  #route(held: Held): void {
+    const guess = this.#searches.has(held.sid) ? undefined : this.#node.guess(held.sid);
+    if (guess === undefined) this.#search(held);
+    else this.#put(held, guess);
+  }
+
+  #searchAgain(held: Held): void {
+    this.#held.asked(held, undefined);
+    held.since = this.#node.clock.now();
+    this.#search(held);
+  }
+
+  #search(held: Held): void {
+    this.#held.asked(held, undefined);
+    // Not moved by a search that goes on: the client's patience does not grow either.
+    if (!this.#searchDeadlines.has(held)) this.#searchDeadlines.add(held);
+    const running = this.#searches.get(held.sid);
+    if (running !== undefined) {
+      running.add(held);
+      return;
+    }
+    const waiting = new Set([held]);
+    this.#searches.set(held.sid, waiting);
+    if (held.misses === 0) this.#find(held.sid, waiting);
+    else this.#findLater(held.sid, waiting);
+  }
+
+  #find(sid: string, waiting: Set<Held>): void {
+    let doubt = false;
+    for (const held of waiting) doubt ||= held.misses >= MISSES_BEFORE_DOUBT;
+    void this.#node.find(sid, doubt).then((found) => {
+      if (found.kind === "away") {
+        for (const held of waiting) held.misses++;
+        this.#findLater(sid, waiting);
+        return;
+      }
+      this.#searches.delete(sid);
+      for (const held of waiting) if (this.#held.has(held)) this.#put(held, found);
+    });
+  }
+
+  /** The search goes on after a pause, if somebody still waits for it. */
+  #findLater(sid: string, waiting: Set<Held>): void {
+    let misses = 0;
+    for (const held of waiting) {
+      if (!this.#held.has(held)) waiting.delete(held);
+      else misses = Math.max(misses, held.misses);
+    }
+    if (waiting.size === 0) {
+      this.#searches.delete(sid);
+      return;
+    }
+    const ms = Math.min(SEARCH_PAUSE * misses, LONGEST_SEARCH_PAUSE);
+    const timer = this.#node.clock.after(ms, () => {
+      this.#pauses.delete(timer);
+      this.#find(sid, waiting);
+    });
+    this.#pauses.add(timer);
+  }
+
+  #put(held: Held, found: Whereabouts): void {
+    switch (found.kind) {
+      case "here":
+        this.#asked(held, this.#node.id);
+        if (this.#node.askHere(held)) return;
+        held.misses++;
+        this.#search(held);
+        return;
+      case "at":
+        this.#asked(held, found.node);
+        this.#node.ask(found.node, held);
+        return;
+      case "unknown":
+        this.#finish(held, bare(AnswerCode.UnknownSid));
+        return;
+      case "upgraded":
+        this.#finish(held, bare(AnswerCode.BadRequest));
+        return;
+      case "away":
+        held.misses++;
+        this.#search(held);
+    }
+  }
+
+  #asked(held: Held, node: NodeId): void {
+    this.#held.asked(held, node);
+    // A POST's search deadline runs on until it is answered: it is never parked.
+    if (held.kind === RequestKind.Post) this.#postDeadlines.add(held);
+    else this.#searchDeadlines.remove(held);
+  }
+
+  #postOverdue(held: Held): void {
+    if (held.askedAt === undefined) return;
+    this.#node.countRepeat("deadline");
+    this.#search(held);
+  }
+
+  #finish(held: Held, answer: Answer): void {
+    this.#forget(held);
+    for (const connection of held.connections) connection.answer(answer);
+  }
+
+  #forget(held: Held): void {
+    this.#held.remove(held);
+    this.#searchDeadlines.remove(held);
+    if (held.kind === RequestKind.Post) this.#postDeadlines.remove(held);
+  }
+}

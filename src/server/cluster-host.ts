@@ -1,0 +1,201 @@
+import { ErrorCode } from "../errors";
+import type { Revision } from "../protocol/names";
+import { joinPayload } from "../protocol/codec4";
+import { fromStored, storedText, toStored } from "../protocol/stored";
+import type { ClusterNode, NodeEngine } from "../routing/cluster-node";
+import { rebuildRequest, storeHandshake } from "../session/handshake";
+import type { OwnedSession } from "../session/owned-session";
+import { Socket } from "../session/socket";
+import type { SessionRecord } from "../store/port";
+import type { Clock } from "../time/clock";
+import { OwnedPolling } from "../transports/owned-polling";
+import { answerOk, answerStatus, TEXT_PAYLOAD, type EngineRequest } from "../transports/request";
+import type { Engine } from "./engine";
+import { Exchange } from "./exchange";
+import type { Refuse, SessionHost } from "./host";
+import { sendUnavailable } from "./responses";
+import type { KnownTransport } from "./verify";
+
+/** What a handshake has become. */
+export type Opened =
+  | { readonly kind: "ok"; readonly socket: Socket; readonly payload: string }
+  | { readonly kind: "no id"; readonly error: unknown }
+  | { readonly kind: "away" };
+
+/** A new session's request, with what its record keeps of it. */
+export interface Opening {
+  readonly request: EngineRequest;
+  readonly remoteAddress: string;
+  readonly handshake: string;
+  readonly protocol: Revision;
+}
+
+/** The longest session id, in characters: ids become part of keys. */
+const MAX_ID_CHARS = 128;
+const ID_TRIES = 3;
+/** Adopted sessions are pinged within this time, in milliseconds, not all at once. */
+const ADOPTION_SPREAD = 1000;
+
+/** Sessions of a cluster, as one of its nodes sees them. */
+export class ClusterHost implements SessionHost, NodeEngine {
+  readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
+  readonly node: ClusterNode;
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #ready: Promise<void>;
+  #joined = false;
+  #opening = new Set<string>();
+  /** Numbers the requests that have no `t`. */
+  #unnamed = 0;
+
+  constructor(engine: Engine, clock: Clock, node: (host: NodeEngine) => ClusterNode) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.node = node(this);
+    this.#ready = this.node.start().then(() => {
+      this.#joined = true;
+    });
+    // Whoever calls `ready()` hears of it; requests are answered 503 meanwhile.
+    this.#ready.catch((error: unknown) => {
+      engine.emit("cluster_error", error);
+    });
+  }
+
+  /** Only the owner knows; it says so with its answer. */
+  readonly known: KnownTransport = () => "ask the owner";
+
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void {
+    const remoteAddress = request.socket.remoteAddress ?? "";
+    const handshake = storeHandshake(request, request._query, remoteAddress);
+    void this.#handshake({ request, remoteAddress, handshake, protocol }, refuse);
+  }
+
+  async #handshake(opening: Opening, refuse: Refuse): Promise<void> {
+    const { request } = opening;
+    const response = request.res;
+    if (response === null) return;
+    const opened = await this.open(opening);
+    switch (opened.kind) {
+      case "no id":
+        refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
+        return;
+      case "away":
+        sendUnavailable(response);
+        return;
+      case "ok":
+        request.res = null;
+        answerOk(request, response, TEXT_PAYLOAD, opened.payload, this.#engine.onHeaders);
+        this.announce(opened.socket);
+    }
+  }
+
+  /** O11. Opens a session; the caller answers with the payload, then announces the socket, in the same tick. */
+  async open(opening: Opening): Promise<Opened> {
+    let error: unknown = new Error("the session ids generated were taken or too long");
+    for (let i = 0; i < ID_TRIES; i++) {
+      let id: string;
+      try {
+        id = await this.#engine.generateId(opening.request);
+      } catch (thrown) {
+        return { kind: "no id", error: thrown };
+      }
+      if (id.length > MAX_ID_CHARS || id === "") error = new Error(`a session id has 1 to ${String(MAX_ID_CHARS)} characters`);
+      if (id.length > MAX_ID_CHARS || id === "" || this.node.has(id) || this.#opening.has(id)) continue;
+      this.#opening.add(id);
+      const result = await this.node.open(id, opening.handshake);
+      this.#opening.delete(id);
+      if (result.kind === "away") return result;
+      if (result.kind === "ok") return { kind: "ok", ...this.#start(id, opening) };
+    }
+    return { kind: "no id", error };
+  }
+
+  #start(id: string, opening: Opening): { socket: Socket; payload: string } {
+    const session = this.node.own(id, opening.handshake);
+    const { request, remoteAddress, protocol } = opening;
+    const transport = new OwnedPolling(protocol, session);
+    const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
+    this.#register(socket);
+    socket.onOpen();
+    // The handshake's answer carries these packets; they are not numbered, because that answer is never repeated.
+    const payload = joinPayload(socket.takeBuffer().map((packet) => storedText(toStored(packet))));
+    session.useSocket(socket);
+    socket.runCallbacks();
+    socket.drained();
+    return { socket, payload };
+  }
+
+  adopt(sid: string, record: SessionRecord, session: OwnedSession): Socket {
+    const request = rebuildRequest(record.handshake);
+    const socket = new Socket({
+      id: sid,
+      server: this.#engine,
+      transport: new OwnedPolling(record.protocol, session),
+      request,
+      remoteAddress: request.connection.remoteAddress,
+      protocol: record.protocol,
+      recovered: true,
+      ...(record.data === "" ? {} : { data: JSON.parse(record.data) as unknown }),
+    });
+    this.#register(socket);
+    socket.onAdopted(session.waitingPackets.map(fromStored), record.phase === "closing", ADOPTION_SPREAD);
+    return socket;
+  }
+
+  announce(socket: Socket): void {
+    this.#engine.emit("connection", socket);
+  }
+
+  #register(socket: Socket): void {
+    this.clients[socket.id] = socket;
+    // First of all listeners: the application finds the session gone from `clients` in its own.
+    socket.once("close", () => {
+      if (this.clients[socket.id] === socket) Reflect.deleteProperty(this.clients, socket.id);
+    });
+  }
+
+  request(request: EngineRequest, refuse: Refuse): void {
+    const response = request.res;
+    if (response === null) return;
+    request.res = null;
+    if (!this.#joined) {
+      sendUnavailable(response);
+      return;
+    }
+    const query = request._query;
+    // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
+    const t = query["t"] ?? `~${this.node.id}.${String(++this.#unnamed)}`;
+    const hooks = { headers: this.#engine.onHeaders, refuse };
+    const exchange = new Exchange(this.node, request, response, query["sid"] ?? "", t, hooks);
+    if (request.method === "GET") exchange.poll();
+    else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
+    else answerStatus(response, 500);
+  }
+
+  async drain(): Promise<void> {
+    await this.node.stop();
+  }
+
+  async close(): Promise<void> {
+    for (const socket of Object.values(this.clients)) socket.close(true);
+    await this.#settled();
+    await this.node.stop();
+  }
+
+  /** The closes just made are recorded, or the store cannot be reached in reasonable time. */
+  async #settled(): Promise<void> {
+    for (let waited = 0; this.node.unsettled && waited < CLOSE_PATIENCE; waited += CLOSE_LOOK) {
+      await new Promise<void>((resolve) => {
+        this.#clock.after(CLOSE_LOOK, resolve);
+      });
+    }
+  }
+}
+
+/** How long `close` waits for the store, and how often it looks, in milliseconds. */
+const CLOSE_PATIENCE = 2000;
+const CLOSE_LOOK = 5;

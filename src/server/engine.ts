@@ -1,0 +1,148 @@
+import { EventEmitter } from "node:events";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import base64id from "base64id";
+import { ErrorCode, type Refusal } from "../errors";
+import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
+import type { Revision } from "../protocol/names";
+import { Heartbeat } from "../session/heartbeat";
+import type { Socket, SocketHost } from "../session/socket";
+import type { Clock } from "../time/clock";
+import type { EngineRequest } from "../transports/request";
+import { attachTo, type RequestSource } from "./attach";
+import type { Refuse, SessionHost } from "./host";
+import { parseQuery } from "./query";
+import { connectionError, sendRefusal } from "./responses";
+import { verify } from "./verify";
+
+/** Makes the sessions' home for an engine. */
+export type HostFactory = (engine: Engine) => SessionHost;
+
+/**
+ * The Engine.IO server: takes HTTP requests, checks them, and gives them to where the sessions live.
+ *
+ * Events: `connection(socket)`, `connection_error({req, code, message, context})`, `initial_headers(headers, request)`,
+ * `headers(headers, request)`, `flush(socket, packets)`, `drain(socket)`.
+ */
+export class Engine extends EventEmitter implements SocketHost {
+  readonly opts: ResolvedOptions;
+  /** @internal */
+  readonly heartbeat: Heartbeat;
+  readonly #host: SessionHost;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: EngineOptions, clock: Clock, host: HostFactory) {
+    super();
+    this.opts = resolveOptions(options);
+    this.heartbeat = new Heartbeat(clock, this.opts.pingInterval, this.opts.pingTimeout);
+    this.#host = host(this);
+  }
+
+  /** Sessions whose sockets are in this process, by id. */
+  get clients(): Record<string, Socket> {
+    return this.#host.clients;
+  }
+
+  /** How many sessions have their sockets in this process. */
+  get clientsCount(): number {
+    return Object.keys(this.#host.clients).length;
+  }
+
+  /** Resolves when sessions can be served: in a cluster, when lease and subscriptions are in place. */
+  ready(): Promise<void> {
+    return this.#host.ready();
+  }
+
+  /** Takes over an HTTP server's requests below the path. Others go to the listeners that the server had. */
+  attach(server: RequestSource, options: AttachOptions = {}): this {
+    attachTo(server, this, options);
+    return this;
+  }
+
+  /** Transports that a session on `transport` may go over to. */
+  upgrades(transport: string): string[] {
+    return transport === "polling" ? this.opts.transports.filter((name) => name !== "polling") : [];
+  }
+
+  /** Makes a session id; override it to make your own. It must not be guessable: who knows it is the session's client. */
+  generateId(_request: IncomingMessage): string | Promise<string> {
+    return base64id.generateId();
+  }
+
+  /** Handles one HTTP request of an Engine.IO client. */
+  handleRequest(incoming: IncomingMessage, response: ServerResponse): void {
+    const request = this.prepare(incoming);
+    request.res = response;
+    const refuse: Refuse = (refusal) => {
+      this.#refuse(request, response, refusal);
+    };
+    this.verify(request, false, (refusal) => {
+      if (refusal !== undefined) refuse(refusal);
+      else if (isNamed(request._query["sid"])) this.#host.request(request, refuse);
+      else this.handshake(request, refuse);
+    });
+  }
+
+  /** Checks a request; `decide` is given what speaks against it, or undefined. */
+  verify(request: EngineRequest, upgrade: boolean, decide: (refusal: Refusal | undefined) => void): void {
+    verify(request, upgrade, this.opts, this.#host.known, decide);
+  }
+
+  protected handshake(request: EngineRequest, refuse: Refuse): void {
+    const protocol: Revision = request._query["EIO"] === "4" ? 4 : 3;
+    if (protocol === 3) {
+      refuse({ code: ErrorCode.UNSUPPORTED_PROTOCOL_VERSION, context: { protocol } });
+      return;
+    }
+    this.#host.handshake(request, protocol, refuse);
+  }
+
+  /** Parses the query, once. */
+  protected prepare(incoming: IncomingMessage): EngineRequest {
+    const request = incoming as EngineRequest;
+    // Another engine.io middleware may have been here; its parameters stand.
+    if ((request._query as Record<string, string> | undefined) === undefined) {
+      request._query = parseQuery(request.url ?? "");
+    }
+    return request;
+  }
+
+  #refuse(request: EngineRequest, response: ServerResponse, refusal: Refusal): void {
+    this.emit("connection_error", connectionError(request, refusal));
+    request.res = null;
+    sendRefusal(response, refusal);
+  }
+
+  /** @internal Lets listeners change the headers of a response. */
+  readonly onHeaders = (headers: OutgoingHttpHeaders, request: EngineRequest): void => {
+    if (!isNamed(request._query["sid"])) this.emit("initial_headers", headers, request);
+    this.emit("headers", headers, request);
+  };
+
+  /**
+   * Gives the sessions of this node to the others and stops. Without a cluster it ends them. The clients of polling
+   * sessions notice nothing, if something in front of the nodes sends their broken requests to another one.
+   */
+  drain(): Promise<void> {
+    this.#closing ??= this.#host.drain().finally(() => {
+      this.heartbeat.stop();
+    });
+    return this.#closing;
+  }
+
+  /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
+  close(): this {
+    this.#closing ??= this.#host.close().finally(() => {
+      this.heartbeat.stop();
+    });
+    return this;
+  }
+
+  /** Resolves when a close or drain is complete and nothing of the engine keeps the process alive. */
+  closed(): Promise<void> {
+    return this.#closing ?? Promise.resolve();
+  }
+}
+
+function isNamed(sid: string | undefined): boolean {
+  return sid !== undefined && sid !== "";
+}

@@ -1,0 +1,106 @@
+import type { ServerResponse } from "node:http";
+import { ErrorCode } from "../errors";
+import { AnswerCode, RequestKind, type Answer } from "../session/answers";
+import type { ClusterNode } from "../routing/cluster-node";
+import type { Held, WaitingConnection } from "../routing/held";
+import { BodyReader, type BodyListener } from "../transports/body";
+import {
+  answerOk,
+  answerStatus,
+  BINARY_PAYLOAD,
+  POST_ANSWER,
+  TEXT_PAYLOAD,
+  type EngineRequest,
+  type HeadersHook,
+} from "../transports/request";
+import type { Refuse } from "./host";
+import { postKey } from "./post-key";
+import { sendUnavailable } from "./responses";
+
+/** One HTTP request of a polling session in a cluster, from its arrival to its answer (H3). */
+export class Exchange implements WaitingConnection, BodyListener {
+  readonly #node: ClusterNode;
+  readonly #request: EngineRequest;
+  readonly #response: ServerResponse;
+  readonly #sid: string;
+  readonly #t: string;
+  readonly #headers: HeadersHook;
+  readonly #refuse: Refuse;
+  #held: Held | undefined;
+
+  constructor(node: ClusterNode, request: EngineRequest, response: ServerResponse, sid: string, t: string, hooks: Hooks) {
+    this.#node = node;
+    this.#request = request;
+    this.#response = response;
+    this.#sid = sid;
+    this.#t = t;
+    this.#headers = hooks.headers;
+    this.#refuse = hooks.refuse;
+  }
+
+  poll(): void {
+    this.#response.on("close", this.#onBroken);
+    this.#held = this.#node.hold(RequestKind.Get, this.#sid, this.#t, "", this);
+  }
+
+  post(maxBytes: number): void {
+    new BodyReader(this.#request, maxBytes, this);
+  }
+
+  onBody(body: string | Buffer): void {
+    this.#response.on("close", this.#onBroken);
+    this.#held = this.#node.hold(RequestKind.Post, this.#sid, postKey(this.#t, body), body, this);
+  }
+
+  /** The session lives: it was this request that was wrong. */
+  onTooLarge(): void {
+    answerStatus(this.#response, 413, { Connection: "close" });
+  }
+
+  onAborted(): void {
+    // Nothing was asked of anybody yet; the client, or a balancer, sends it again if it matters.
+  }
+
+  answer(answer: Answer): void {
+    this.#response.removeListener("close", this.#onBroken);
+    switch (answer.code) {
+      case AnswerCode.Packets: {
+        const text = typeof answer.body === "string";
+        const body = text ? answer.body : Buffer.from(answer.body);
+        answerOk(this.#request, this.#response, text ? TEXT_PAYLOAD : BINARY_PAYLOAD, body, this.#headers);
+        return;
+      }
+      case AnswerCode.Ok:
+        answerOk(this.#request, this.#response, POST_ANSWER, "ok", this.#headers);
+        return;
+      case AnswerCode.UnknownSid:
+        this.#refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid: this.#sid } });
+        return;
+      case AnswerCode.BadRequest:
+        this.#refuse({
+          code: ErrorCode.BAD_REQUEST,
+          context: { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" },
+        });
+        return;
+      case AnswerCode.Refused:
+        answerStatus(this.#response, 400);
+        return;
+      case AnswerCode.Unavailable:
+        sendUnavailable(this.#response);
+    }
+  }
+
+  abandon(): void {
+    this.#response.removeListener("close", this.#onBroken);
+    this.#response.destroy();
+  }
+
+  readonly #onBroken = (): void => {
+    if (this.#held !== undefined) this.#node.release(this.#held, this);
+  };
+}
+
+export interface Hooks {
+  readonly headers: HeadersHook;
+  readonly refuse: Refuse;
+}

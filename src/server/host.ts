@@ -1,0 +1,28 @@
+import type { Refusal } from "../errors";
+import type { Revision } from "../protocol/names";
+import type { Socket } from "../session/socket";
+import type { EngineRequest } from "../transports/request";
+import type { KnownTransport } from "./verify";
+
+/** Refuses the request at hand. */
+export type Refuse = (refusal: Refusal) => void;
+
+/**
+ * Where the engine's sessions live: in this process alone, or in a cluster. It is given requests that passed their
+ * checks; the request carries its response.
+ */
+export interface SessionHost {
+  readonly known: KnownTransport;
+  /** Sessions whose sockets are here. */
+  readonly clients: Record<string, Socket>;
+  /** Opens a session by long-polling. */
+  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void;
+  /** A poll or a POST of a session. */
+  request(request: EngineRequest, refuse: Refuse): void;
+  /** Resolves when sessions can be served. */
+  ready(): Promise<void>;
+  /** Gives up the sessions to the other nodes and stops, or ends them where there are none. */
+  drain(): Promise<void>;
+  /** Ends all sessions that are here, then stops. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from "node:http";
+import { ErrorCode, type Refusal } from "../errors";
+import type { ResolvedOptions } from "../options";
+import type { TransportName } from "../protocol/names";
+import type { EngineRequest } from "../transports/request";
+
+export type Verdict = (refusal: Refusal | undefined) => void;
+
+/** What is known at once of the session that a request names: its transport, or that there is none. */
+export type KnownTransport = (sid: string) => TransportName | "unknown" | "ask the owner";
+
+/**
+ * The checks of a request, in the protocol's order; the first that fails decides. `decide` is called once, inside the
+ * call unless `allowRequest` takes its time.
+ */
+export function verify(
+  request: EngineRequest,
+  upgrade: boolean,
+  options: ResolvedOptions,
+  known: KnownTransport,
+  decide: Verdict,
+): void {
+  const query = request._query;
+  const transport = query["transport"];
+  if (!options.transports.some((name) => name === transport)) {
+    decide({ code: ErrorCode.UNKNOWN_TRANSPORT, context: { transport } });
+    return;
+  }
+  const { origin } = request.headers;
+  if (origin !== undefined && !isHeaderText(origin)) {
+    // It would be sent back by CORS and split the response there.
+    delete request.headers.origin;
+    decide({ code: ErrorCode.BAD_REQUEST, context: { name: "INVALID_ORIGIN", origin } });
+    return;
+  }
+  const { sid } = query;
+  if (sid !== undefined && sid !== "") decide(verifySession(sid, transport ?? "", upgrade, known));
+  else verifyHandshake(request, upgrade, options, decide);
+}
+
+function verifySession(sid: string, transport: string, upgrade: boolean, known: KnownTransport): Refusal | undefined {
+  const previous = known(sid);
+  if (previous === "unknown") return { code: ErrorCode.UNKNOWN_SID, context: { sid } };
+  if (previous === "ask the owner" || upgrade || previous === transport) return undefined;
+  const context = { name: "TRANSPORT_MISMATCH", transport, previousTransport: previous };
+  return { code: ErrorCode.BAD_REQUEST, context };
+}
+
+function verifyHandshake(request: EngineRequest, upgrade: boolean, options: ResolvedOptions, decide: Verdict): void {
+  if (request.method !== "GET") {
+    decide({ code: ErrorCode.BAD_HANDSHAKE_METHOD, context: { method: request.method } });
+  } else if (request._query["transport"] === "websocket" && !upgrade) {
+    decide({ code: ErrorCode.BAD_REQUEST, context: { name: "TRANSPORT_HANDSHAKE_ERROR" } });
+  } else if (options.allowRequest === undefined) {
+    decide(undefined);
+  } else {
+    allow(request, options.allowRequest, decide);
+  }
+}
+
+function allow(request: IncomingMessage, ask: NonNullable<ResolvedOptions["allowRequest"]>, decide: Verdict): void {
+  let decided = false;
+  ask(request, (message, allowed) => {
+    if (decided) return;
+    decided = true;
+    decide(allowed ? undefined : { code: ErrorCode.FORBIDDEN, context: { message } });
+  });
+}
+
+/** Whether the text could be sent as a header: tab, and no other control character (RFC 9110, 5.5). */
+function isHeaderText(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f || code > 0xff) return false;
+  }
+  return true;
+}

@@ -1,0 +1,90 @@
+import type { Journal } from "./journal";
+import type { Socket } from "./socket";
+
+/**
+ * The journal whose answer is there on return: what is sent leaves inside the call, if the transport can take it. No
+ * turn object, no store, no extra tick.
+ */
+export class DirectJournal implements Journal {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const { transport } = socket;
+    transport.on("packet", this.#onPacket);
+    transport.on("ready", this.#onReady);
+    transport.on("drain", this.#onDrain);
+    transport.on("error", this.#onError);
+    transport.once("close", this.#onTransportClose);
+  }
+
+  flush(): void {
+    const socket = this.#socket;
+    if (socket.readyState === "closed" || !socket.transport.writable || socket.writeBuffer.length === 0) return;
+    const packets = socket.takeBuffer();
+    socket.transport.send(packets);
+    socket.drained();
+  }
+
+  close(discard: boolean): void {
+    if (discard) {
+      this.#socket.transport.discard();
+      this.#closeTransport();
+    } else if (this.#socket.writeBuffer.length > 0) {
+      this.#socket.once("drain", this.#closeTransport);
+    } else {
+      this.#closeTransport();
+    }
+  }
+
+  ended(): void {
+    const socket = this.#socket;
+    socket.removeListener("drain", this.#closeTransport);
+    const { transport } = socket;
+    transport.removeListener("packet", this.#onPacket);
+    transport.removeListener("ready", this.#onReady);
+    transport.removeListener("drain", this.#onDrain);
+    transport.removeListener("close", this.#onTransportClose);
+    transport.removeListener("error", this.#onError);
+    // What the connection still says is nobody's business, but an "error" without a listener would throw.
+    transport.on("error", ignore);
+    transport.close();
+  }
+
+  timedOut(): void {
+    this.#socket.onClose("ping timeout");
+  }
+
+  readonly #closeTransport = (): void => {
+    this.#socket.transport.close(this.#onForcedClose);
+  };
+
+  readonly #onForcedClose = (): void => {
+    this.#socket.onClose("forced close");
+  };
+
+  readonly #onPacket = (packet: Parameters<Socket["onPacket"]>[0]): void => {
+    this.#socket.onPacket(packet);
+  };
+
+  readonly #onReady = (): void => {
+    this.flush();
+  };
+
+  readonly #onDrain = (): void => {
+    this.#socket.runCallbacks();
+    this.flush();
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#socket.onError(error);
+  };
+
+  readonly #onTransportClose = (): void => {
+    this.#socket.onClose("transport close");
+  };
+}
+
+function ignore(): void {
+  // The session has ended.
+}

@@ -1,0 +1,60 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+
+/** A query string's parameters; a name that comes twice keeps its last value. */
+export type Query = Record<string, string>;
+
+/**
+ * What an adopted session has in place of its handshake's request: what applications and Socket.IO read of it, and
+ * nothing that hangs on a connection.
+ */
+export interface RebuiltRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly _query: Query;
+  readonly res: null;
+  readonly connection: RebuiltConnection;
+  readonly socket: RebuiltConnection;
+}
+
+export interface RebuiltConnection {
+  readonly remoteAddress: string;
+  readonly encrypted: boolean;
+}
+
+/** What the record keeps of a handshake. */
+interface StoredHandshake {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly query: Query;
+  readonly address: string;
+  readonly encrypted: boolean;
+}
+
+export function storeHandshake(request: IncomingMessage, query: Query, address: string): string {
+  const stored: StoredHandshake = {
+    url: request.url ?? "",
+    method: request.method ?? "GET",
+    headers: request.headers,
+    query,
+    address,
+    encrypted: "encrypted" in request.socket && request.socket.encrypted === true,
+  };
+  return JSON.stringify(stored);
+}
+
+export function rebuildRequest(handshake: string): RebuiltRequest {
+  const stored = JSON.parse(handshake) as StoredHandshake;
+  const connection = { remoteAddress: stored.address, encrypted: stored.encrypted };
+  return {
+    url: stored.url,
+    method: stored.method,
+    headers: stored.headers,
+    // No prototype: parameter names are the client's.
+    _query: Object.assign(Object.create(null) as Query, stored.query),
+    res: null,
+    connection,
+    socket: connection,
+  };
+}

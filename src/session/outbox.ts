@@ -1,0 +1,105 @@
+import type { InFlight, SessionRecord } from "../store/port";
+
+/**
+ * The packets of a polling session that its client has not acknowledged, in their stored form, numbered from 1:
+ *
+ *     acked | in flight to one poll | waiting, recorded | waiting, not yet recorded | tail
+ *
+ * What is in flight stays until a poll with another `t` proves that it arrived: handing it out loses nothing.
+ */
+export class Outbox {
+  acked = 0;
+  inflight: InFlight | null = null;
+  #inFlight: string[] = [];
+  #waiting: string[] = [];
+  /** Number of the last packet that the record has. */
+  #recorded = 0;
+
+  static fromRecord(record: SessionRecord): Outbox {
+    const outbox = new Outbox();
+    const inFlight = record.inflight === null ? 0 : record.inflight.upTo - record.acked;
+    outbox.acked = record.acked;
+    outbox.inflight = record.inflight;
+    outbox.#inFlight = record.packets.slice(0, inFlight);
+    outbox.#waiting = record.packets.slice(inFlight);
+    outbox.#recorded = outbox.tail;
+    return outbox;
+  }
+
+  /** Packets that wait for a poll. */
+  get waitingPackets(): readonly string[] {
+    return this.#waiting;
+  }
+
+  get tail(): number {
+    return this.acked + this.#inFlight.length + this.#waiting.length;
+  }
+
+  get recorded(): number {
+    return this.#recorded;
+  }
+
+  /** How many wait for a poll. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** What the poll in flight was given. */
+  get inFlight(): readonly string[] {
+    return this.#inFlight;
+  }
+
+  push(stored: string): void {
+    this.#waiting.push(stored);
+  }
+
+  /** The packets that the record does not have yet: always the newest, always waiting or just taken. */
+  unrecorded(): string[] {
+    const missing = this.tail - this.#recorded;
+    if (missing === 0) return NONE;
+    return this.#waiting.length >= missing
+      ? this.#waiting.slice(this.#waiting.length - missing)
+      : this.#inFlight.concat(this.#waiting).slice(-missing);
+  }
+
+  /** All waiting packets go to the poll `t`. Nothing else is in flight. */
+  take(t: string): void {
+    this.#inFlight = this.#waiting;
+    this.#waiting = [];
+    this.inflight = { t, upTo: this.tail };
+  }
+
+  /** The take is given back: its commit was refused. */
+  untake(): void {
+    this.#waiting = this.#inFlight.concat(this.#waiting);
+    this.#inFlight = [];
+    this.inflight = null;
+  }
+
+  /** What was in flight has arrived. Gives the `t` that it was in flight to. */
+  arrived(): string | undefined {
+    if (this.inflight === null) return undefined;
+    const { t, upTo } = this.inflight;
+    this.acked = upTo;
+    this.#inFlight = [];
+    this.inflight = null;
+    return t;
+  }
+
+  /** Everything up to `tail` is in the record. */
+  committed(tail: number): void {
+    this.#recorded = tail;
+  }
+
+  /** Packets not yet recorded are given up: the session ends without them. */
+  dropUnrecorded(): void {
+    const missing = this.tail - this.#recorded;
+    if (missing > 0) this.#waiting.splice(Math.max(0, this.#waiting.length - missing));
+  }
+
+  all(): string[] {
+    return this.#inFlight.concat(this.#waiting);
+  }
+}
+
+const NONE: string[] = [];

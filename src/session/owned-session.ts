@@ -1,0 +1,537 @@
+import { decodePayload, joinPayload } from "../protocol/codec4";
+import type { Packet } from "../protocol/packet";
+import { mayCompress, storedText, toStored } from "../protocol/stored";
+import type { Commit, CommitResult, CommitWaiter, NodeId, SessionPhase, SessionRecord } from "../store/port";
+import type { Timer } from "../time/clock";
+import type { TickWork } from "../time/tick";
+import type { PollState } from "../transports/owned-polling";
+import { TransportError } from "../transports/transport";
+import { AnswerCode, bare, RequestKind } from "./answers";
+import type { Journal } from "./journal";
+import { Outbox } from "./outbox";
+import type { OwnerNode } from "./owner-node";
+import { Ring } from "./ring";
+import type { Socket } from "./socket";
+import { Next, type Ending, type Parked, type Taken, type Turn } from "./turn";
+
+/** What a session that its owner opens or adopts starts from. */
+export interface OwnedSessionStart {
+  readonly turn: number;
+  readonly phase: SessionPhase;
+  readonly outbox: Outbox;
+  readonly answered: readonly string[];
+  readonly handled: readonly string[];
+  readonly handshake: string;
+  readonly data: string;
+}
+
+/** How long to wait before a commit that the store did not answer is sent again, in milliseconds. */
+const COMMIT_AGAIN = 200;
+
+/**
+ * The owner's side of one polling session: it alone decides what the session says. All that happens becomes turns, one
+ * commit at a time, and nothing of a turn is let out before its commit: not a packet, not the `ok` of a
+ * POST, not a refusal. Names of rules (O1…) are those of docs/protocol.md.
+ */
+export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState {
+  readonly sid: string;
+  readonly handshake: string;
+  readonly #node: OwnerNode;
+  readonly #outbox: Outbox;
+  readonly #answered: Ring;
+  readonly #handled: Ring;
+  #socket: Socket | undefined;
+  /** Number of the last turn that is committed. */
+  #turn: number;
+  #phase: SessionPhase;
+  #parked: Parked | undefined;
+  #committing: Turn | undefined;
+  #next = new Next();
+  /** A turn is asked for at the end of this tick. */
+  #due = false;
+  /** `close()` was called: the close leaves behind what is buffered. */
+  #closeAsked = false;
+  /** Lost, or closed and recorded so: no turn follows. */
+  #over = false;
+  /** Number of the last ping: its answer is not awaited before it is recorded. */
+  #lastPing = 0;
+  #data: string;
+  #refreshedAt: number;
+  #again: Timer | undefined;
+
+  constructor(sid: string, node: OwnerNode, start: OwnedSessionStart) {
+    this.sid = sid;
+    this.#node = node;
+    this.#turn = start.turn;
+    this.#phase = start.phase;
+    this.#outbox = start.outbox;
+    this.#answered = new Ring(node.ring, start.answered);
+    this.#handled = new Ring(node.ring, start.handled);
+    this.handshake = start.handshake;
+    this.#data = start.data;
+    this.#refreshedAt = node.clock.now();
+    this.#over = start.phase === "closed";
+    if (start.phase === "closing") this.#closeAsked = true;
+  }
+
+  get writable(): boolean {
+    return this.#parked !== undefined && this.#outbox.waiting === 0;
+  }
+
+  get turn(): number {
+    return this.#turn;
+  }
+
+  get socket(): Socket | undefined {
+    return this.#socket;
+  }
+
+  /** Closed and recorded so: only its last answer is of interest. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Packets that wait for a poll, as an adopted session's record has them. */
+  get waitingPackets(): readonly string[] {
+    return this.#outbox.waitingPackets;
+  }
+
+  get phase(): SessionPhase {
+    return this.#phase;
+  }
+
+  useSocket(socket: Socket): void {
+    this.#socket = socket;
+    socket.useJournal(this);
+  }
+
+  /** A close that was waiting for a poll when the session was adopted goes on waiting. */
+  resume(): void {
+    if (this.#closeAsked) this.#node.closing.add(this);
+  }
+
+  // ---- requests, put to the owner by the nodes that hold them ----
+
+  /** O1. */
+  poll(t: string, holder: NodeId): void {
+    const outbox = this.#outbox;
+    const taken = this.#committing?.taken;
+    if (taken?.t === t) {
+      this.#addHolder(taken.holders, holder);
+    } else if (outbox.inflight?.t === t) {
+      this.#answerPackets(t, [holder]);
+    } else if (this.#over) {
+      this.#node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
+    } else if (this.#parked?.t === t) {
+      this.#addHolder(this.#parked.holders, holder);
+      this.#node.grace.remove(this);
+    } else if (this.#answered.has(t)) {
+      this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
+    } else if (taken !== undefined || (this.#parked !== undefined && this.#parked.holders.length > 0)) {
+      this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
+      this.#socket?.onError(new TransportError("overlap from client"));
+    } else {
+      const before = outbox.arrived();
+      if (before !== undefined) this.#answered.add(before);
+      this.#parked = { t, holders: [holder] };
+      this.#node.grace.remove(this);
+      if (outbox.waiting > 0 || this.#closeAsked || this.#next.ending !== undefined) this.#touch();
+    }
+  }
+
+  /** O2. `key` names the POST: its `t` and a hash of its body. */
+  post(key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (this.#handled.has(key)) {
+      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      return;
+    }
+    const waiters = this.#committing?.next.posts.get(key) ?? this.#next.posts.get(key);
+    if (waiters !== undefined) {
+      this.#addHolder(waiters, holder);
+    } else if (this.#over) {
+      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
+    } else if (this.#ending) {
+      this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+    } else if (typeof body !== "string") {
+      // Protocol 4 has no binary payloads.
+      this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.#socket?.onError(new TransportError("invalid content"));
+    } else if (body === "3") {
+      // O7: a pong changes nothing that a successor would need.
+      this.#handle(body);
+      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    } else if (this.#next.posts.size > 0 || (this.#committing?.next.posts.size ?? 0) > 0) {
+      this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.#socket?.onError(new TransportError("data request overlap from client"));
+    } else {
+      this.#next.posts.set(key, [holder]);
+      this.#touch();
+      this.#handle(body);
+    }
+  }
+
+  /** H4: `holder` has no connection any more for the poll `t`. */
+  gone(t: string, holder: NodeId): void {
+    const parked = this.#parked;
+    if (parked?.t !== t || !parked.holders.includes(holder)) return;
+    parked.holders = parked.holders.filter((node) => node !== holder);
+    if (parked.holders.length === 0) this.#node.grace.add(this);
+  }
+
+  /** All that `holder` held for this session is gone: that node is dead. */
+  holderDied(holder: NodeId): void {
+    if (this.#parked !== undefined) this.gone(this.#parked.t, holder);
+  }
+
+  /** O9: nobody came back for the parked poll. */
+  graceOver(): void {
+    this.#end({
+      packet: "1",
+      reason: "transport error",
+      description: new TransportError("poll connection closed prematurely"),
+    });
+  }
+
+  /** No poll came to carry the close. */
+  closingOver(): void {
+    this.#end({ packet: "1", reason: "forced close" });
+  }
+
+  /** O6: an empty turn, which tells whether this node still owns the session. */
+  prove(): void {
+    if (this.#over) return;
+    this.#next.proof = true;
+    this.#touch();
+  }
+
+  // ---- the journal: what the socket says ----
+
+  flush(): void {
+    this.#touch();
+  }
+
+  close(discard: boolean): void {
+    if (discard) {
+      this.#socket?.onClose("forced close");
+      return;
+    }
+    this.#closeAsked = true;
+    this.#touch();
+  }
+
+  ended(reason: string): void {
+    if (this.#over || this.#ending) return;
+    // "forced close" comes from `close(true)` here, which loses what is buffered.
+    if (reason === "forced close") this.#outbox.dropUnrecorded();
+    else this.#encode(this.#socket?.writeBuffer ?? []);
+    this.#next.ending = { packet: reason === "transport close" ? "6" : "1", reason: "" };
+    this.#touch();
+  }
+
+  timedOut(): void {
+    // O12: a ping that no commit has confirmed may never have left; the client is not to blame.
+    if (this.#lastPing > this.#outbox.recorded) this.#socket?.server.heartbeat.await(this.#socket);
+    else this.#end({ packet: "1", reason: "ping timeout" });
+  }
+
+  // ---- turns ----
+
+  /** The end of the tick in which something happened. */
+  run(): void {
+    this.#due = false;
+    this.#startTurn();
+  }
+
+  #touch(): void {
+    if (this.#due || this.#over) return;
+    this.#due = true;
+    this.#node.turnDue(this);
+  }
+
+  #end(ending: Ending): void {
+    if (this.#over || this.#ending) return;
+    this.#next.ending = ending;
+    this.#touch();
+  }
+
+  /** Whether the session's end is decided, and only its commit is missing. */
+  get #ending(): boolean {
+    return this.#next.ending !== undefined || this.#committing?.phase === "closed";
+  }
+
+  /** O3. */
+  #startTurn(): void {
+    if (this.#over || this.#committing !== undefined) return;
+    // First: data that cannot be written ends the session, in this very turn.
+    const data = this.#changedData();
+    const next = this.#next;
+    const { phase, taken, flushed } = next.ending === undefined ? this.#goOn() : this.#finish(next.ending);
+    if (taken !== undefined) {
+      this.#outbox.take(taken.t);
+      this.#parked = undefined;
+    }
+    const packets = this.#outbox.unrecorded();
+    const changed = packets.length > 0 || phase !== this.#phase || data !== undefined;
+    if (next.empty && taken === undefined && !changed) return;
+    const now = this.#node.clock.now();
+    const refresh = now - this.#refreshedAt > this.#node.refreshAfter;
+    if (refresh) this.#refreshedAt = now;
+    const said = taken !== undefined || this.#node.rules.sayInFlight;
+    const commit: Commit = {
+      sid: this.sid,
+      node: this.#node.id,
+      turn: this.#turn + 1,
+      acked: this.#outbox.acked,
+      inflight: said ? this.#outbox.inflight : null,
+      packets,
+      posts: [...next.posts.keys()],
+      keep: this.#node.ring,
+      refresh,
+      ...(phase === this.#phase ? {} : { phase }),
+      ...(data === undefined ? {} : { data }),
+    };
+    this.#next = new Next();
+    this.#committing = { commit, next, taken, tail: this.#outbox.tail, flushed, phase, data };
+    if (!this.#node.rules.commitFirst && taken !== undefined && packets.length === 0) {
+      this.#answerPackets(taken.t, taken.holders);
+    }
+    this.#node.commit(commit, this);
+  }
+
+  /** A turn of a session that goes on, or that closes when a poll has taken what is buffered. */
+  #goOn(): { phase: SessionPhase; taken: Taken | undefined; flushed: boolean } {
+    const socket = this.#socket;
+    this.#encode(socket?.writeBuffer ?? []);
+    const parked = this.#parked;
+    if (parked === undefined) return { phase: this.#closeAsked ? "closing" : this.#phase, taken: undefined, flushed: false };
+    if (this.#outbox.waiting === 0 && !this.#closeAsked) {
+      return { phase: this.#phase, taken: undefined, flushed: false };
+    }
+    const flushed = socket !== undefined && socket.writeBuffer.length > 0;
+    // Listeners of "flush" may send more; it joins this take.
+    if (flushed) this.#encode(socket.takeBuffer());
+    if (!this.#closeAsked) return { phase: this.#phase, taken: parked, flushed };
+    if (this.#phase === "closing") this.#outbox.push("6");
+    this.#outbox.push("1");
+    return { phase: "closed", taken: parked, flushed };
+  }
+
+  /** The last turn. */
+  #finish(ending: Ending): { phase: SessionPhase; taken: Taken | undefined; flushed: boolean } {
+    if (this.#parked === undefined) this.#outbox.dropUnrecorded();
+    else this.#outbox.push(ending.packet);
+    return { phase: "closed", taken: this.#parked, flushed: false };
+  }
+
+  /** Stores the packets that were added to the buffer since the last time. */
+  #encode(buffer: readonly Packet[]): void {
+    for (let i = this.#outbox.waiting; i < buffer.length; i++) {
+      const packet = buffer[i];
+      if (packet === undefined) continue;
+      this.#outbox.push(toStored(packet));
+      if (packet.type === "ping") this.#lastPing = this.#outbox.tail;
+    }
+  }
+
+  /** JSON of `socket.data` where it differs from the record's. */
+  #changedData(): string | undefined {
+    const json = this.#socket?.dataToStore(this.#node.maxDataChars);
+    return json === this.#data ? undefined : json;
+  }
+
+  onCommitResult(result: CommitResult): void {
+    const turn = this.#committing;
+    if (turn === undefined || this.#over) return;
+    switch (result.kind) {
+      case "ok":
+        this.#committed(turn);
+        return;
+      case "fenced":
+        this.#lose(result.owner);
+        return;
+      case "unknown":
+        this.#lose(undefined);
+        return;
+      case "overflow":
+        this.#overflowed(turn);
+        return;
+      case "behind":
+        void this.#restore(turn);
+        return;
+      case "away":
+        // It may have been written or not: the same commit again is harmless, and tells.
+        this.#again = this.#node.clock.after(COMMIT_AGAIN, () => {
+          this.#node.commit(turn.commit, this);
+        });
+    }
+  }
+
+  /** O4: now, and not before, what the turn decided is let out. */
+  #committed(turn: Turn): void {
+    this.#committing = undefined;
+    this.#turn++;
+    this.#phase = turn.phase;
+    if (turn.data !== undefined) this.#data = turn.data;
+    this.#outbox.committed(turn.tail);
+    this.#letOut(turn);
+    if (turn.flushed) {
+      this.#socket?.runCallbacks();
+      this.#socket?.drained();
+    }
+    if (turn.phase === "closed") {
+      this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
+      return;
+    }
+    if (turn.commit.phase === "closing") this.#node.closing.add(this);
+    this.#startTurn();
+  }
+
+  #letOut(turn: Turn): void {
+    const node = this.#node;
+    for (const [key, waiters] of turn.next.posts) {
+      this.#handled.add(key);
+      for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    }
+    for (const refused of turn.next.refusals) {
+      node.answer(refused.holder, refused.kind, this.sid, refused.t, bare(refused.code));
+    }
+    if (turn.taken !== undefined) this.#answerPackets(turn.taken.t, turn.taken.holders);
+  }
+
+  /** O8. */
+  #close(ending: Ending): void {
+    this.#over = true;
+    const refuse = bare(AnswerCode.UnknownSid);
+    this.#forEachWaiter((holder, kind, t) => {
+      this.#node.answer(holder, kind, this.sid, t, refuse);
+    });
+    this.#leave();
+    this.#node.onEnded(this);
+    if (ending.reason !== "") this.#socket?.onClose(ending.reason, ending.description);
+    this.#socket = undefined;
+  }
+
+  /** O5: everybody who waits asks the owner of now. */
+  #lose(owner: NodeId | undefined): void {
+    this.#over = true;
+    this.#leave();
+    this.#node.onLost(this, owner);
+    this.#forEachWaiter((holder, kind, t) => {
+      this.#node.notMine(holder, kind, this.sid, t);
+    });
+    this.#socket?.onClose("taken over");
+    this.#socket = undefined;
+  }
+
+  #leave(): void {
+    this.#node.grace.remove(this);
+    this.#node.closing.remove(this);
+    this.#again?.stop();
+  }
+
+  #forEachWaiter(visit: (holder: NodeId, kind: RequestKind, t: string) => void): void {
+    const parked = this.#parked;
+    this.#parked = undefined;
+    for (const holder of parked?.holders ?? []) visit(holder, RequestKind.Get, parked?.t ?? "");
+    const turn = this.#committing;
+    this.#committing = undefined;
+    for (const holder of turn?.taken?.holders ?? []) visit(holder, RequestKind.Get, turn?.taken?.t ?? "");
+    for (const next of [turn?.next, this.#next]) {
+      for (const [key, waiters] of next?.posts ?? []) for (const holder of waiters) visit(holder, RequestKind.Post, key);
+      for (const refused of next?.refusals ?? []) visit(refused.holder, refused.kind, refused.t);
+    }
+    this.#next = new Next();
+  }
+
+  /** The record cannot take what the session has to say: it ends, and its client and application are told. */
+  #overflowed(turn: Turn): void {
+    this.#committing = undefined;
+    if (turn.taken !== undefined) {
+      this.#outbox.untake();
+      this.#parked = turn.taken;
+    }
+    this.#outbox.dropUnrecorded();
+    const next = turn.next;
+    next.refusals.push(...this.#next.refusals);
+    for (const [key, waiters] of this.#next.posts) next.posts.set(key, waiters);
+    const description = new TransportError("the session's write buffer is over its limit");
+    next.ending = { packet: "1", reason: "transport error", description };
+    this.#next = next;
+    this.#touch();
+  }
+
+  /** The record is older than this owner's knowledge: the store lost data. */
+  async #restore(turn: Turn): Promise<void> {
+    const result = await this.#node.restore(this.sid, this.#copy(turn));
+    if (this.#over || this.#committing !== turn) return;
+    if (result.kind === "fenced") this.#lose(result.owner);
+    else if (result.kind === "ok") this.#node.commit(turn.commit, this);
+    else this.onCommitResult(result);
+  }
+
+  /** The record as it stood before `turn`. */
+  #copy(turn: Turn): SessionRecord {
+    const packets = this.#outbox.all();
+    return {
+      owner: this.#node.id,
+      turn: this.#turn,
+      protocol: 4,
+      transport: "polling",
+      phase: this.#phase,
+      acked: this.#outbox.acked,
+      packets: packets.slice(0, this.#outbox.recorded - this.#outbox.acked),
+      inflight: turn.taken === undefined ? this.#outbox.inflight : null,
+      answered: this.#answered.list(),
+      handled: this.#handled.list(),
+      handshake: this.handshake,
+      data: this.#data,
+    };
+  }
+
+  // ---- small parts ----
+
+  #answerPackets(t: string, holders: readonly NodeId[]): void {
+    const packets = this.#outbox.inFlight;
+    const compress = packets.some(mayCompress);
+    const body = joinPayload(packets.map(storedText));
+    for (const holder of holders) {
+      this.#node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress });
+    }
+  }
+
+  #refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
+    if (!this.#node.rules.proveRefusals) {
+      this.#node.answer(holder, kind, this.sid, t, bare(code));
+      return;
+    }
+    this.#next.refusals.push({ kind, t, holder, code });
+    this.#touch();
+  }
+
+  #addHolder(holders: NodeId[], holder: NodeId): void {
+    if (!this.#node.rules.manyHolders) holders.length = 0;
+    if (!holders.includes(holder)) holders.push(holder);
+  }
+
+  /** Runs the handlers for a POST's packets. */
+  #handle(body: string): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    try {
+      for (const packet of decodePayload(body)) {
+        if (packet.type === "close") {
+          socket.onClose("transport close");
+          return;
+        }
+        socket.onPacket(packet);
+        if (socket.readyState === "closed") return;
+      }
+    } catch (error) {
+      // A listener threw: the process is to end of it, as with engine.io, and not the delivery of other sessions' requests
+      // that stand in the same message.
+      this.#node.clock.defer(() => {
+        throw error;
+      });
+    }
+  }
+}

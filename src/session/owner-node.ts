@@ -1,0 +1,58 @@
+import type { Commit, CommitWaiter, NodeId, RestoreResult, SessionRecord } from "../store/port";
+import type { Clock } from "../time/clock";
+import type { TickWork } from "../time/tick";
+import type { Answer, RequestKind } from "./answers";
+import type { Deadlines } from "./deadlines";
+import type { OwnedSession } from "./owned-session";
+
+/** What the sessions that a node owns need of it. */
+export interface OwnerNode {
+  readonly id: NodeId;
+  readonly clock: Clock;
+  readonly rules: OwnerRules;
+  /** How many handled POSTs and answered polls a session remembers at least. */
+  readonly ring: number;
+  /** How old the last renewal of a record's time to live may be, in milliseconds. */
+  readonly refreshAfter: number;
+  /** The longest JSON of `socket.data`, in characters. */
+  readonly maxDataChars: number;
+  /** A parked poll has lost its last holder: the session ends unless one comes back. */
+  readonly grace: Deadlines<OwnedSession>;
+  /** A close waits for a poll to carry it. */
+  readonly closing: Deadlines<OwnedSession>;
+
+  /** Calls `work.run()` at the end of the tick. */
+  turnDue(work: TickWork): void;
+  commit(commit: Commit, waiter: CommitWaiter): void;
+  restore(sid: string, record: SessionRecord): Promise<RestoreResult>;
+  /** Answers all connections that `holder` has for `(kind, sid, t)`. */
+  answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
+  /** The session is another node's: `holder` looks for its owner and asks again. */
+  notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
+  /** The session is over; its last answer can be asked for until `linger` has passed. */
+  onEnded(session: OwnedSession): void;
+  /** The session is another node's, or nobody's. */
+  onLost(session: OwnedSession, owner: NodeId | undefined): void;
+}
+
+/**
+ * The rules of the protocol that can be taken away, to see that the simulation notices. Everywhere but in that
+ * test they are all `true`.
+ */
+export interface OwnerRules {
+  /** Nothing is answered before its turn is committed (O4). */
+  readonly commitFirst: boolean;
+  /** A refusal is given only after a commit proved ownership (O1). */
+  readonly proveRefusals: boolean;
+  /** A poll can have several holders, and all are answered (O1, O4). */
+  readonly manyHolders: boolean;
+  /** Every commit says what is in flight (O3). */
+  readonly sayInFlight: boolean;
+}
+
+export const ALL_RULES: OwnerRules = {
+  commitFirst: true,
+  proveRefusals: true,
+  manyHolders: true,
+  sayInFlight: true,
+};

@@ -1,0 +1,301 @@
+import { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { Revision } from "../protocol/names";
+import type { Packet, PacketOptions, PacketType, RawData } from "../protocol/packet";
+import type { Transport, TransportError } from "../transports/transport";
+import type { Beating, Heartbeat } from "./heartbeat";
+import type { Journal } from "./journal";
+import type { RebuiltRequest } from "./handshake";
+import { next, State, STATE_NAMES, type ReadyState, type StateEvent } from "./states";
+
+/** What a socket needs of the engine that it belongs to. */
+export interface SocketHost {
+  readonly opts: {
+    readonly pingInterval: number;
+    readonly pingTimeout: number;
+    readonly maxHttpBufferSize: number;
+    readonly initialPacket: RawData | undefined;
+  };
+  readonly heartbeat: Heartbeat;
+  upgrades(transport: string): string[];
+  emit(event: string, ...args: unknown[]): boolean;
+}
+
+/** Called once when the packet is on its way, with the transport that took it. */
+export type SendCallback = (transport: Transport) => void;
+
+export interface SocketOptions {
+  readonly id: string;
+  readonly server: SocketHost;
+  readonly transport: Transport;
+  readonly request: IncomingMessage | RebuiltRequest;
+  readonly remoteAddress: string;
+  readonly protocol: Revision;
+  /** Whether the session was adopted from another node. */
+  readonly recovered?: boolean;
+  readonly data?: unknown;
+}
+
+/**
+ * One Engine.IO session, at the node that owns it.
+ *
+ * Events: `open`, `data(data)` and `message(data)`, `packet(packet)`, `packetCreate(packet)`, `flush(packets)`,
+ * `drain`, `heartbeat`, `error(Error)`, `close(reason, description)`.
+ *
+ * Reasons of `close`: "transport close", "transport error", "ping timeout", "parse error", "forced close", and in a
+ * cluster "taken over": the session lives on at another node, its client has not left.
+ */
+export class Socket extends EventEmitter implements Beating {
+  /** The session id: public to the session's client, a secret towards everybody else. */
+  readonly id: string;
+  readonly server: SocketHost;
+  /** The handshake's request. After an adoption rebuilt from the record: url, method, headers, `_query`, `connection`. */
+  readonly request: IncomingMessage | RebuiltRequest;
+  readonly remoteAddress: string;
+  readonly protocol: Revision;
+  /** True where the session was adopted from a node that died or left, and its `connection` is not a new client. */
+  readonly recovered: boolean;
+  transport: Transport;
+  upgrading = false;
+  upgraded = false;
+  /** Packets that no transport has taken yet. Readable in the `close` listener, empty a tick later. */
+  writeBuffer: Packet[] = [];
+
+  #data: unknown;
+  /** Whether `data` was ever looked at: from then on any turn may have changed it. */
+  #dataTouched = false;
+  #state: State = State.Opening;
+  #journal: Journal | undefined;
+  /** Callbacks of `writeBuffer`'s packets, by position; shorter than the buffer where the newest have none. */
+  #callbacks: (SendCallback | undefined)[] = [];
+  /** Callbacks of packets that a transport took, a list for each take. */
+  #taken: (readonly (SendCallback | undefined)[])[] = [];
+
+  constructor(options: SocketOptions) {
+    super();
+    this.id = options.id;
+    this.server = options.server;
+    this.transport = options.transport;
+    this.request = options.request;
+    this.remoteAddress = options.remoteAddress;
+    this.protocol = options.protocol;
+    this.recovered = options.recovered ?? false;
+    this.#data = options.data;
+  }
+
+  /**
+   * Anything that JSON can hold; kept in the session's record, and there again after an adoption. In a cluster written
+   * with the session's next turn; a value that cannot be written closes the session with an error that says why.
+   */
+  get data(): unknown {
+    this.#dataTouched = true;
+    return this.#data;
+  }
+
+  set data(value: unknown) {
+    this.#dataTouched = true;
+    this.#data = value;
+    this.flush();
+  }
+
+  get readyState(): ReadyState {
+    return STATE_NAMES[this.#state];
+  }
+
+  /** Number of packets that wait for a transport. */
+  get buffered(): number {
+    return this.writeBuffer.length;
+  }
+
+  /** @internal The journal is set once, right after construction, by whoever wires the session. */
+  useJournal(journal: Journal): void {
+    this.#journal = journal;
+  }
+
+  /** @internal Starts a new session: the open packet and the initial packet wait for the handshake's answer. */
+  onOpen(): void {
+    this.#become("opened");
+    const { pingInterval, pingTimeout, maxHttpBufferSize, initialPacket } = this.server.opts;
+    this.transport.sid = this.id;
+    const opening = {
+      sid: this.id,
+      upgrades: this.server.upgrades(this.transport.name),
+      pingInterval,
+      pingTimeout,
+      maxPayload: maxHttpBufferSize,
+    };
+    this.sendPacket("open", JSON.stringify(opening));
+    if (initialPacket !== undefined) this.sendPacket("message", initialPacket);
+    this.emit("open");
+    this.server.heartbeat.rest(this);
+  }
+
+  /** @internal Goes on with a session that another node opened. `closing`: its close waits for a poll to carry it. */
+  onAdopted(waiting: Packet[], closing: boolean, spread: number): void {
+    this.#become("opened");
+    this.transport.sid = this.id;
+    this.writeBuffer = waiting;
+    if (closing) this.#become("close asked");
+    else this.server.heartbeat.soon(this, spread);
+  }
+
+  /** Sends a message. `callback` is called when it is on its way, never after the session's close or takeover. */
+  send(data?: unknown, options?: PacketOptions | SendCallback | null, callback?: SendCallback): this {
+    if (typeof options === "function") return this.#write(data, undefined, options);
+    return this.#write(data, options ?? undefined, callback);
+  }
+
+  /** The same as `send`. */
+  write(data?: unknown, options?: PacketOptions | SendCallback | null, callback?: SendCallback): this {
+    return this.send(data, options, callback);
+  }
+
+  #write(data: unknown, options: PacketOptions | undefined, callback: SendCallback | undefined): this {
+    this.sendPacket("message", coerce(data), options, callback);
+    return this;
+  }
+
+  /** Sends a packet of any type. Dropped silently while closing and when closed, as in engine.io. */
+  sendPacket(
+    type: Exclude<PacketType, "error">,
+    data?: RawData,
+    options?: PacketOptions,
+    callback?: SendCallback,
+  ): void {
+    if (this.#state === State.Closing || this.#state === State.Closed) return;
+    // Broadcasts share one options object between sockets: only `compress` is taken from it, nothing is attached.
+    const packet: Packet = { type, options: { compress: options?.compress !== false } };
+    if (data !== undefined) packet.data = data;
+    this.emit("packetCreate", packet);
+    this.writeBuffer.push(packet);
+    if (callback !== undefined) this.#callbacks[this.writeBuffer.length - 1] = callback;
+    this.flush();
+  }
+
+  /** Gives what is buffered to the transport, if it can take it. */
+  flush(): void {
+    this.#journal?.flush();
+  }
+
+  /** Closes the session: what is buffered is delivered first, or with `discard` lost. */
+  close(discard = false): void {
+    if (discard && (this.#state === State.Open || this.#state === State.Closing)) {
+      this.#journal?.close(true);
+      return;
+    }
+    if (this.#state !== State.Open) return;
+    this.#become("close asked");
+    this.server.heartbeat.forget(this);
+    this.#journal?.close(false);
+  }
+
+  /** @internal JSON of `data`; undefined where it cannot have changed, or cannot be written (the session ends then). */
+  dataToStore(maxChars: number): string | undefined {
+    if (!this.#dataTouched || this.#state === State.Closed) return undefined;
+    try {
+      const json = JSON.stringify(this.#data) ?? "";
+      if (json.length <= maxChars) return json;
+      throw new RangeError(`socket.data is ${String(json.length)} characters as JSON, ${String(maxChars)} are allowed`);
+    } catch (error) {
+      this.#dataTouched = false;
+      this.onError(error instanceof Error ? error : new Error(String(error)));
+      return undefined;
+    }
+  }
+
+  /** @internal The buffer leaves for a transport: listeners see it, then it is the caller's. */
+  takeBuffer(): Packet[] {
+    const packets = this.writeBuffer;
+    this.emit("flush", packets);
+    this.server.emit("flush", this, packets);
+    this.writeBuffer = [];
+    this.#taken.push(this.#callbacks);
+    this.#callbacks = [];
+    return packets;
+  }
+
+  /** @internal Callbacks of the oldest packets taken: these are on their way. */
+  runCallbacks(): void {
+    const callbacks = this.#taken.shift();
+    if (callbacks === undefined) return;
+    for (const callback of callbacks) callback?.(this.transport);
+  }
+
+  /** @internal What was taken is on its way. */
+  drained(): void {
+    this.emit("drain");
+    this.server.emit("drain", this);
+  }
+
+  /** Takes a packet from the client. */
+  onPacket(packet: Packet): void {
+    if (this.#state !== State.Open) return;
+    this.emit("packet", packet);
+    switch (packet.type) {
+      case "message":
+        // Without data for an empty message, as engine.io does: Socket.IO's decoder takes "" for a CONNECT.
+        this.emit("data", packet.data);
+        this.emit("message", packet.data);
+        return;
+      case "pong":
+        if (this.protocol === 3) {
+          this.onError(new Error("invalid heartbeat direction"));
+          return;
+        }
+        this.server.heartbeat.rest(this);
+        this.emit("heartbeat");
+        return;
+      case "ping":
+        // Protocol 4: the server pings.
+        this.onError(new Error("invalid heartbeat direction"));
+        return;
+      case "close":
+        this.onClose("transport close");
+        return;
+      case "error":
+        this.onClose("parse error");
+        return;
+    }
+  }
+
+  onError(error: Error | TransportError): void {
+    this.onClose("transport error", error);
+  }
+
+  /** The session is over. Emits `close`, once. */
+  onClose(reason: string, description?: unknown): void {
+    if (this.#state === State.Closed) return;
+    this.#become("ended");
+    this.server.heartbeat.forget(this);
+    this.#callbacks = [];
+    this.#taken = [];
+    this.#journal?.ended(reason);
+    // The buffer stays readable in the listeners of `close`; that is documented behaviour of engine.io.
+    process.nextTick(() => {
+      this.writeBuffer = [];
+    });
+    this.emit("close", reason, description);
+  }
+
+  onPingDue(): void {
+    if (this.#state !== State.Open) return;
+    this.server.heartbeat.await(this);
+    this.sendPacket("ping");
+  }
+
+  onPingTimeout(): void {
+    if (this.#state !== State.Closed) this.#journal?.timedOut();
+  }
+
+  #become(event: StateEvent): void {
+    this.#state = next(this.#state, event);
+  }
+}
+
+/** What a caller gives to `send`, as engine.io understands it: binary stays, falsy is an empty message, all else is text. */
+function coerce(data: unknown): RawData | undefined {
+  if (typeof data === "string") return data === "" ? undefined : data;
+  if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return data;
+  if (data === undefined || data === null || data === false || data === 0) return undefined;
+  return String(data);
+}

@@ -1,0 +1,190 @@
+import type { ServerResponse } from "node:http";
+import { decodePayload, joinPayload } from "../protocol/codec4";
+import { encodePacketText } from "../protocol/codec4";
+import type { Revision } from "../protocol/names";
+import type { Packet } from "../protocol/packet";
+import type { Clock, Timer } from "../time/clock";
+import { BodyReader, isBinaryBody, type BodyListener } from "./body";
+import { answerOk, answerStatus, POST_ANSWER, TEXT_PAYLOAD, type EngineRequest } from "./request";
+import { Transport } from "./transport";
+
+export interface PollingOptions {
+  readonly clock: Clock;
+  readonly maxHttpBufferSize: number;
+}
+
+/** How long a close waits for a poll to carry it, in milliseconds. */
+export const CLOSE_TIMEOUT = 30_000;
+
+/** Long-polling by XHR whose requests all come to this process: the parked GET is in its hands. */
+export class Polling extends Transport {
+  readonly name = "polling";
+  readonly supportsFraming = false;
+  readonly #options: PollingOptions;
+  #poll: { readonly request: EngineRequest; readonly response: ServerResponse } | undefined;
+  #post: Post | undefined;
+  #writable = false;
+  /** A close waits for the next poll. */
+  #closeWaits: (() => void) | undefined;
+  #closeTimer: Timer | undefined;
+
+  constructor(protocol: Revision, options: PollingOptions) {
+    super(protocol);
+    this.#options = options;
+  }
+
+  override get writable(): boolean {
+    return this.#writable;
+  }
+
+  override onRequest(request: EngineRequest): void {
+    const response = request.res;
+    // An answered request must not keep its response alive through the socket's `request`.
+    request.res = null;
+    if (response === null) return;
+    if (request.method === "GET") this.#onPoll(request, response);
+    else if (request.method === "POST") this.#onPost(request, response);
+    else answerStatus(response, 500);
+  }
+
+  #onPoll(request: EngineRequest, response: ServerResponse): void {
+    if (this.#poll !== undefined) {
+      this.onError("overlap from client");
+      answerStatus(response, 400);
+      return;
+    }
+    this.#poll = { request, response };
+    response.on("close", this.#onPollBroken);
+    this.#writable = true;
+    this.emit("ready");
+    // Nothing to send, but a close that waited for this poll.
+    if (this.#writable && this.#closeWaits !== undefined) this.send([{ type: "noop" }]);
+  }
+
+  readonly #onPollBroken = (): void => {
+    this.#forgetPoll();
+    this.onError("poll connection closed prematurely");
+  };
+
+  #forgetPoll(): void {
+    this.#poll?.response.removeListener("close", this.#onPollBroken);
+    this.#poll = undefined;
+    this.#writable = false;
+  }
+
+  #onPost(request: EngineRequest, response: ServerResponse): void {
+    if (this.#post !== undefined) {
+      this.onError("data request overlap from client");
+      answerStatus(response, 400);
+      return;
+    }
+    if (this.protocol === 4 && isBinaryBody(request)) {
+      this.onError("invalid content");
+      answerStatus(response, 400);
+      return;
+    }
+    this.#post = new Post(this, request, response);
+    this.#post.read(this.#options.maxHttpBufferSize);
+  }
+
+  /** @internal */
+  onPostBody(post: Post, body: string | Buffer): void {
+    this.onPayload(body);
+    this.onPostOver();
+    // The handlers ran and what they sent has left with the parked poll: only now the client may send more.
+    answerOk(post.request, post.response, POST_ANSWER, "ok", this.emitHeaders);
+  }
+
+  /** @internal */
+  onPostOver(): void {
+    this.#post = undefined;
+  }
+
+  /** Handles the packets of one payload, until one ends the session. */
+  onPayload(payload: string | Buffer): void {
+    for (const packet of decodePayload(payload.toString())) {
+      if (packet.type === "close") {
+        // The parked poll is released; the client does not wait for more.
+        if (this.#writable) this.send([{ type: "noop" }]);
+        this.onClose();
+        return;
+      }
+      this.onPacket(packet);
+    }
+  }
+
+  override send(packets: readonly Packet[]): void {
+    const poll = this.#poll;
+    if (poll === undefined) return;
+    const texts = packets.map(encodePacketText);
+    const closes = this.#closeWaits;
+    if (closes !== undefined) texts.push("1");
+    this.#forgetPoll();
+    answerOk(poll.request, poll.response, TEXT_PAYLOAD, joinPayload(texts), this.emitHeaders);
+    if (closes !== undefined) closes();
+    this.emit("drain");
+  }
+
+  readonly emitHeaders = (headers: object, request: EngineRequest): void => {
+    this.emit("headers", headers, request);
+  };
+
+  protected override doClose(done: () => void): void {
+    const closed = (): void => {
+      this.#closeTimer?.stop();
+      this.#closeTimer = undefined;
+      this.#closeWaits = undefined;
+      done();
+      this.onClose();
+    };
+    this.#post?.abort();
+    if (this.#writable) {
+      this.send([{ type: "close" }]);
+      closed();
+    } else if (this.discarded) {
+      closed();
+    } else {
+      this.#closeWaits = closed;
+      this.#closeTimer = this.#options.clock.after(CLOSE_TIMEOUT, closed);
+    }
+  }
+}
+
+/** A POST that is being read. */
+class Post implements BodyListener {
+  readonly request: EngineRequest;
+  readonly response: ServerResponse;
+  readonly #transport: Polling;
+  #over = false;
+
+  constructor(transport: Polling, request: EngineRequest, response: ServerResponse) {
+    this.#transport = transport;
+    this.request = request;
+    this.response = response;
+  }
+
+  read(maxBytes: number): void {
+    new BodyReader(this.request, maxBytes, this);
+  }
+
+  abort(): void {
+    this.#over = true;
+  }
+
+  onBody(body: string | Buffer): void {
+    if (this.#over) {
+      this.#transport.onPostOver();
+      answerStatus(this.response, 400);
+    } else this.#transport.onPostBody(this, body);
+  }
+
+  onTooLarge(): void {
+    this.#transport.onPostOver();
+    answerStatus(this.response, 413, { Connection: "close" });
+  }
+
+  onAborted(): void {
+    this.#transport.onPostOver();
+    if (!this.#over) this.#transport.onError("data request connection closed prematurely");
+  }
+}
