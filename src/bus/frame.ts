@@ -16,6 +16,7 @@ export interface Frame {
 const TEXT = 0;
 const BINARY = 1;
 const HEAD_BYTES = 1 + 1 + 5 + 5 + 8 + 5;
+const KEEP_BYTES = 1024 * 1024;
 
 /** Writes frames one behind the other into one growing buffer. */
 export class FrameWriter {
@@ -49,6 +50,24 @@ export class FrameWriter {
       at += bodyBytes;
     }
     this.#length = at;
+  }
+
+  /** The bytes written, as a view that the next call to the writer makes invalid. */
+  view(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Takes away the newest bytes, so that `length` are left. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
+
+  /** Takes away the oldest bytes. */
+  discard(bytes: number): void {
+    this.#buffer.copyWithin(0, bytes, this.#length);
+    this.#length = Math.max(0, this.#length - bytes);
+    // One frame of many megabytes must not keep that memory for as long as its peer lives.
+    if (this.#length === 0 && this.#buffer.length > KEEP_BYTES) this.#buffer = Buffer.allocUnsafe(4096);
   }
 
   /** The bytes written, in memory of their own; the writer starts again empty. */

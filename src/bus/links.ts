@@ -1,0 +1,365 @@
+import type { NodeId } from "../store/port";
+import type { Clock, Timer } from "../time/clock";
+import type { Tick, TickWork } from "../time/tick";
+import { readFrames, type Frame } from "./frame";
+import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition } from "./message";
+import { Peer, type Arrival } from "./peer";
+import type { Bus, BusListener } from "./port";
+import { rethrow } from "./rethrow";
+
+export interface LinkHandler {
+  onFrame(from: NodeId, frame: Frame): void;
+  /** Anything held over the link with this peer may be lost, in either direction: ask again. */
+  onLoss(peer: NodeId): void;
+  onNoResponder(peer: NodeId): void;
+  /** The peer lives, and this is its incarnation. */
+  onBeat?(peer: NodeId, incarnation: number): void;
+}
+
+export interface LinksOptions {
+  readonly bus: Bus;
+  readonly node: NodeId;
+  readonly clock: Clock;
+  readonly tick: Tick;
+  readonly handler: LinkHandler;
+  /** Shared by all nodes: messages carry an HMAC, and those without the right one are dropped. */
+  readonly secret?: string;
+  /** Milliseconds between beats. */
+  readonly beatInterval?: number;
+  /** The longest frame, sent or received. */
+  readonly maxFrameBytes?: number;
+}
+
+export interface LinkStats {
+  messagesSent: number;
+  framesSent: number;
+  messagesReceived: number;
+  framesReceived: number;
+  losses: number;
+  /** Messages that are not of this cluster, version or secret, that cannot be read, and frames over the limit. */
+  rejected: number;
+  /** Messages whose number was known already, or of a link that its sender gave up. */
+  old: number;
+}
+
+const BEAT_INTERVAL = 500;
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+/** Far above any cluster; what foreign messages with ever new names can cost, where no secret is set. */
+const MAX_PEERS = 10_000;
+const MIN_PAYLOAD_BYTES = 64;
+/** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
+const SILENT_BEATS = 600;
+
+/**
+ * Numbered streams of frames to and from every other node, over a bus that may lose messages: what was lost is not
+ * sent again, but both ends are told that something was. Frames between two nodes keep their order.
+ *
+ * The frames of one tick to one node are one message. A frame that does not fit into a message is cut into several.
+ */
+export class Links implements BusListener, TickWork {
+  readonly stats: LinkStats = {
+    messagesSent: 0,
+    framesSent: 0,
+    messagesReceived: 0,
+    framesReceived: 0,
+    losses: 0,
+    rejected: 0,
+    old: 0,
+  };
+
+  readonly #bus: Bus;
+  readonly #node: NodeId;
+  readonly #clock: Clock;
+  readonly #tick: Tick;
+  readonly #handler: LinkHandler;
+  readonly #codec: MessageCodec;
+  readonly #beatInterval: number;
+  readonly #maxFrameBytes: number;
+  readonly #peers = new Map<NodeId, Peer>();
+  /** Numbers every beginning of a link, whatever the peer: a later one is always the higher one. */
+  #links = 0;
+  #dirty: Peer[] = [];
+  #asked = false;
+  #running = false;
+  #timer: Timer | undefined;
+  /** Since when this node could have heard its peers. */
+  #connectedSince = 0;
+
+  constructor(options: LinksOptions) {
+    this.#bus = options.bus;
+    this.#node = options.node;
+    this.#clock = options.clock;
+    this.#tick = options.tick;
+    this.#handler = options.handler;
+    this.#codec = new MessageCodec(options.node, options.secret);
+    this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
+    this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
+  }
+
+  /** Resolves when this node can be reached. Rejects as `Bus.join` does. */
+  async start(incarnation: number): Promise<void> {
+    this.#codec.begin(incarnation);
+    this.#running = true;
+    try {
+      await this.#bus.join(this.#node, this);
+      if (this.#payloadLimit() < MIN_PAYLOAD_BYTES)
+        throw new Error(
+          `the bus carries messages of ${this.#bus.maxMessageBytes} bytes at most, ` +
+            `too few for any frame: at least ${this.#codec.overhead + MIN_PAYLOAD_BYTES} are needed`,
+        );
+    } catch (error) {
+      this.#running = false;
+      await this.#bus.leave();
+      throw error;
+    }
+    this.#connectedSince = this.#clock.now();
+    // Nodes that were started together must not beat together for ever.
+    this.#beatAfter(this.#beatInterval * this.#clock.random());
+  }
+
+  /** Sends what was collected, and leaves the bus. */
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.run();
+    this.#running = false;
+    this.#timer?.stop();
+    await this.#bus.leave();
+  }
+
+  /** This node's lease had ended and was taken again: all its links start over, and all that was held over them with them. */
+  reset(incarnation: number): void {
+    this.#codec.begin(incarnation);
+    for (const peer of this.#usedPeers()) {
+      peer.restart(++this.#links);
+      this.#tellLoss(peer);
+    }
+    this.#beat();
+  }
+
+  /** `false`: the frame is longer than `maxFrameBytes` and was not taken; asking again cannot help. */
+  send(to: NodeId, frame: Frame): boolean {
+    if (!this.#running) return true;
+    const peer = this.#peer(to);
+    if (peer === undefined || frame.body.length > this.#maxFrameBytes) return this.#refuse();
+    if (!peer.used) peer.restart(++this.#links);
+    const outbound = peer.outbound;
+    const writer = outbound.writer;
+    const before = writer.length;
+    writer.write(frame);
+    if (writer.length - before > this.#maxFrameBytes) {
+      writer.truncate(before);
+      return this.#refuse();
+    }
+    if (before > 0 && writer.length > this.#payloadLimit()) {
+      // Cut between two frames: so each message but those of a frame too large for one can be read by itself.
+      this.#emit(peer, writer.view().subarray(0, before), outbound.frames);
+      writer.discard(before);
+      outbound.frames = 0;
+    }
+    outbound.frames++;
+    if (!outbound.due) this.#schedule(peer);
+    return true;
+  }
+
+  /** Drops all that is kept of a node that is dead. Should it live after all, both ends are told of a loss when it is heard again. */
+  forget(node: NodeId): void {
+    const peer = this.#peers.get(node);
+    if (peer === undefined) return;
+    peer.forgotten = true;
+    this.#peers.delete(node);
+  }
+
+  /** When a node was last heard, on the clock of this node. */
+  lastHeard(node: NodeId): number | undefined {
+    return this.#peers.get(node)?.lastHeard;
+  }
+
+  // ------------------------------------------------------------------ the end of a tick
+
+  run(): void {
+    this.#asked = false;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const peer of dirty) {
+      const { outbound } = peer;
+      const writer = outbound.writer;
+      outbound.due = false;
+      if (!peer.forgotten && writer.length > 0) this.#emit(peer, writer.view(), outbound.frames);
+      writer.discard(writer.length);
+      outbound.frames = 0;
+    }
+  }
+
+  #schedule(peer: Peer): void {
+    peer.outbound.due = true;
+    this.#dirty.push(peer);
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#tick.batch(this);
+  }
+
+  #emit(peer: Peer, bytes: Buffer, frames: number): void {
+    const limit = this.#payloadLimit();
+    this.stats.framesSent += frames;
+    for (let at = 0; at < bytes.length; at += limit) {
+      // Numbered also when it cannot be sent: the gap is what tells the peer.
+      peer.outbound.sent++;
+      if (!this.#bus.connected) continue;
+      const piece = bytes.subarray(at, at + limit);
+      const more = at + limit < bytes.length;
+      this.#bus.send(peer.node, this.#codec.frames(peer.node, peer.position(), at > 0, more, piece));
+      this.stats.messagesSent++;
+    }
+  }
+
+  #payloadLimit(): number {
+    return this.#bus.maxMessageBytes - this.#codec.overhead;
+  }
+
+  #refuse(): false {
+    this.stats.rejected++;
+    return false;
+  }
+
+  // ------------------------------------------------------------------ beats
+
+  #beatAfter(ms: number): void {
+    this.#timer = this.#clock.afterUnref(ms, this.#onTimer);
+  }
+
+  readonly #onTimer = (): void => {
+    if (!this.#running) return;
+    this.#beatAfter(this.#beatInterval);
+    this.#dropSilent();
+    this.#beat();
+  };
+
+  #beat(): void {
+    if (!this.#running || !this.#bus.connected) return;
+    for (const message of this.#codec.beats(this.#positions(), this.#bus.maxMessageBytes)) this.#bus.broadcast(message);
+  }
+
+  #dropSilent(): void {
+    if (!this.#bus.connected) return;
+    const before = this.#clock.now() - SILENT_BEATS * this.#beatInterval;
+    if (this.#connectedSince > before) return;
+    for (const peer of this.#peers.values()) if ((peer.lastHeard ?? peer.since) < before) this.forget(peer.node);
+  }
+
+  *#positions(): Generator<readonly [NodeId, LinkPosition]> {
+    for (const peer of this.#peers.values()) if (peer.used) yield [peer.node, peer.position()];
+  }
+
+  // ------------------------------------------------------------------ what the bus tells
+
+  onMessage(bytes: Uint8Array): void {
+    if (!this.#running) return;
+    const message = this.#codec.read(bytes);
+    const peer = message && this.#peer(message.from);
+    if (message === undefined || peer === undefined) {
+      this.stats.rejected++;
+      return;
+    }
+    if (peer.incarnation !== undefined && message.incarnation < peer.incarnation) {
+      this.stats.old++;
+      return;
+    }
+    peer.lastHeard = this.#clock.now();
+    const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
+    peer.incarnation = message.incarnation;
+    if (reborn) {
+      peer.inbound.restart();
+      peer.restart(++this.#links);
+    }
+    if (message.beat) this.#onBeat(peer, message, reborn);
+    else this.#onFrames(peer, message, reborn);
+  }
+
+  onNoResponder(to: NodeId): void {
+    if (!this.#running) return;
+    try {
+      this.#handler.onNoResponder(to);
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  onReconnected(): void {
+    if (!this.#running) return;
+    this.#connectedSince = this.#clock.now();
+    for (const peer of this.#usedPeers()) this.#tellLoss(peer);
+    // Peers learn by it what they missed meanwhile, without waiting for the next one.
+    this.#beat();
+  }
+
+  #onFrames(peer: Peer, message: FramesMessage, reborn: boolean): void {
+    this.stats.messagesReceived++;
+    if (!peer.used) peer.restart(++this.#links);
+    const arrival = peer.inbound.message(message);
+    // Told before the frames behind the gap are: they may be answers to what is asked again.
+    this.#judge(peer, arrival, reborn);
+    if (arrival === "old") return;
+    const bytes = peer.inbound.piece(message, this.#maxFrameBytes);
+    if (bytes === "incomplete") return;
+    const frames = bytes === "too large" ? undefined : readFrames(bytes);
+    if (frames === undefined) {
+      this.stats.rejected++;
+      peer.inbound.lose();
+      this.#tellLoss(peer);
+      return;
+    }
+    for (const frame of frames) this.#deliver(peer.node, frame);
+  }
+
+  #onBeat(peer: Peer, message: BeatMessage, reborn: boolean): void {
+    const { position } = message;
+    if (position === undefined) this.#judge(peer, "next", reborn);
+    else {
+      // Who speaks of a link with this node is answered with one, also when it had been forgotten here: so the peer learns of that.
+      if (!peer.used) peer.restart(++this.#links);
+      this.#judge(peer, peer.inbound.beat(position), reborn);
+    }
+    try {
+      this.#handler.onBeat?.(peer.node, message.incarnation);
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  #judge(peer: Peer, arrival: Arrival, reborn: boolean): void {
+    if (arrival === "old") this.stats.old++;
+    if (arrival === "loss" || reborn) this.#tellLoss(peer);
+  }
+
+  #tellLoss(peer: Peer): void {
+    this.stats.losses++;
+    try {
+      this.#handler.onLoss(peer.node);
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  #deliver(from: NodeId, frame: Frame): void {
+    this.stats.framesReceived++;
+    try {
+      this.#handler.onFrame(from, frame);
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  #usedPeers(): Peer[] {
+    return [...this.#peers.values()].filter((peer) => peer.used);
+  }
+
+  #peer(node: NodeId): Peer | undefined {
+    let peer = this.#peers.get(node);
+    if (peer === undefined) {
+      if (this.#peers.size >= MAX_PEERS) return undefined;
+      peer = new Peer(node, this.#clock.now());
+      this.#peers.set(node, peer);
+    }
+    return peer;
+  }
+}
