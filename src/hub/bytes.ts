@@ -2,9 +2,15 @@ import { type Reader, varint } from "../bus/frame";
 
 /** Up to this length a loop over character codes is faster than two calls into the runtime's native code. */
 const SHORT_TEXT = 48;
+/** A text begins with the number of its bytes, doubled, plus one of these. */
+const UTF8 = 0;
+const UTF16 = 1;
 const VARINT_BYTES = 8;
 /** A buffer that one large message made grow is not kept beyond this size. */
 const KEEP_BYTES = 1024 * 1024;
+
+/** What every supported runtime has, and the library that the types are made for does not know. */
+type WellFormed = string & { isWellFormed(): boolean };
 
 /** One growing buffer that many entries are written to, one behind the other, without an object for any of them. */
 export class ByteWriter {
@@ -34,13 +40,12 @@ export class ByteWriter {
     this.#length = varint(this.#buffer, this.#length, value);
   }
 
+  /** Exactly this text: also one that is not well-formed, since two ids must never become the same one on the way. */
   text(text: string): void {
     if (text.length <= SHORT_TEXT && this.#shortAscii(text)) return;
     const bytes = Buffer.byteLength(text);
-    this.varint(bytes);
-    this.#reserve(bytes);
-    this.#buffer.write(text, this.#length, "utf8");
-    this.#length += bytes;
+    if (bytes === text.length || (text as WellFormed).isWellFormed()) this.#encoded(text, "utf8", bytes, UTF8);
+    else this.#encoded(text, "utf16le", 2 * text.length, UTF16);
   }
 
   texts(texts: readonly string[]): void {
@@ -82,12 +87,18 @@ export class ByteWriter {
     return full;
   }
 
+  #encoded(text: string, encoding: "utf8" | "utf16le", bytes: number, mark: number): void {
+    this.varint(2 * bytes + mark);
+    this.#reserve(bytes);
+    this.#length += this.#buffer.write(text, this.#length, encoding);
+  }
+
   #shortAscii(text: string): boolean {
     const characters = text.length;
     this.#reserve(1 + SHORT_TEXT);
     const buffer = this.#buffer;
     let at = this.#length;
-    buffer[at++] = characters;
+    buffer[at++] = 2 * characters + UTF8;
     for (let i = 0; i < characters; i++) {
       const code = text.charCodeAt(i);
       // Its first byte is written over by the caller, who writes the same text the long way.
@@ -108,7 +119,12 @@ export class ByteWriter {
 }
 
 export function readText(reader: Reader): string {
-  return reader.text(reader.varint());
+  const code = reader.varint();
+  const mark = code % 2;
+  const bytes = (code - mark) / 2;
+  if (mark === UTF8) return reader.text(bytes);
+  if (bytes % 2 !== 0) reader.failed = true;
+  return reader.bytes(bytes).toString("utf16le");
 }
 
 /** Each text takes a byte at least, so a number that is not true ends with the bytes. */

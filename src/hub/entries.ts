@@ -70,7 +70,7 @@ export function readHello(message: Reader): Hello {
 
 /**
  * Writes and reads names of nodes: nearly all operations of one worker name the same one, so a name is sent when it
- * is another than the last. 0 says "as before", else the length plus one and the name.
+ * is another than the last. 0 says "as before", 1 that it follows.
  *
  * Both sides must have seen the same entries: one on each end of a connection.
  */
@@ -82,8 +82,8 @@ export class NodeNames {
       out.byte(0);
       return;
     }
-    out.varint(Buffer.byteLength(node) + 1);
-    out.raw(Buffer.from(node));
+    out.byte(1);
+    out.text(node);
   }
 
   /** The entry that named the node has been sent: it counts as known from now on. */
@@ -92,9 +92,9 @@ export class NodeNames {
   }
 
   read(reader: Reader): NodeId {
-    const code = reader.varint();
-    if (code > 0) this.#last = reader.text(code - 1);
-    else if (this.#last === undefined) reader.failed = true;
+    const code = reader.byte();
+    if (code === 1) this.#last = readText(reader);
+    else if (code !== 0 || this.#last === undefined) reader.failed = true;
     return this.#last ?? "";
   }
 }

@@ -203,7 +203,7 @@ describe("hub channel", () => {
 
 function encoded(texts: readonly string[]): Buffer {
   const body = Buffer.concat(
-    texts.map((text) => Buffer.concat([Buffer.from([TEXT, Buffer.byteLength(text)]), Buffer.from(text)])),
+    texts.map((text) => Buffer.concat([Buffer.from([TEXT, 2 * Buffer.byteLength(text)]), Buffer.from(text)])),
   );
   const length = Buffer.alloc(4);
   length.writeUInt32LE(body.length);

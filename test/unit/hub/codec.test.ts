@@ -15,7 +15,11 @@ import {
 import * as results from "../../../src/hub/results";
 import type { Commit, Opening, SessionRecord } from "../../../src/store/port";
 
-const text = fc.string({ unit: "grapheme", maxLength: 80 });
+const text = fc.oneof(
+  fc.string({ unit: "grapheme", maxLength: 80 }),
+  // Lone surrogates included.
+  fc.array(fc.nat({ max: 0xffff }), { maxLength: 60 }).map((units) => String.fromCharCode(...units)),
+);
 const whole = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const protocol = fc.constantFrom<3 | 4>(3, 4);
 const transport = fc.constantFrom<"polling" | "websocket">("polling", "websocket");
