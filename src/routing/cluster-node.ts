@@ -196,6 +196,10 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
 
   // ---- the owner's side: OwnerNode ----
 
+  lives(node: NodeId): boolean {
+    return !this.#membership.isDead(node);
+  }
+
   turnDue(work: TickWork): void {
     this.#options.tick.turn(work);
   }

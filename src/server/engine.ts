@@ -37,6 +37,11 @@ export class Engine extends EventEmitter implements SocketHost {
     this.#host = host(this);
   }
 
+  /** @internal Where the sessions live. */
+  get host(): SessionHost {
+    return this.#host;
+  }
+
   /** Sessions whose sockets are in this process, by id. */
   get clients(): Record<string, Socket> {
     return this.#host.clients;

@@ -125,9 +125,11 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     } else if (this.#parked?.t === t) {
       this.#addHolder(this.#parked.holders, holder);
       this.#node.grace.remove(this);
+      // While nobody held it no turn could take it.
+      this.#touch();
     } else if (this.#answered.has(t)) {
       this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
-    } else if (taken !== undefined || (this.#parked !== undefined && this.#parked.holders.length > 0)) {
+    } else if (taken !== undefined || this.#isHeld()) {
       this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
       this.#socket?.onError(new TransportError("overlap from client"));
     } else {
@@ -178,13 +180,19 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     if (parked.holders.length === 0) this.#node.grace.add(this);
   }
 
-  /** All that `holder` held for this session is gone: that node is dead. */
+  /** A node is taken for dead. It stays a holder all the same: one that lives after all still waits for its answer. */
   holderDied(holder: NodeId): void {
-    if (this.#parked !== undefined) this.gone(this.#parked.t, holder);
+    if (this.#parked?.holders.includes(holder) === true && !this.#isHeld()) this.#node.grace.add(this);
+  }
+
+  /** Whether a poll is parked and a node that lives has its connection. */
+  #isHeld(): boolean {
+    return this.#parked?.holders.some((holder) => this.#node.lives(holder)) === true;
   }
 
   /** O9: nobody came back for the parked poll. */
   graceOver(): void {
+    if (this.#parked === undefined || this.#isHeld()) return;
     this.#end({
       packet: "1",
       reason: "transport error",
@@ -303,10 +311,10 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     const socket = this.#socket;
     this.#encode(socket?.writeBuffer ?? []);
     const parked = this.#parked;
-    if (parked === undefined) return { phase: this.#closeAsked ? "closing" : this.#phase, taken: undefined, flushed: false };
-    if (this.#outbox.waiting === 0 && !this.#closeAsked) {
-      return { phase: this.#phase, taken: undefined, flushed: false };
-    }
+    const waits = { phase: this.#closeAsked ? ("closing" as const) : this.#phase, taken: undefined, flushed: false };
+    if (parked === undefined) return waits;
+    // A poll that nobody holds is no poll: its client may be gone.
+    if (parked.holders.length === 0 || (this.#outbox.waiting === 0 && !this.#closeAsked)) return waits;
     const flushed = socket !== undefined && socket.writeBuffer.length > 0;
     // Listeners of "flush" may send more; it joins this take.
     if (flushed) this.#encode(socket.takeBuffer());

@@ -21,6 +21,8 @@ export interface OwnerNode {
   /** A close waits for a poll to carry it. */
   readonly closing: Deadlines<OwnedSession>;
 
+  /** Whether the node is not known to be dead. */
+  lives(node: NodeId): boolean;
   /** Calls `work.run()` at the end of the tick. */
   turnDue(work: TickWork): void;
   commit(commit: Commit, waiter: CommitWaiter): void;

@@ -1,0 +1,80 @@
+import type { ResolvedTuning } from "./cluster-options";
+import type { Bus } from "./bus/port";
+import { Links } from "./bus/links";
+import { ClusterNode, type NodeEngine, type NodeEvents } from "./routing/cluster-node";
+import { ALL_RULES, type OwnerRules } from "./session/owner-node";
+import type { SessionStore, StoreLimits } from "./store/port";
+import type { Counters } from "./telemetry/counters";
+import type { Clock } from "./time/clock";
+import type { Tick } from "./time/tick";
+
+/** How many handled POSTs and answered polls a session remembers at least. */
+const RING = 64;
+const MAX_DATA_CHARS = 16_384;
+const OWNER_CACHE = 100_000;
+
+export interface Parts {
+  readonly id: string;
+  readonly clock: Clock;
+  readonly tick: Tick;
+  readonly store: SessionStore;
+  readonly bus: Bus;
+  readonly tuning: ResolvedTuning;
+  readonly counters: Counters;
+  readonly events: NodeEvents;
+  /** Rules of the protocol; all of them, but for the tests that take one away. */
+  readonly rules?: OwnerRules;
+}
+
+/** What the store must keep to, given the engine's heartbeat. */
+export function storeLimits(tuning: ResolvedTuning, pingInterval: number, pingTimeout: number): StoreLimits {
+  return {
+    recordTtl: recordTtl(pingInterval, pingTimeout),
+    linger: tuning.linger,
+    leaseTtl: tuning.leaseTtl,
+    awayAfter: tuning.storeAwayAfter,
+    maxPackets: tuning.maxBufferedPackets,
+    maxPacketChars: tuning.maxBufferedSize,
+  };
+}
+
+/** Twice what a silent client is given: the record must outlive a takeover that comes at the last moment. */
+function recordTtl(pingInterval: number, pingTimeout: number): number {
+  return 2 * (pingInterval + pingTimeout);
+}
+
+/** Makes a node of its parts, whatever adapters they are. */
+export function wireNode(parts: Parts, engine: NodeEngine, pingInterval: number, pingTimeout: number): ClusterNode {
+  const { id, clock, tick, store, bus, tuning } = parts;
+  return new ClusterNode({
+    id,
+    clock,
+    tick,
+    store,
+    engine,
+    events: parts.events,
+    counters: parts.counters,
+    rules: parts.rules ?? ALL_RULES,
+    ring: RING,
+    maxDataChars: MAX_DATA_CHARS,
+    ownerCache: OWNER_CACHE,
+    times: {
+      pollGrace: tuning.pollGrace,
+      linger: tuning.linger,
+      leaseTtl: tuning.leaseTtl,
+      postDeadline: tuning.postDeadline,
+      giveUpAfter: tuning.giveUpAfter,
+      recordTtl: recordTtl(pingInterval, pingTimeout),
+    },
+    links: (handler) =>
+      new Links({
+        bus,
+        node: id,
+        clock,
+        tick,
+        handler,
+        beatInterval: tuning.beatInterval,
+        ...(tuning.secret === undefined ? {} : { secret: tuning.secret }),
+      }),
+  });
+}

@@ -1,0 +1,138 @@
+import { decodePayload } from "../../src/protocol/codec4";
+import { AnswerCode, RequestKind, type Answer } from "../../src/session/answers";
+import { fakeRequest, PING_INTERVAL, PING_TIMEOUT, type SimNode, type World } from "./world";
+
+/**
+ * A stock polling client, as strict as one: a request that is not answered 200 ends it, and it gives up when no
+ * ping comes in time. It numbers what it sends and checks what it gets.
+ */
+export class SimClient {
+  readonly #world: World;
+  readonly #messages: number;
+  sid = "";
+  dropped: string | undefined;
+  sent = 0;
+  acknowledged = 0;
+  echoes = 0;
+  readonly pushes: number[] = [];
+  #posting = false;
+  #pongs = 0;
+  #lastPing = 0;
+
+  constructor(world: World, messages: number) {
+    this.#world = world;
+    this.#messages = messages;
+  }
+
+  get done(): boolean {
+    return this.dropped !== undefined || (this.echoes === this.#messages && this.acknowledged === this.#messages);
+  }
+
+  connect(): void {
+    const node = this.#world.pick();
+    if (node === undefined) {
+      this.#world.time.schedule(20, () => {
+        this.connect();
+      });
+    } else void this.#handshake(node);
+  }
+
+  async #handshake(node: SimNode): Promise<void> {
+    const { time } = this.#world;
+    const opened = await node.host.open({ request: fakeRequest(), remoteAddress: "", handshake: HANDSHAKE, protocol: 4 });
+    if (!node.alive || opened.kind !== "ok") return;
+    node.host.announce(opened.socket);
+    time.schedule(time.random() * 2, () => {
+      // A handshake that died with its node: the client would try anew; this history goes on without it.
+      if (!node.alive) return;
+      this.sid = opened.socket.id;
+      this.#lastPing = time.now;
+      this.#poll();
+      this.#sendSoon();
+      this.#watchPings();
+    });
+  }
+
+  #watchPings(): void {
+    const { time } = this.#world;
+    time.schedule(1000, () => {
+      if (this.dropped !== undefined) return;
+      if (time.now - this.#lastPing > PING_INTERVAL + PING_TIMEOUT) this.#drop("no ping came in time");
+      else this.#watchPings();
+    });
+  }
+
+  #drop(why: string): void {
+    if (this.dropped !== undefined) return;
+    this.dropped = why;
+    this.#world.violate(`${this.sid} dropped: ${why}`);
+  }
+
+  #poll(): void {
+    if (this.dropped !== undefined) return;
+    this.#world.request(RequestKind.Get, this.sid, this.#world.nextT(), "", (answer) => {
+      if (answer.code !== AnswerCode.Packets) {
+        this.#drop(`a poll was answered with code ${String(answer.code)}`);
+        return;
+      }
+      this.#read(answer);
+      this.#poll();
+    });
+  }
+
+  #read(answer: Answer): void {
+    for (const packet of decodePayload(String(answer.body))) {
+      if (packet.type === "ping") {
+        this.#lastPing = this.#world.time.now;
+        this.#pongs++;
+        this.#post();
+      } else if (packet.type === "message") this.#message(String(packet.data));
+      else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
+    }
+  }
+
+  #message(text: string): void {
+    const number = Number(text.slice(text.startsWith("e") ? 2 : 1));
+    this.#world.log(`client ${this.sid} gets ${text}`);
+    if (text.startsWith("e")) {
+      if (number !== this.echoes + 1) this.#world.violate(`${this.sid}: echo ${String(number)} after ${String(this.echoes)}`);
+      this.echoes = Math.max(this.echoes, number);
+    } else {
+      const last = this.pushes.at(-1) ?? 0;
+      if (number <= last) this.#world.violate(`${this.sid}: push ${String(number)} after ${String(last)}`);
+      this.pushes.push(number);
+    }
+  }
+
+  #sendSoon(): void {
+    const { time } = this.#world;
+    time.schedule(time.random() * 1500, () => {
+      if (this.sent < this.#messages) this.sent++;
+      this.#post();
+      if (this.sent < this.#messages) this.#sendSoon();
+    });
+  }
+
+  /** One POST at a time, with all that waits: pongs and messages. */
+  #post(): void {
+    if (this.#posting || this.dropped !== undefined) return;
+    const packets = Array.from({ length: this.#pongs }, () => "3");
+    const from = this.acknowledged;
+    const upTo = this.sent;
+    for (let i = from + 1; i <= upTo; i++) packets.push(`4m${String(i)}`);
+    if (packets.length === 0) return;
+    this.#pongs = 0;
+    this.#posting = true;
+    this.#world.request(RequestKind.Post, this.sid, this.#world.nextT(), packets.join("\x1e"), (answer) => {
+      this.#posting = false;
+      if (answer.code !== AnswerCode.Ok) {
+        this.#drop(`a POST was answered with code ${String(answer.code)}`);
+        return;
+      }
+      this.acknowledged = upTo;
+      this.#post();
+    });
+  }
+}
+
+const HANDSHAKE = JSON.stringify({ url: "/", method: "GET", headers: {}, query: {}, address: "", encrypted: false });

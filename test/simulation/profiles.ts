@@ -1,0 +1,15 @@
+import { seeded } from "../../src/time/virtual-clock";
+import type { Faults } from "./world";
+
+/** The faults of a history: some seeds have few, some many, and some only of one kind, so that each meets each. */
+export function faultsOf(seed: number): Faults {
+  const random = seeded(seed ^ 0x5eed);
+  const one = (list: readonly number[]): number => list[Math.floor(random() * list.length)] ?? 0;
+  return {
+    kills: one([0, 1, 2]),
+    loss: one([0, 0.01, 0.03]),
+    resend: one([0, 0.05, 0.2]),
+    retry: one([0, 0.2, 0.5]),
+    suspects: one([0, 0, 2, 6]),
+  };
+}
