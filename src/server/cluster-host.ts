@@ -39,26 +39,41 @@ const ADOPTION_SPREAD = 1000;
 /** Sessions of a cluster, as one of its nodes sees them. */
 export class ClusterHost implements SessionHost, NodeEngine {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
-  readonly node: ClusterNode;
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #nodeId: string;
   readonly #ready: Promise<void>;
-  #joined = false;
+  /** This process in the cluster; undefined until it has joined. */
+  #node: ClusterNode | undefined;
+  #stopped = false;
   #opening = new Set<string>();
   /** Numbers the requests that have no `t`. */
   #unnamed = 0;
 
-  constructor(engine: Engine, clock: Clock, node: (host: NodeEngine) => ClusterNode) {
+  constructor(engine: Engine, clock: Clock, nodeId: string, make: (host: NodeEngine) => Promise<ClusterNode>) {
     this.#engine = engine;
     this.#clock = clock;
-    this.node = node(this);
-    this.#ready = this.node.start().then(() => {
-      this.#joined = true;
-    });
-    // Whoever calls `ready()` hears of it; requests are answered 503 meanwhile.
-    this.#ready.catch((error: unknown) => {
-      engine.emit("cluster_error", error);
-    });
+    this.#nodeId = nodeId;
+    this.#ready = this.#join(make);
+    // Whoever calls `ready()` hears of a failure; requests are answered 503 meanwhile.
+    this.#ready.catch(() => undefined);
+  }
+
+  async #join(make: (host: NodeEngine) => Promise<ClusterNode>): Promise<void> {
+    const node = await make(this);
+    try {
+      await node.start();
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+    if (this.#stopped) await node.stop();
+    else this.#node = node;
+  }
+
+  /** @internal */
+  get node(): ClusterNode | undefined {
+    return this.#node;
   }
 
   /** Only the owner knows; it says so with its answer. */
@@ -95,7 +110,9 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   /** O11. Opens a session; the caller answers with the payload, then announces the socket, in the same tick. */
   async open(opening: Opening): Promise<Opened> {
-    let error: unknown = new Error("the session ids generated were taken or too long");
+    const node = this.#node;
+    if (node === undefined) return { kind: "away" };
+    let error: unknown = new Error("the session ids generated were taken");
     for (let i = 0; i < ID_TRIES; i++) {
       let id: string;
       try {
@@ -103,19 +120,22 @@ export class ClusterHost implements SessionHost, NodeEngine {
       } catch (thrown) {
         return { kind: "no id", error: thrown };
       }
-      if (id.length > MAX_ID_CHARS || id === "") error = new Error(`a session id has 1 to ${String(MAX_ID_CHARS)} characters`);
-      if (id.length > MAX_ID_CHARS || id === "" || this.node.has(id) || this.#opening.has(id)) continue;
+      if (id.length > MAX_ID_CHARS || id === "") {
+        error = new RangeError(`a session id has 1 to ${String(MAX_ID_CHARS)} characters`);
+        continue;
+      }
+      if (node.has(id) || this.#opening.has(id)) continue;
       this.#opening.add(id);
-      const result = await this.node.open(id, opening.handshake);
+      const result = await node.open(id, opening.handshake);
       this.#opening.delete(id);
       if (result.kind === "away") return result;
-      if (result.kind === "ok") return { kind: "ok", ...this.#start(id, opening) };
+      if (result.kind === "ok") return { kind: "ok", ...this.#start(node, id, opening) };
     }
     return { kind: "no id", error };
   }
 
-  #start(id: string, opening: Opening): { socket: Socket; payload: string } {
-    const session = this.node.own(id, opening.handshake);
+  #start(node: ClusterNode, id: string, opening: Opening): { socket: Socket; payload: string } {
+    const session = node.own(id, opening.handshake);
     const { request, remoteAddress, protocol } = opening;
     const transport = new OwnedPolling(protocol, session);
     const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
@@ -162,33 +182,44 @@ export class ClusterHost implements SessionHost, NodeEngine {
     const response = request.res;
     if (response === null) return;
     request.res = null;
-    if (!this.#joined) {
+    const node = this.#node;
+    if (node === undefined) {
       sendUnavailable(response);
       return;
     }
     const query = request._query;
     // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
-    const t = query["t"] ?? `~${this.node.id}.${String(++this.#unnamed)}`;
+    const t = query["t"] ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
     const hooks = { headers: this.#engine.onHeaders, refuse };
-    const exchange = new Exchange(this.node, request, response, query["sid"] ?? "", t, hooks);
+    const exchange = new Exchange(node, request, response, query["sid"] ?? "", t, hooks);
     if (request.method === "GET") exchange.poll();
     else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
     else answerStatus(response, 500);
   }
 
   async drain(): Promise<void> {
-    await this.node.stop();
+    await this.#stop(() => undefined);
   }
 
   async close(): Promise<void> {
     for (const socket of Object.values(this.clients)) socket.close(true);
-    await this.#settled();
-    await this.node.stop();
+    await this.#stop((node) => this.#settled(node));
+  }
+
+  async #stop(first: (node: ClusterNode) => Promise<void> | undefined): Promise<void> {
+    this.#stopped = true;
+    // A join under way stops the node by itself; one that failed has nothing to stop.
+    await this.#ready.catch(() => undefined);
+    const node = this.#node;
+    this.#node = undefined;
+    if (node === undefined) return;
+    await first(node);
+    await node.stop();
   }
 
   /** The closes just made are recorded, or the store cannot be reached in reasonable time. */
-  async #settled(): Promise<void> {
-    for (let waited = 0; this.node.unsettled && waited < CLOSE_PATIENCE; waited += CLOSE_LOOK) {
+  async #settled(node: ClusterNode): Promise<void> {
+    for (let waited = 0; node.unsettled && waited < CLOSE_PATIENCE; waited += CLOSE_LOOK) {
       await new Promise<void>((resolve) => {
         this.#clock.after(CLOSE_LOOK, resolve);
       });

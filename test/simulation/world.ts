@@ -1,5 +1,6 @@
 import { resolveTuning } from "../../src/cluster-options";
 import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
+import type { ClusterNode } from "../../src/routing/cluster-node";
 import type { Held, WaitingConnection } from "../../src/routing/held";
 import { ClusterHost } from "../../src/server/cluster-host";
 import { Engine } from "../../src/server/engine";
@@ -46,6 +47,11 @@ export class SimNode {
   readonly bus: MemoryBus;
   readonly store: SlowStore;
   alive = true;
+  /** The cluster's node within; there once the process is ready. */
+  get node(): ClusterNode {
+    if (this.host.node === undefined) throw new Error("this simulated node is not ready");
+    return this.host.node;
+  }
   ready = false;
 
   constructor(world: World, id: string) {
@@ -67,7 +73,9 @@ export class SimNode {
         events: NO_EVENTS,
         rules: { ...ALL_RULES, ...world.options.rules },
       };
-      return new ClusterHost(engine, this.process, (host) => wireNode(parts, host, PING_INTERVAL, PING_TIMEOUT));
+      return new ClusterHost(engine, this.process, id, (host) =>
+        Promise.resolve(wireNode(parts, host, PING_INTERVAL, PING_TIMEOUT)),
+      );
     });
     engine.generateId = () => world.nextSid();
     engine.on("connection", (socket: Socket) => {
@@ -182,9 +190,9 @@ export class World {
     const victim = this.pick(believer);
     if (believer === undefined || victim === undefined) return;
     this.log(`${believer.id} takes ${victim.id} for dead`);
-    believer.host.node.onNoResponder(victim.id);
+    believer.node.onNoResponder(victim.id);
     this.time.schedule(130, () => {
-      if (believer.alive) believer.host.node.onNoResponder(victim.id);
+      if (believer.alive) believer.node.onNoResponder(victim.id);
     });
   }
 
@@ -214,7 +222,7 @@ export class World {
       const mine: Attempt = { node, over: false, connection: { answer: (answer) => arrived(mine, answer), abandon: nothing } };
       attempts.push(mine);
       this.time.schedule(this.time.random() * 2, () => {
-        if (node.alive && !over) mine.held = node.host.node.hold(kind, sid, kind === RequestKind.Post ? postKey(t, body) : t, body, mine.connection);
+        if (node.alive && !over) mine.held = node.node.hold(kind, sid, kind === RequestKind.Post ? postKey(t, body) : t, body, mine.connection);
       });
       this.#watch(mine, () => over, attempt);
     };
@@ -244,7 +252,7 @@ export class World {
 
   #leave(attempt: Attempt): void {
     attempt.over = true;
-    if (attempt.node.alive && attempt.held !== undefined) attempt.node.host.node.release(attempt.held, attempt.connection);
+    if (attempt.node.alive && attempt.held !== undefined) attempt.node.node.release(attempt.held, attempt.connection);
   }
 
   /** Sends the request again when its node dies. */

@@ -1,0 +1,116 @@
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import base64id from "base64id";
+import { HubBus } from "./bus/hub/hub-bus";
+import { NatsBus } from "./bus/nats/nats-bus";
+import type { Bus } from "./bus/port";
+import { ClusterFace } from "./cluster-face";
+import { resolveTuning, type ClusterOptions, type ResolvedTuning } from "./cluster-options";
+import { HubClient } from "./hub/client";
+import { hubFromEnvironment, HUB_PATH_VARIABLE } from "./hub/environment";
+import type { AttachOptions, ServerOptions } from "./options";
+import type { ClusterNode, NodeEngine } from "./routing/cluster-node";
+import type { RequestSource } from "./server/attach";
+import { ClusterHost } from "./server/cluster-host";
+import { Engine } from "./server/engine";
+import type { SessionHost } from "./server/host";
+import { LocalHost } from "./server/local-host";
+import { HubStore } from "./store/hub/hub-store";
+import { RedisStore } from "./store/redis";
+import type { SessionStore, StoreLimits } from "./store/port";
+import { Counters } from "./telemetry/counters";
+import { runtimeClock } from "./time/runtime-clock";
+import { Tick } from "./time/tick";
+import { storeLimits, wireNode } from "./wiring";
+
+/** Store and bus of one node, and what ends with them. */
+interface Adapters {
+  readonly store: SessionStore & { readonly stats: object };
+  readonly bus: Bus;
+}
+
+/**
+ * The Engine.IO server: one process by itself, or with the option `cluster` a node of a cluster in which every node
+ * serves every request of every polling session.
+ */
+export class Server extends Engine {
+  /** This node's view of the cluster; undefined without one. */
+  readonly cluster: ClusterFace | undefined;
+
+  constructor(options: ServerOptions = {}) {
+    const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
+    super(options, runtimeClock, (engine) => makeHost(engine, options.cluster, face));
+    this.cluster = face;
+  }
+}
+
+function makeHost(engine: Engine, options: ClusterOptions | undefined, face: ClusterFace | undefined): SessionHost {
+  if (options === undefined || face === undefined) return new LocalHost(engine, runtimeClock);
+  const { pingInterval, pingTimeout } = engine.opts;
+  const tuning = resolveTuning(options === "local" ? {} : options, pingInterval, pingTimeout);
+  const limits = storeLimits(tuning, pingInterval, pingTimeout);
+  const make = async (host: NodeEngine): Promise<ClusterNode> => {
+    const tick = new Tick(runtimeClock);
+    const { store, bus } = await makeAdapters(options, tuning, limits, tick, face);
+    const parts = { id: face.nodeId, clock: runtimeClock, tick, store, bus, tuning, counters: face.counters, events: face };
+    const node = wireNode(parts, host, pingInterval, pingTimeout);
+    face.use(node, store.stats as Readonly<Record<string, number>>);
+    return node;
+  };
+  return new ClusterHost(engine, runtimeClock, face.nodeId, make);
+}
+
+/** The one place that knows which adapters there are. */
+async function makeAdapters(
+  options: ClusterOptions,
+  tuning: ResolvedTuning,
+  limits: StoreLimits,
+  tick: Tick,
+  face: ClusterFace,
+): Promise<Adapters> {
+  const onError = (error: Error): void => {
+    face.onTrouble(error);
+  };
+  const clock = runtimeClock;
+  if (options === "local" || "local" in options) {
+    const address = hubFromEnvironment(process.env);
+    if (address === undefined) {
+      throw new Error(
+        `cluster: "local" works in a worker of a primary that runs the hub, which sets ${HUB_PATH_VARIABLE}; ` +
+          `start it by "engine.io-cluster serve", or name redis and nats`,
+      );
+    }
+    const client = await HubClient.connect({ ...address, clock, tick, onLost: onError });
+    return { store: new HubStore(client, limits), bus: new HubBus(client) };
+  }
+  const { redis, nats } = options;
+  return {
+    store: new RedisStore({ redis, prefix: tuning.prefix, clock, tick, limits, onError }),
+    bus: new NatsBus({ nats, prefix: tuning.prefix, clock, onError }),
+  };
+}
+
+/** Makes a server and attaches it to an HTTP server. */
+export function attach(server: RequestSource, options: ServerOptions = {}): Server {
+  return new Server(options).attach(server, options);
+}
+
+/**
+ * Makes an HTTP server that listens on `port` and serves nothing but the engine: other requests are answered 501.
+ * `listening` is called when it does.
+ */
+export function listen(
+  port: number,
+  options?: (ServerOptions & AttachOptions) | (() => void) | null,
+  listening?: () => void,
+): Server & { httpServer: HttpServer } {
+  const [given, callback] = typeof options === "function" ? [{}, options] : [options ?? {}, listening];
+  const httpServer = createServer(notImplemented);
+  const engine = attach(httpServer, given);
+  httpServer.listen(port, callback);
+  return Object.assign(engine, { httpServer });
+}
+
+function notImplemented(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(501);
+  response.end("Not Implemented");
+}

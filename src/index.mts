@@ -1,0 +1,3 @@
+// The ES module is a view of the CommonJS build: one copy of every class, however it is loaded.
+export { Server, Socket, Transport, TransportError, ClusterFace, OptionError, attach, listen, protocol } from "./index.js";
+export type * from "./index.js";
