@@ -1,0 +1,386 @@
+import {
+  connect,
+  DebugEvents,
+  Events,
+  type ConnectionOptions,
+  type Msg,
+  type NatsConnection,
+  type NatsError,
+  type Status,
+  type Subscription,
+} from "nats";
+import type { NodeId } from "../../store/port";
+import type { Clock, Timer } from "../../time/clock";
+import { runtimeClock } from "../../time/runtime-clock";
+import type { Bus, BusListener } from "../port";
+import { rethrow } from "../rethrow";
+import { Backlog } from "./backlog";
+import { Subjects } from "./subjects";
+import { connectionOptions, describe, isConnection, type NatsTarget } from "./target";
+
+export interface NatsBusOptions {
+  readonly nats: NatsTarget;
+  /** All subjects begin with it; clusters that share a NATS have different ones. */
+  readonly prefix: string;
+  /** Told of what needs a human: refused credentials or permissions, a connection closed for good. */
+  readonly onError?: (error: Error) => void;
+  readonly clock?: Clock;
+  /** Milliseconds in which `join` succeeds or rejects. */
+  readonly joinTimeout?: number;
+  /** Bytes that may be under way to the server; what is sent beyond is dropped. */
+  readonly maxPendingBytes?: number;
+}
+
+const JOIN_TIMEOUT = 10_000;
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+/** How long a connection that was found dead may take to close. */
+const STALE_GRACE = 1000;
+const LEAVE_TIMEOUT = 2000;
+const REDIAL_DELAY = 300;
+
+/**
+ * The bus over NATS. Never waits, and keeps nothing for later: what is sent while there is no connection is dropped, as it may be at
+ * any other time.
+ */
+export class NatsBus implements Bus {
+  readonly #subjects: Subjects;
+  readonly #options: ConnectionOptions;
+  readonly #borrowed: NatsConnection | undefined;
+  readonly #onError: (error: Error) => void;
+  readonly #clock: Clock;
+  readonly #joinTimeout: number;
+  readonly #backlog: Backlog;
+  readonly #reported = new Set<string>();
+  #beatOptions = { reply: "" };
+  #connection: NatsConnection | undefined;
+  #subscriptions: Subscription[] = [];
+  #statuses: Statuses | undefined;
+  #listener: BusListener | undefined;
+  #connected = false;
+  #joined = false;
+  #leaving: Promise<void> | undefined;
+  #maxMessageBytes = 0;
+  #stale: Timer | undefined;
+
+  constructor(options: NatsBusOptions) {
+    this.#subjects = new Subjects(options.prefix);
+    this.#borrowed = isConnection(options.nats) ? options.nats : undefined;
+    this.#options = isConnection(options.nats) ? { servers: options.nats.getServer() } : connectionOptions(options.nats, options.prefix);
+    this.#onError = options.onError ?? (() => undefined);
+    this.#clock = options.clock ?? runtimeClock;
+    this.#joinTimeout = options.joinTimeout ?? JOIN_TIMEOUT;
+    this.#backlog = new Backlog(options.maxPendingBytes ?? MAX_PENDING_BYTES);
+  }
+
+  get maxMessageBytes(): number {
+    return this.#maxMessageBytes;
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  async join(node: NodeId, listener: BusListener): Promise<void> {
+    if (this.#joined) throw new Error("this bus has joined already");
+    this.#joined = true;
+    this.#subjects.own(node);
+    this.#beatOptions = { reply: this.#subjects.beatReply };
+    this.#listener = listener;
+    try {
+      await this.#enter(await this.#dial());
+    } catch (error) {
+      await this.leave();
+      throw this.#explain("this node cannot join NATS", error);
+    }
+  }
+
+  send(to: NodeId, message: Uint8Array): void {
+    const { subject, options } = this.#subjects.address(to);
+    this.#publish(subject, message, options);
+  }
+
+  broadcast(message: Uint8Array): void {
+    this.#publish(this.#subjects.beat, message, this.#beatOptions);
+  }
+
+  leave(): Promise<void> {
+    return (this.#leaving ??= this.#leave());
+  }
+
+  #publish(subject: string, message: Uint8Array, options: { readonly reply: string }): void {
+    const connection = this.#connection;
+    // While it is away the client would keep some messages and throw others away, by the moment: none is clearer.
+    if (!this.#connected || connection === undefined || this.#leaving !== undefined) return;
+    if (message.byteLength > this.#maxMessageBytes)
+      throw new RangeError(`a message of ${message.byteLength} bytes, where ${this.#maxMessageBytes} are the limit`);
+    if (!this.#backlog.take(connection, message.byteLength)) {
+      this.#report("backlog", `NATS at ${this.#where()} does not keep up: messages to other nodes are dropped`);
+      return;
+    }
+    try {
+      // The client copies the payload in the next microtask: into the one buffer that it writes.
+      connection.publish(subject, message, options);
+    } catch {
+      // It closed, or drains, a moment ago: the message is lost, and its status will say so.
+    }
+  }
+
+  // ------------------------------------------------------------------ connecting
+
+  async #dial(): Promise<NatsConnection> {
+    if (this.#borrowed !== undefined) return this.#borrowed;
+    const dialled = connect(this.#options);
+    try {
+      return await this.#within(this.#joinTimeout, dialled);
+    } catch (error) {
+      // It may come after all, when nobody waits for it any more.
+      void dialled.then((late) => late.close()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Resolves when this node's subscriptions are in place at the server. */
+  async #enter(connection: NatsConnection): Promise<void> {
+    if (this.#leaving !== undefined) {
+      if (this.#borrowed === undefined) await connection.close();
+      throw new Error("it was told to leave meanwhile");
+    }
+    this.#connection = connection;
+    if (connection.info !== undefined && connection.info.headers !== true)
+      throw new Error("its server has headers turned off (no_header_support), without which it tells no one of a node that is gone");
+    this.#watch(connection);
+    let refused: NatsError | undefined;
+    const subscribe = (subject: string, run: (message: Msg) => void): Subscription =>
+      connection.subscribe(subject, {
+        callback: (error, message) => {
+          if (error === null) run(message);
+          else {
+            // The client forgets a refused subscription: from here on this node would be deaf, and not well.
+            refused = error;
+            this.#connected = false;
+          }
+        },
+      });
+    this.#subscriptions = [
+      subscribe(this.#subjects.node, this.#onDirect),
+      subscribe(this.#subjects.beat, this.#onBroadcast),
+      subscribe(this.#subjects.noResponders, this.#onNoResponders),
+    ];
+    await this.#within(this.#joinTimeout, connection.flush());
+    // The server refuses a subscription before it answers the flush.
+    if (refused !== undefined) throw refused as Error;
+    this.#up(connection);
+  }
+
+  #up(connection: NatsConnection): void {
+    // A little below the limit: servers on the way may add headers of their own to what they pass on.
+    const payload = connection.info?.max_payload ?? this.#maxMessageBytes;
+    this.#maxMessageBytes = payload - Math.min(1024, payload >> 4);
+    this.#backlog.reset();
+    this.#connected = true;
+  }
+
+  #replace(dead: NatsConnection): void {
+    void this.#redial(dead).catch((error: unknown) => {
+      this.#onError(this.#explain("this node has lost NATS", error));
+    });
+  }
+
+  /**
+   * The client waits for its last write before it closes a dead connection. With much unsent, to a server that is frozen or cut
+   * off without a word, that takes as long as the kernel tries: many minutes, in which it does not turn to another server.
+   */
+  async #redial(dead: NatsConnection): Promise<void> {
+    this.#unwatch();
+    this.#connection = undefined;
+    await dead.close();
+    while (!this.#isLeaving()) {
+      try {
+        await this.#enter(await this.#dial());
+        this.#tellReconnected();
+        return;
+      } catch (error) {
+        if (this.#isLeaving()) return;
+        this.#report("redial", this.#explain("this node cannot reach NATS again, and tries on", error).message);
+        await this.#discard();
+        await this.#pause(REDIAL_DELAY);
+      }
+    }
+  }
+
+  /** Asked again after each wait. */
+  #isLeaving(): boolean {
+    return this.#leaving !== undefined;
+  }
+
+  async #discard(): Promise<void> {
+    const connection = this.#connection;
+    this.#unwatch();
+    this.#connection = undefined;
+    if (connection !== undefined && this.#borrowed === undefined) await connection.close();
+  }
+
+  // ------------------------------------------------------------------ what the client tells
+
+  #watch(connection: NatsConnection): void {
+    this.#statuses = connection.status() as Statuses;
+    void this.#readStatuses(connection, this.#statuses).catch((error: unknown) => {
+      this.#onError(this.#explain("the status of the connection to NATS is unknown", error));
+    });
+    void connection.closed().then((error) => {
+      this.#onClosed(connection, error);
+    });
+  }
+
+  #unwatch(): void {
+    this.#stale?.stop();
+    this.#stale = undefined;
+    // Its type does not show it, but without it the connection keeps the iterator for as long as it lives.
+    this.#statuses?.stop?.();
+    this.#statuses = undefined;
+    this.#subscriptions = [];
+  }
+
+  async #readStatuses(connection: NatsConnection, statuses: Statuses): Promise<void> {
+    for await (const status of statuses) {
+      if (connection !== this.#connection || this.#leaving !== undefined) return;
+      this.#onStatus(connection, status);
+    }
+  }
+
+  #onStatus(connection: NatsConnection, status: Status): void {
+    switch (status.type) {
+      case DebugEvents.StaleConnection:
+        this.#connected = false;
+        if (this.#borrowed === undefined) this.#stale ??= this.#clock.after(STALE_GRACE, () => this.#replace(connection));
+        break;
+      case Events.Disconnect:
+        this.#connected = false;
+        this.#stale?.stop();
+        this.#stale = undefined;
+        break;
+      case Events.Reconnect:
+        this.#up(connection);
+        this.#tellReconnected();
+        break;
+      case Events.Error:
+        if (status.permissionContext !== undefined) this.#onForbidden(status.permissionContext);
+        break;
+      default:
+    }
+  }
+
+  #tellReconnected(): void {
+    this.#reported.clear();
+    try {
+      this.#listener?.onReconnected();
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  #onForbidden(context: { operation: string; subject: string }): void {
+    // On a borrowed connection there are others' subjects too.
+    if (!this.#subjects.owns(context.subject)) return;
+    this.#report(
+      `${context.operation} ${context.operation === "publish" ? "" : context.subject}`,
+      `NATS at ${this.#where()} forbids ${context.operation} to "${context.subject}": allow publish and subscribe on "${this.#subjects.permission}"`,
+    );
+  }
+
+  #onClosed(connection: NatsConnection, error: unknown): void {
+    if (connection !== this.#connection || this.#leaving !== undefined) return;
+    this.#connected = false;
+    this.#onError(this.#explain("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner")));
+  }
+
+  // ------------------------------------------------------------------ messages
+
+  readonly #onDirect = (message: Msg): void => {
+    try {
+      this.#listener?.onMessage(message.data);
+    } catch (error) {
+      rethrow(error);
+    }
+  };
+
+  readonly #onBroadcast = (message: Msg): void => {
+    if (message.reply !== this.#beatOptions.reply) this.#onDirect(message);
+  };
+
+  readonly #onNoResponders = (message: Msg): void => {
+    if (message.headers?.code !== 503) return;
+    try {
+      this.#listener?.onNoResponder(this.#subjects.target(message.subject));
+    } catch (error) {
+      rethrow(error);
+    }
+  };
+
+  // ------------------------------------------------------------------ leaving
+
+  async #leave(): Promise<void> {
+    const connection = this.#connection;
+    const wasConnected = this.#connected;
+    this.#connected = false;
+    this.#listener = undefined;
+    for (const subscription of this.#subscriptions) if (connection?.isClosed() === false) subscription.unsubscribe();
+    this.#unwatch();
+    if (connection === undefined || connection.isClosed()) return;
+    try {
+      // Draining and flushing wait for the server, without a limit of their own.
+      if (wasConnected) await this.#within(LEAVE_TIMEOUT, this.#borrowed === undefined ? connection.drain() : connection.flush());
+    } catch {
+      // It went away just now: there is nothing left to be sent.
+    }
+    if (this.#borrowed === undefined) await connection.close();
+  }
+
+  // ------------------------------------------------------------------ small things
+
+  #within<T>(ms: number, promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const timer = this.#clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`)));
+      promise.then(resolve, reject).finally(() => timer.stop());
+    });
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(ms, resolve);
+    });
+  }
+
+  #where(): string {
+    return describe(this.#options);
+  }
+
+  #explain(what: string, error: unknown): Error {
+    const { code, message } = error as Partial<NatsError>;
+    const reason = code === undefined || code === message ? (message ?? String(error)) : `${message ?? ""} (${code})`;
+    return new Error(`${what} at ${this.#where()}: ${reason}. ${hint(code, this.#subjects.permission)}`, { cause: error });
+  }
+
+  /** Each kind once, until the next reconnect: the cause is one, the messages that suffer from it are many. */
+  #report(kind: string, text: string): void {
+    if (this.#reported.has(kind)) return;
+    this.#reported.add(kind);
+    this.#onError(new Error(text));
+  }
+}
+
+type Statuses = AsyncIterable<Status> & { stop?: () => void };
+
+function hint(code: string | undefined, permission: string): string {
+  switch (code) {
+    case "AUTHORIZATION_VIOLATION":
+    case "AUTHENTICATION_EXPIRED":
+    case "AUTHENTICATION_TIMEOUT":
+    case "BAD_AUTHENTICATION":
+      return "Check the user, password or token that is set for NATS.";
+    case "PERMISSIONS_VIOLATION":
+      return `Allow publish and subscribe on "${permission}" to its user.`;
+    default:
+      return "Check that the URL set for NATS is right and that a server listens there.";
+  }
+}
