@@ -80,9 +80,12 @@ export class Channel implements TickWork {
     return this.#messagesOut;
   }
 
-  /** Bytes that wait for the peer to read them. */
-  get queuedBytes(): number {
-    return this.#socket.writableLength + this.#out.length;
+  /**
+   * Half of what may wait for the peer does. What may be lost is not sent then, so that a peer that stands still for a
+   * while is not cut off for it: the rest is kept for what may not be lost.
+   */
+  get congested(): boolean {
+    return this.#socket.writableLength + this.#out.length > this.#limits.maxQueuedBytes / 2;
   }
 
   /** The peer has shown who it is: messages of full length from now on. */

@@ -92,7 +92,7 @@ export class HubClient implements ChannelOwner {
     while (!message.done) {
       const kind = message.byte();
       const part = isBusKind(kind) ? this.#bus : this.#store;
-      let understood = false;
+      let understood: boolean;
       try {
         understood = part?.serve(kind, message) ?? false;
       } catch (error) {

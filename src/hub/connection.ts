@@ -81,9 +81,7 @@ export class HubConnection implements ChannelOwner {
 
   /** Hands over a message from another worker. False where so much waits for this one that it was dropped. */
   deliver(message: Buffer): boolean {
-    // The bus may lose messages, answers of the store may not be lost: a worker that has stopped reading must not be
-    // cut off for what others say to it. Half of the queue is kept for the answers that it waits for itself.
-    if (this.#channel.queuedBytes > this.#hub.limits.maxQueuedBytes / 2) return false;
+    if (this.#channel.congested) return false;
     this.#channel.begin(EntryKind.MESSAGE).bytes(message);
     return this.#channel.end();
   }

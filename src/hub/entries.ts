@@ -62,8 +62,7 @@ export type Hello =
 export function readHello(message: Reader): Hello {
   if (message.byte() !== EntryKind.HELLO || readText(message) !== MAGIC) return { kind: "foreign" };
   const version = message.varint();
-  if (message.failed) return { kind: "foreign" };
-  if (version !== HUB_VERSION) return { kind: "version", version };
+  if (version !== HUB_VERSION) return message.failed ? { kind: "foreign" } : { kind: "version", version };
   const token = readText(message);
   return message.failed ? { kind: "foreign" } : { kind: "hello", token };
 }

@@ -188,7 +188,7 @@ export class HubPrimary {
 
   #send(from: HubConnection, to: NodeId, message: Buffer): boolean {
     const listener = this.#listeners.get(to);
-    if (listener === undefined || !listener.open) {
+    if (listener?.open !== true) {
       this.stats.noResponder++;
       return false;
     }

@@ -17,6 +17,8 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
  */
 export class HubBus implements Bus, ClientPart {
   readonly maxMessageBytes = MAX_MESSAGE_BYTES;
+  /** Messages that were not sent because the primary left too much unread. */
+  readonly stats = { dropped: 0 };
   readonly #channel: Channel;
   #listener: BusListener | undefined;
   #joining: { resolve: () => void; reject: (error: Error) => void; node: NodeId } | undefined;
@@ -46,7 +48,7 @@ export class HubBus implements Bus, ClientPart {
 
   send(to: NodeId, message: Uint8Array): void {
     this.#checkSize(message);
-    if (this.#joined === undefined) return;
+    if (!this.#sends()) return;
     const out = this.#channel.begin(EntryKind.SEND);
     out.text(to);
     out.bytes(message);
@@ -55,7 +57,7 @@ export class HubBus implements Bus, ClientPart {
 
   broadcast(message: Uint8Array): void {
     this.#checkSize(message);
-    if (this.#joined === undefined) return;
+    if (!this.#sends()) return;
     this.#channel.begin(EntryKind.BROADCAST).bytes(message);
     this.#channel.end();
   }
@@ -127,6 +129,13 @@ export class HubBus implements Bus, ClientPart {
     this.#joining = undefined;
     this.#joined = undefined;
     this.#listener = undefined;
+  }
+
+  #sends(): boolean {
+    if (this.#joined === undefined) return false;
+    if (!this.#channel.congested) return true;
+    this.stats.dropped++;
+    return false;
   }
 
   #checkSize(message: Uint8Array): void {

@@ -23,7 +23,9 @@ class Texts implements ChannelOwner {
   #end: (reason: Error | undefined) => void = () => {};
 
   constructor() {
-    this.closed = new Promise((resolve) => (this.#end = resolve));
+    this.closed = new Promise((resolve) => {
+      this.#end = resolve;
+    });
   }
 
   onMessage(message: Reader): string | undefined {
@@ -43,7 +45,10 @@ class Texts implements ChannelOwner {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => (this.#arrived = resolve));
+    while (!condition())
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
   }
 }
 
@@ -134,13 +139,13 @@ describe("hub channel", () => {
     const texts = new Texts();
     new Channel(b, tick, CHANNEL_LIMITS, texts);
     const large = "é".repeat(100_000);
-    for (let i = 0; i < 20; i++) say(from, large + i);
+    for (let i = 0; i < 20; i++) say(from, `${large}${i}`);
     from.finish();
     assert.equal(say(from, "late"), false);
     assert.equal(await texts.closed, undefined);
     assert.deepEqual(
       texts.messages.flat(),
-      Array.from({ length: 20 }, (_, i) => large + i),
+      Array.from({ length: 20 }, (_, i) => `${large}${i}`),
     );
   });
 

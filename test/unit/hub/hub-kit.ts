@@ -7,7 +7,7 @@ import type { Commit, CommitResult, SessionStore, StoreLimits } from "../../../s
 import type { Clock } from "../../../src/time/clock";
 import { runtimeClock } from "../../../src/time/runtime-clock";
 import { Tick } from "../../../src/time/tick";
-import { HandClock } from "../../helpers/hand-clock";
+import type { HandClock } from "../../helpers/hand-clock";
 
 export const LIMITS: StoreLimits = {
   recordTtl: 60_000,
@@ -36,7 +36,7 @@ export function handTime(hand: HandClock): Clock {
     now: () => hand.now(),
     after: (ms, run) => hand.after(ms, run),
     afterUnref: (ms, run) => hand.afterUnref(ms, run),
-    defer: runtimeClock.defer,
+    defer: (run) => runtimeClock.defer(run),
     random: () => hand.random(),
   };
 }
@@ -59,7 +59,10 @@ export class Ear implements BusListener {
   }
 
   async hears(text: string): Promise<void> {
-    while (!this.heard.includes(text)) await new Promise<void>((resolve) => this.#told.push(resolve));
+    while (!this.heard.includes(text))
+      await new Promise<void>((resolve) => {
+        this.#told.push(resolve);
+      });
   }
 
   #hear(text: string): void {
@@ -88,7 +91,9 @@ export function turn(sid: string, node: string, number: number, more: Partial<Co
 }
 
 export function commit(store: SessionStore, what: Commit): Promise<CommitResult> {
-  return new Promise((resolve) => store.commit(what, { onCommitResult: resolve }));
+  return new Promise((resolve) => {
+    store.commit(what, { onCommitResult: resolve });
+  });
 }
 
 export async function livingNodes(store: SessionStore, asker: string): Promise<string[]> {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Reader } from "../../../src/bus/frame";
@@ -31,7 +33,7 @@ class SlowPrimary implements ChannelOwner {
   onClosed(): void {}
 
   async takes(messages: number): Promise<void> {
-    while (this.taken < messages) await new Promise((resolve) => setImmediate(resolve));
+    while (this.taken < messages) await nextTurn();
   }
 
   answerCommit(result: CommitResult): void {
@@ -59,7 +61,8 @@ describe("hub store", () => {
     server = createServer((socket) => {
       slow.channel = new Channel(socket, new Tick(runtimeClock), CHANNEL_LIMITS, slow);
     });
-    await new Promise<void>((resolve) => server.listen(address.path, resolve));
+    server.listen(address.path);
+    await once(server, "listening");
   });
   afterEach(() => {
     slow.channel?.destroy();
@@ -121,7 +124,9 @@ describe("hub store", () => {
   it("answers away to all that is under way when the primary is gone, then tells it", async () => {
     const told: string[] = [];
     let lost = () => {};
-    const gone = new Promise<void>((resolve) => (lost = resolve));
+    const gone = new Promise<void>((resolve) => {
+      lost = resolve;
+    });
     const { store, bus, client } = await worker(address, {
       onLost: (error) => {
         told.push(`lost: ${error.message}, ${bus.connected}, ${client.connected}`);

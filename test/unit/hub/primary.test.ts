@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import fc from "fast-check";
 import { ByteWriter } from "../../../src/hub/bytes";
@@ -51,7 +52,7 @@ describe("hub primary", () => {
     const socket = connect((await other.listen()).path);
     await once(socket, "connect");
     const timers = hand.timers;
-    while (hand.timers === timers && other.stats.connections === 0) await new Promise((r) => setImmediate(r));
+    while (hand.timers === timers && other.stats.connections === 0) await nextTurn();
     const closed = once(socket.resume(), "close");
     hand.advance(6_000);
     await closed;
