@@ -40,6 +40,8 @@ export class HubClient implements ChannelOwner {
   #store: ClientPart | undefined;
   #bus: ClientPart | undefined;
   #greeting: { resolve: (client: HubClient) => void; reject: (error: Error) => void; timer: Timer } | undefined;
+  /** The parts that have not been closed. */
+  readonly #using = new Set<ClientPart>();
   #closing = false;
   #closed = false;
   #onClosed: (() => void)[] = [];
@@ -66,11 +68,22 @@ export class HubClient implements ChannelOwner {
   attachStore(store: ClientPart): void {
     if (this.#store !== undefined) throw new Error("a hub client carries one store");
     this.#store = store;
+    this.#using.add(store);
   }
 
   attachBus(bus: ClientPart): void {
     if (this.#bus !== undefined) throw new Error("a hub client carries one bus");
     this.#bus = bus;
+    this.#using.add(bus);
+  }
+
+  /**
+   * A part has been closed for good. When no other is left the connection ends: whoever closes store and bus need not
+   * know that they share something, and their process can exit.
+   */
+  done(part: ClientPart): Promise<void> {
+    this.#using.delete(part);
+    return this.#using.size === 0 ? this.close() : Promise.resolve();
   }
 
   /** Sends what is still to be sent, then ends the connection. What is under way is answered `away`. */

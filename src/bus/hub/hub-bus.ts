@@ -8,6 +8,8 @@ import type { Bus, BusListener } from "../port";
 
 /** Well below the channel's limit, so that one message does not hold up the answers of the store behind it for long. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** How long the primary may take to answer the last word. */
+const LEFT_WITHIN = 1_000;
 
 /**
  * The bus of a worker: messages are entries of the tick's message to the primary, which passes them on.
@@ -19,6 +21,7 @@ export class HubBus implements Bus, ClientPart {
   readonly maxMessageBytes = MAX_MESSAGE_BYTES;
   /** Messages that were not sent because the primary left too much unread. */
   readonly stats = { dropped: 0 };
+  readonly #client: HubClient;
   readonly #channel: Channel;
   #listener: BusListener | undefined;
   #joining: { resolve: () => void; reject: (error: Error) => void; node: NodeId } | undefined;
@@ -26,6 +29,7 @@ export class HubBus implements Bus, ClientPart {
   #leaving: (() => void) | undefined;
 
   constructor(client: HubClient) {
+    this.#client = client;
     this.#channel = client.channel;
     client.attachBus(this);
   }
@@ -62,17 +66,16 @@ export class HubBus implements Bus, ClientPart {
     this.#channel.end();
   }
 
-  /** Resolves when the primary has taken what was sent, and passes nothing on to this node any more. The connection is the hub client's and stays. */
-  leave(): Promise<void> {
+  /**
+   * Resolves when the primary has taken what was sent, and passes nothing on to this node any more. The connection to
+   * the primary ends with it, unless a store still uses it.
+   */
+  async leave(): Promise<void> {
     const listening = this.#listener !== undefined;
     this.#joining?.reject(new Error("left before the primary answered"));
     this.#forget();
-    if (!listening || !this.#channel.open) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#leaving = resolve;
-      this.#channel.begin(EntryKind.LEAVE);
-      this.#channel.end();
-    });
+    if (listening && this.#channel.open) await this.#left();
+    await this.#client.done(this);
   }
 
   serve(kind: number, reader: Reader): boolean {
@@ -123,6 +126,19 @@ export class HubBus implements Bus, ClientPart {
       );
     }
     return true;
+  }
+
+  #left(): Promise<void> {
+    return new Promise((resolve) => {
+      // A primary that stands still must not keep this process from its end.
+      const timer = this.#client.clock.afterUnref(LEFT_WITHIN, resolve);
+      this.#leaving = () => {
+        timer.stop();
+        resolve();
+      };
+      this.#channel.begin(EntryKind.LEAVE);
+      this.#channel.end();
+    });
   }
 
   #forget(): void {

@@ -52,6 +52,7 @@ export interface HubStoreStats {
  */
 export class HubStore implements SessionStore, ClientPart {
   readonly stats: HubStoreStats = { calls: 0, commits: 0, scripts: 0 };
+  readonly #client: HubClient;
   readonly #channel: Channel;
   readonly #names = new NodeNames();
   readonly #asked: Asked;
@@ -60,6 +61,7 @@ export class HubStore implements SessionStore, ClientPart {
   #closed = false;
 
   constructor(client: HubClient, limits: Pick<StoreLimits, "awayAfter">) {
+    this.#client = client;
     this.#channel = client.channel;
     this.#asked = new Asked(client.clock, client.tick, limits.awayAfter);
     client.attachStore(this);
@@ -148,11 +150,11 @@ export class HubStore implements SessionStore, ClientPart {
     });
   }
 
-  /** The connection is the hub client's and stays. */
+  /** The connection to the primary ends with it, unless a bus still uses it. */
   close(): Promise<void> {
     this.#closed = true;
     this.#asked.allAway();
-    return Promise.resolve();
+    return this.#client.done(this);
   }
 
   serve(kind: number, reader: Reader): boolean {

@@ -46,18 +46,20 @@ describe("hub between processes", () => {
     }
   });
 
-  it("lets a worker exit by itself once its client is closed", async () => {
-    const primary = new HubPrimary({ clock: runtimeClock, limits: LIMITS });
-    const child = start(await primary.listen(), "brief", "close");
-    try {
-      const exit = once(child, "exit");
-      await says(child, "closed");
-      assert.deepEqual(await exit, [0, null]);
-    } finally {
-      child.kill("SIGKILL");
-      await primary.close();
-    }
-  });
+  for (const mode of ["close", "close the parts"]) {
+    it(`lets a worker exit by itself once its client is closed: ${mode}`, async () => {
+      const primary = new HubPrimary({ clock: runtimeClock, limits: LIMITS });
+      const child = start(await primary.listen(), "brief", mode);
+      try {
+        const exit = once(child, "exit");
+        await says(child, "closed");
+        assert.deepEqual(await exit, [0, null]);
+      } finally {
+        child.kill("SIGKILL");
+        await primary.close();
+      }
+    });
+  }
 
   it("tells the workers when the primary is gone", async () => {
     const primary = new HubPrimary({ clock: runtimeClock, limits: LIMITS });

@@ -21,10 +21,12 @@ async function main(): Promise<void> {
   const bus = new HubBus(client);
   await bus.join(node, new Ear());
   await store.lease(node, 1);
-  if (process.argv[2] === "close") {
-    await bus.leave();
+  const mode = process.argv[2];
+  if (mode === "close" || mode === "close the parts") {
     await store.release(node);
-    await client.close();
+    await bus.leave();
+    if (mode === "close") await client.close();
+    else await store.close();
     // Nothing of the client may keep this process alive now.
     process.send?.("closed", () => process.disconnect());
   } else process.send?.("ready");
