@@ -1,0 +1,284 @@
+/** One setting of the command: everything that the command line, the environment, `--help` and the docs know of it. */
+export interface Setting<T> {
+  /** The environment variable. */
+  readonly variable: string;
+  /** The option, in commander's notation. Absent for what does not belong on a command line. */
+  readonly flag?: string;
+  readonly about: string;
+  /** What may be given, as it is told to somebody who gave something else. */
+  readonly allowed: string;
+  readonly fallback: T;
+  /** How the default reads, where its value does not say it. */
+  readonly fallbackShown?: string;
+  /** `undefined` when the text is not allowed. */
+  readonly parse: (text: string) => T | undefined;
+  /** Whether the value must not be shown. */
+  readonly secret?: true;
+}
+
+export const BALANCERS = ["front", "round-robin"] as const;
+export type Balancer = (typeof BALANCERS)[number];
+
+export const LOG_FORMATS = ["plain", "json"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+// A timer that is set to more than this fires at once.
+const LONGEST = 2 ** 31 - 1;
+
+function setting<T>(spec: Setting<T>): Setting<T> {
+  return spec;
+}
+
+/** The one table of settings. */
+export const SETTINGS = {
+  workers: setting({
+    variable: "WORKERS",
+    flag: "--workers <n>",
+    about: "worker processes; with 1 the process itself is the node, as in a container",
+    allowed: "a whole number from 1 to 256",
+    fallback: 3,
+    parse: whole(1, 256),
+  }),
+  port: setting({
+    variable: "PORT",
+    flag: "--port <port>",
+    about: "port to listen on; 0 takes a free one",
+    allowed: "a whole number from 0 to 65535",
+    fallback: 3000,
+    parse: whole(0, 65_535),
+  }),
+  host: setting<string | undefined>({
+    variable: "HOST",
+    flag: "--host <host>",
+    about: "address to listen on",
+    allowed: "an IP address or a host name",
+    fallback: undefined,
+    fallbackShown: "all addresses",
+    parse: matching(/^[A-Za-z0-9_.:%-]+$/),
+  }),
+  redis: setting<string | undefined>({
+    variable: "REDIS_URL",
+    flag: "--redis <url>",
+    about: "Redis that keeps the session records; together with --nats",
+    allowed: "a URL that starts with redis:// or rediss://",
+    fallback: undefined,
+    fallbackShown: "records in the memory of the primary process",
+    parse: url("redis:", "rediss:"),
+  }),
+  nats: setting<string | undefined>({
+    variable: "NATS_URL",
+    flag: "--nats <url>",
+    about: "NATS that connects the nodes; together with --redis",
+    allowed: "a URL that starts with nats:// or tls://",
+    fallback: undefined,
+    fallbackShown: "frames pass through the primary process",
+    parse: url("nats:", "tls:"),
+  }),
+  app: setting<string | undefined>({
+    variable: "APP",
+    flag: "--app <module>",
+    about: "module whose default export is (engine, httpServer) => void: a path, or a package's name",
+    allowed: "a path or the name of a package",
+    fallback: undefined,
+    fallbackShown: "the demo page",
+    parse: matching(/\S/),
+  }),
+  path: setting({
+    variable: "ENGINE_PATH",
+    flag: "--path <path>",
+    about: "path of the engine's requests",
+    allowed: "a path such as /engine.io, without query",
+    fallback: "/engine.io",
+    parse: (text: string) => (/^\/[^\s?#]+$/.test(text) ? text.replace(/\/+$/, "") || undefined : undefined),
+  }),
+  balancer: setting<Balancer>({
+    variable: "BALANCER",
+    flag: "--balancer <kind>",
+    about:
+      "with several workers, what spreads requests: front (by request, sends a request again when its worker dies) " +
+      "or round-robin (by connection: cheaper, but a request on a dying worker is lost)",
+    allowed: BALANCERS.join(" or "),
+    fallback: "front",
+    parse: oneOf(BALANCERS),
+  }),
+  bodyLimit: setting({
+    variable: "BODY_LIMIT",
+    flag: "--body-limit <bytes>",
+    about: "the largest request body that the front takes; it must hold a body to send it again",
+    allowed: "a whole number of bytes from 0 to 1000000000",
+    fallback: 10_000_000,
+    parse: whole(0, 1_000_000_000),
+  }),
+  prefix: setting({
+    variable: "PREFIX",
+    flag: "--prefix <text>",
+    about: "what keys in Redis and subjects in NATS start with: one for each cluster",
+    allowed: "1 to 64 letters, digits, _ or -",
+    fallback: "eioc",
+    parse: matching(/^[A-Za-z0-9_-]{1,64}$/),
+  }),
+  // Not an option: everybody on the machine can read a command line.
+  secret: setting<string | undefined>({
+    variable: "CLUSTER_SECRET",
+    about: "signs the frames between nodes; the same on all of them",
+    allowed: "16 characters or more",
+    fallback: undefined,
+    fallbackShown: "frames are not signed",
+    parse: matching(/^.{16,}$/s),
+    secret: true,
+  }),
+  pingInterval: setting({
+    variable: "PING_INTERVAL",
+    flag: "--ping-interval <ms>",
+    about: "time between two pings",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    fallback: 25_000,
+    parse: whole(1, LONGEST),
+  }),
+  pingTimeout: setting({
+    variable: "PING_TIMEOUT",
+    flag: "--ping-timeout <ms>",
+    about: "how long the answer to a ping may take",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    fallback: 20_000,
+    parse: whole(1, LONGEST),
+  }),
+  drainTimeout: setting({
+    variable: "DRAIN_TIMEOUT",
+    flag: "--drain-timeout <ms>",
+    about: "how long a worker may take to give its sessions away after SIGTERM",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    fallback: 20_000,
+    parse: whole(0, 3_600_000),
+  }),
+  logFormat: setting<LogFormat | undefined>({
+    variable: "LOG_FORMAT",
+    flag: "--log-format <format>",
+    about: "plain lines, or one JSON object a line",
+    allowed: LOG_FORMATS.join(" or "),
+    fallback: undefined,
+    fallbackShown: "json where NODE_ENV is production, else plain",
+    parse: oneOf(LOG_FORMATS),
+  }),
+  logLevel: setting<LogLevel>({
+    variable: "LOG_LEVEL",
+    flag: "--log-level <level>",
+    about: "the least important lines that are written",
+    allowed: LOG_LEVELS.join(", "),
+    fallback: "info",
+    parse: oneOf(LOG_LEVELS),
+  }),
+  demoKill: setting({
+    variable: "DEMO_KILL",
+    about: "whether visitors of the demo page may kill workers",
+    allowed: "0 or 1",
+    fallback: true,
+    fallbackShown: "1",
+    parse: (text: string) => (text === "1" ? true : text === "0" ? false : undefined),
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+export type Config = {
+  readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
+};
+
+export type ConfigResult =
+  { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly string[] };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `--ping-interval <ms>` is `--ping-interval`. */
+export function flagName(spec: Pick<Setting<unknown>, "flag">): string | undefined {
+  return spec.flag?.split(" ")[0];
+}
+
+/**
+ * What was given on the command line (by setting name), else in the environment, else the default. All that is wrong is
+ * told at once.
+ */
+export function readConfig(given: Environment, environment: Environment): ConfigResult {
+  const config: Partial<Record<string, unknown>> = {};
+  const problems: string[] = [];
+  for (const [name, spec] of Object.entries(SETTINGS) as [SettingName, Setting<unknown>][]) {
+    const fromFlag = given[name];
+    // Empty is what compose files and shells make of a variable that is not set.
+    const fromEnvironment = environment[spec.variable] === "" ? undefined : environment[spec.variable];
+    const text = fromFlag ?? fromEnvironment;
+    const value = text === undefined ? spec.fallback : spec.parse(text);
+    if (text !== undefined && value === undefined) {
+      const source = fromFlag === undefined ? spec.variable : (flagName(spec) ?? spec.variable);
+      problems.push(`${source} is ${shown(spec, text)}; allowed is ${spec.allowed}`);
+    }
+    config[name] = value;
+  }
+  const complete = config as Config;
+  problems.push(...contradictions(complete, problems.length === 0));
+  return problems.length === 0 ? { ok: true, config: complete } : { ok: false, problems };
+}
+
+/** Settings that do not go together. */
+function contradictions(config: Config, allParsed: boolean): string[] {
+  if (!allParsed || (config.redis === undefined) === (config.nats === undefined)) return [];
+  const missing = config.redis === undefined ? SETTINGS.redis : SETTINGS.nats;
+  const present = config.redis === undefined ? SETTINGS.nats : SETTINGS.redis;
+  return [
+    `${flagName(present) ?? ""} (${present.variable}) is set and ${flagName(missing) ?? ""} (${missing.variable}) is not; ` +
+      `set both for a cluster on Redis and NATS, or neither for one on this machine`,
+  ];
+}
+
+/** The environment from which another process reads the same configuration. */
+export function toEnvironment(config: Config): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, spec] of Object.entries(SETTINGS) as [SettingName, Setting<unknown>][]) {
+    const value = config[name];
+    // An empty variable counts as not set, and hides one that the process would inherit.
+    environment[spec.variable] =
+      value === undefined ? "" : typeof value === "boolean" ? (value ? "1" : "0") : String(value);
+  }
+  return environment;
+}
+
+/** How a default reads in `--help` and in the docs. */
+export function fallbackText(spec: Setting<unknown>): string {
+  return spec.fallbackShown ?? String(spec.fallback);
+}
+
+function shown(spec: Setting<unknown>, text: string): string {
+  if (spec.secret === true) return "not shown";
+  return JSON.stringify(withoutPassword(text));
+}
+
+/** A URL's password does not belong in a message or a log. */
+export function withoutPassword(text: string): string {
+  return text.replace(/\/\/[^@/]*@/, "//***@");
+}
+
+function whole(least: number, most: number): (text: string) => number | undefined {
+  return (text) => {
+    if (!/^\d{1,12}$/.test(text)) return undefined;
+    const value = Number(text);
+    return value >= least && value <= most ? value : undefined;
+  };
+}
+
+function matching(pattern: RegExp): (text: string) => string | undefined {
+  return (text) => (pattern.test(text) ? text : undefined);
+}
+
+function oneOf<T extends string>(values: readonly T[]): (text: string) => T | undefined {
+  return (text) => values.find((value) => value === text);
+}
+
+function url(...schemes: string[]): (text: string) => string | undefined {
+  return (text) => {
+    if (!URL.canParse(text)) return undefined;
+    const { protocol, hostname } = new URL(text);
+    return schemes.includes(protocol) && hostname !== "" ? text : undefined;
+  };
+}

@@ -1,0 +1,109 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Clock } from "../../src/time/clock";
+import { BodyBudget } from "./body";
+import { Exchange, type ExchangeHost, type FrontCounters } from "./exchange";
+import { Pool } from "./pool";
+import { Tunnel, type TunnelHost } from "./tunnel";
+
+export interface FrontOptions {
+  readonly clock: Clock;
+  /** Path of the engine's requests, without a slash at its end: only those may be handled by two workers. */
+  readonly enginePath: string;
+  /** The largest request body. Default 10 MB. */
+  readonly bodyLimit?: number;
+  /** What all request bodies may take together. Default 256 MB. */
+  readonly bodiesLimit?: number;
+  /** How long a request waits for a worker in all, in milliseconds. Default 5000. */
+  readonly workerWait?: number;
+}
+
+/**
+ * Longer than a balancer in front keeps its idle connections (60 s, mostly): if this side closed first, the balancer would
+ * send a request into a connection that has just ended.
+ */
+export const KEEP_ALIVE_TIMEOUT = 65_000;
+
+// Methods that change nothing may reach two workers, as any proxy lets them.
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/**
+ * The HTTP server before the workers. Each request goes to the next of them, whatever connection it came on, and again to another one when
+ * its worker dies under it.
+ */
+export class Front implements ExchangeHost, TunnelHost {
+  readonly clock: Clock;
+  readonly pool: Pool;
+  readonly bodies: BodyBudget;
+  readonly workerWait: number;
+  readonly counters: FrontCounters = { requests: 0, retries: 0, failed: 0, upgrades: 0 };
+  readonly tunnels = new Set<Duplex>();
+  readonly #enginePath: string;
+  readonly #server: Server;
+
+  constructor(options: FrontOptions) {
+    this.clock = options.clock;
+    this.pool = new Pool(options.clock);
+    this.bodies = new BodyBudget(options.bodyLimit ?? 10_000_000, options.bodiesLimit ?? 256_000_000);
+    this.workerWait = options.workerWait ?? 5000;
+    this.#enginePath = options.enginePath;
+    this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT }, this.#onRequest);
+    this.#server.on("checkContinue", this.#onExpectContinue);
+    this.#server.on("upgrade", this.#onUpgrade);
+  }
+
+  listen(port: number, host: string | undefined): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ port, host }, () => {
+        this.#server.off("error", reject);
+        resolve(this.#server.address() as AddressInfo);
+      });
+    });
+  }
+
+  add(name: string, path: string): void {
+    this.pool.add(name, path);
+  }
+
+  remove(name: string): void {
+    this.pool.remove(name);
+  }
+
+  /** No new connections; requests on those that are there are still passed on while there are workers. */
+  stop(): void {
+    this.#server.close();
+    this.pool.stop();
+  }
+
+  /** Ends what is left. */
+  close(): void {
+    this.stop();
+    this.#server.closeAllConnections();
+    for (const socket of this.tunnels) socket.destroy();
+  }
+
+  mayRepeat(request: IncomingMessage): boolean {
+    if (SAFE_METHODS.has(request.method ?? "")) return true;
+    const url = request.url ?? "";
+    if (!url.startsWith(this.#enginePath)) return false;
+    const next = url[this.#enginePath.length];
+    return next === undefined || next === "/" || next === "?";
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    new Exchange(this, request, response).start();
+  };
+
+  /** A client that asks first is told to go on only if its body is wanted. */
+  readonly #onExpectContinue = (request: IncomingMessage, response: ServerResponse): void => {
+    if (Number(request.headers["content-length"] ?? 0) <= this.bodies.limit) response.writeContinue();
+    this.#onRequest(request, response);
+  };
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, first: Buffer): void => {
+    this.counters.upgrades++;
+    new Tunnel(this, request, socket, first).start();
+  };
+}

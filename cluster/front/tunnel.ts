@@ -1,0 +1,98 @@
+import type { IncomingMessage } from "node:http";
+import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Clock } from "../../src/time/clock";
+import { upgradeHead } from "./headers";
+import type { Pool, Upstream, Waiter } from "./pool";
+
+export interface TunnelHost {
+  readonly clock: Clock;
+  readonly pool: Pool;
+  readonly workerWait: number;
+  /** Sockets that are no longer an HTTP server's, to be ended with the front. */
+  readonly tunnels: Set<Duplex>;
+}
+
+const UNAVAILABLE =
+  "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/**
+ * A request to upgrade, passed on as it is: head written again, then bytes both ways. It goes to another worker only while
+ * no worker has taken the connection; from then on it belongs to that worker, as a websocket does.
+ */
+export class Tunnel {
+  readonly #host: TunnelHost;
+  readonly #client: Duplex;
+  readonly #head: string;
+  readonly #first: Buffer;
+  readonly #tried: Upstream[] = [];
+  #worker: Socket | undefined;
+  #waiter: Waiter | undefined;
+  #giveUpAt: number | undefined;
+
+  constructor(host: TunnelHost, request: IncomingMessage, client: Duplex, first: Buffer) {
+    this.#host = host;
+    this.#client = client;
+    this.#head = upgradeHead(request);
+    this.#first = first;
+  }
+
+  start(): void {
+    this.#host.tunnels.add(this.#client);
+    this.#client.on("error", ignore);
+    this.#client.once("close", this.#onClientClose);
+    this.#try();
+  }
+
+  #try(): void {
+    const upstream = this.#host.pool.take(this.#tried);
+    if (upstream === undefined) {
+      this.#wait();
+      return;
+    }
+    this.#tried.push(upstream);
+    const worker = connect({ path: upstream.path, allowHalfOpen: true });
+    this.#worker = worker;
+    let connected = false;
+    worker.once("connect", () => {
+      connected = true;
+      this.#join(worker);
+    });
+    worker.on("error", ignore);
+    worker.once("close", () => {
+      if (this.#client.destroyed) return;
+      if (!connected) this.#try();
+      // What the worker sent last may still be on its way to the client; its end was passed on already by the pipe.
+      else if (worker.readableEnded) this.#client.end(() => this.#client.destroy());
+      else this.#client.destroy();
+    });
+  }
+
+  #join(worker: Socket): void {
+    worker.write(this.#head, "latin1");
+    if (this.#first.length > 0) worker.write(this.#first);
+    this.#client.pipe(worker);
+    worker.pipe(this.#client);
+  }
+
+  #wait(): void {
+    const { clock, pool, workerWait } = this.#host;
+    const now = clock.now();
+    this.#giveUpAt ??= now + workerWait;
+    this.#waiter = pool.wait(this.#giveUpAt - now, (ready) => {
+      this.#waiter = undefined;
+      if (ready) this.#try();
+      else this.#client.end(UNAVAILABLE, () => this.#client.destroy());
+    });
+  }
+
+  readonly #onClientClose = (): void => {
+    this.#host.tunnels.delete(this.#client);
+    this.#waiter?.stop();
+    this.#worker?.destroy();
+  };
+}
+
+function ignore(): void {
+  // What matters of an error is told by `close`.
+}

@@ -1,0 +1,34 @@
+/** What a worker tells the primary, over node:cluster's channel. */
+export type WorkerMessage =
+  /** It serves requests; `port` where it listens on one itself. */
+  | { readonly type: "ready"; readonly port: number | undefined }
+  /** It gives its sessions away and will exit: no new requests. */
+  | { readonly type: "draining" }
+  /** It cannot start, and no other try would end differently. */
+  | { readonly type: "fatal"; readonly message: string; readonly exitCode: number };
+
+/** What the primary tells a worker. */
+export interface DrainMessage {
+  readonly type: "drain";
+}
+
+export const DRAIN: DrainMessage = { type: "drain" };
+
+/** Environment variables that the primary sets for a worker, beside its configuration and the hub's. */
+export const WORKER_NAME_VARIABLE = "ENGINE_IO_CLUSTER_WORKER";
+export const WORKER_SOCKET_VARIABLE = "ENGINE_IO_CLUSTER_WORKER_SOCKET";
+
+const WORKER_TYPES: readonly unknown[] = ["ready", "draining", "fatal"] satisfies WorkerMessage["type"][];
+
+/** Applications may use the channel too: their messages are none of ours. */
+export function isWorkerMessage(message: unknown): message is WorkerMessage {
+  return isTyped(message) && WORKER_TYPES.includes(message.type);
+}
+
+export function isDrain(message: unknown): message is DrainMessage {
+  return isTyped(message) && message.type === DRAIN.type;
+}
+
+function isTyped(message: unknown): message is { readonly type: unknown } {
+  return typeof message === "object" && message !== null && "type" in message;
+}

@@ -1,0 +1,216 @@
+import cluster, { type Worker as ClusterWorker } from "node:cluster";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock, Timer } from "../src/time/clock";
+import { toEnvironment, type Config } from "./config";
+import { EXIT_FAILED, EXIT_OK, FatalError } from "./fatal";
+import { Front } from "./front/front";
+import { errorText, type Log } from "./log";
+import { DRAIN, isWorkerMessage, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
+import { Restarts } from "./restarts";
+
+/** What keeps the records of workers that have no Redis; the part of the hub that matters here. */
+export interface LocalHub {
+  /** Resolves with what its workers need in their environment. */
+  listen(): Promise<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+export interface PrimaryOptions {
+  readonly config: Config;
+  /** The file that workers run. */
+  readonly workerFile: string;
+  readonly hub: LocalHub | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called once, when all workers are ready for the first time. */
+  readonly onReady: (port: number) => void;
+}
+
+/** A worker's place: the process in it changes, its name stays. */
+interface Slot {
+  readonly name: string;
+  readonly restarts: Restarts;
+  process: ClusterWorker | undefined;
+  startedAt: number;
+  ready: boolean;
+  restart: Timer | undefined;
+}
+
+/** Beyond the time to drain: closing what is left, and the process's own end. */
+const EXIT_GRACE = 5000;
+
+/**
+ * Two signals closer than this are one: a terminal sends Ctrl-C to the whole group, and npm passes it on once more.
+ */
+const SAME_SIGNAL = 1000;
+
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+type StopSignal = keyof typeof SIGNAL_NUMBERS;
+
+/** Starts the workers, keeps them running, and ends them. */
+export class Primary {
+  readonly #options: PrimaryOptions;
+  readonly #slots: Slot[];
+  readonly #front: Front | undefined;
+  /** The workers' sockets are in a directory that only this user can enter. */
+  readonly #directory: string | undefined;
+  #environment: Record<string, string> = {};
+  #frontPort = 0;
+  #sockets = 0;
+  #wasReady = false;
+  #stoppingSince: number | undefined;
+  #exitCode: number = EXIT_OK;
+  #deadline: Timer | undefined;
+  #ended: (exitCode: number) => void = () => undefined;
+
+  constructor(options: PrimaryOptions) {
+    const { config, clock } = options;
+    this.#options = options;
+    this.#slots = Array.from({ length: config.workers }, (_, index) => ({
+      name: `w${String(index + 1)}`,
+      restarts: new Restarts(),
+      process: undefined,
+      startedAt: 0,
+      ready: false,
+      restart: undefined,
+    }));
+    if (config.balancer === "front") {
+      this.#front = new Front({ clock, enginePath: config.path, bodyLimit: config.bodyLimit });
+      this.#directory = mkdtempSync(join(tmpdir(), "eio-workers-"));
+    }
+  }
+
+  /** Resolves with the process's exit code when all workers have ended. */
+  async run(): Promise<number> {
+    const { config, hub, workerFile } = this.#options;
+    const ended = new Promise<number>((resolve) => {
+      this.#ended = resolve;
+    });
+    process.on("SIGTERM", this.#onSignal);
+    process.on("SIGINT", this.#onSignal);
+    try {
+      if (this.#front !== undefined) this.#frontPort = await this.#listen(this.#front);
+      this.#environment = { ...toEnvironment(config), ...(await hub?.listen()) };
+      cluster.schedulingPolicy = cluster.SCHED_RR;
+      cluster.setupPrimary({ exec: workerFile, args: [] });
+      for (const slot of this.#slots) this.#start(slot);
+      return await ended;
+    } finally {
+      process.off("SIGTERM", this.#onSignal);
+      process.off("SIGINT", this.#onSignal);
+      this.#deadline?.stop();
+      this.#front?.close();
+      await hub?.close();
+      if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+    }
+  }
+
+  async #listen(front: Front): Promise<number> {
+    const { port, host } = this.#options.config;
+    try {
+      return (await front.listen(port, host)).port;
+    } catch (error) {
+      const where = `${host ?? "all addresses"}, port ${String(port)}`;
+      throw new FatalError(`cannot listen on ${where} (--host, --port): ${errorText(error)}`, EXIT_FAILED, {
+        cause: error,
+      });
+    }
+  }
+
+  #start(slot: Slot): void {
+    slot.restart = undefined;
+    if (this.#stoppingSince !== undefined) return;
+    const environment: Record<string, string> = { ...this.#environment, [WORKER_NAME_VARIABLE]: slot.name };
+    // A new name each time: what a killed worker left behind is in nobody's way.
+    const socket = this.#directory && join(this.#directory, `${slot.name}-${String(++this.#sockets)}.sock`);
+    if (socket !== undefined) environment[WORKER_SOCKET_VARIABLE] = socket;
+    const worker = cluster.fork(environment);
+    slot.process = worker;
+    slot.startedAt = this.#options.clock.now();
+    worker.on("message", (message: unknown) => {
+      if (isWorkerMessage(message)) this.#onMessage(slot, message, socket);
+    });
+    // A worker that dies while it is written to is told of by its exit.
+    worker.on("error", (error) => {
+      this.#options.log.debug("channel to a worker", { worker: slot.name, error: error.message });
+    });
+    worker.once("exit", (code: number | null, signal: string | null) => {
+      if (socket !== undefined) rmSync(socket, { force: true });
+      this.#onExit(slot, code, signal);
+    });
+  }
+
+  #onMessage(slot: Slot, message: WorkerMessage, socket: string | undefined): void {
+    const { log } = this.#options;
+    switch (message.type) {
+      case "ready":
+        slot.ready = true;
+        if (socket !== undefined) this.#front?.add(slot.name, socket);
+        log.info("worker ready", { worker: slot.name, pid: slot.process?.process.pid });
+        this.#announce(message.port);
+        return;
+      case "draining":
+        slot.ready = false;
+        this.#front?.remove(slot.name);
+        return;
+      case "fatal":
+        log.error(message.message, { worker: slot.name });
+        // With others in service it may be a file that is just being replaced: that worker is tried again.
+        if (!this.#wasReady) this.#kill(message.exitCode);
+        return;
+    }
+  }
+
+  #announce(port: number | undefined): void {
+    if (this.#wasReady || !this.#slots.every((slot) => slot.ready)) return;
+    this.#wasReady = true;
+    this.#options.onReady(this.#front === undefined ? (port ?? 0) : this.#frontPort);
+  }
+
+  #onExit(slot: Slot, code: number | null, signal: string | null): void {
+    const { clock, log } = this.#options;
+    slot.process = undefined;
+    slot.ready = false;
+    this.#front?.remove(slot.name);
+    if (this.#stoppingSince !== undefined) {
+      if (this.#slots.every(({ process }) => process === undefined)) this.#ended(this.#exitCode);
+      return;
+    }
+    const ended = signal === null ? { code } : { signal };
+    // A worker that was asked to end by somebody else did well: a rolling restart.
+    const delay = code === EXIT_OK ? 0 : slot.restarts.delayAfter(clock.now() - slot.startedAt);
+    log.warn("worker ended, starting it again", { worker: slot.name, ...ended, delay });
+    if (delay === 0) this.#start(slot);
+    else slot.restart = clock.after(delay, () => this.#start(slot));
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    const { clock, config, log } = this.#options;
+    if (this.#stoppingSince === undefined) {
+      log.info("stopping; once more to stop at once", { signal });
+      this.#stop();
+      for (const { process: worker } of this.#slots) if (worker?.isConnected() === true) worker.send(DRAIN);
+      this.#deadline = clock.after(config.drainTimeout + EXIT_GRACE, () => {
+        log.error("workers did not end in time and are killed");
+        this.#kill(EXIT_FAILED);
+      });
+    } else if (clock.now() - this.#stoppingSince >= SAME_SIGNAL) {
+      this.#kill(128 + SIGNAL_NUMBERS[signal as StopSignal]);
+    }
+  };
+
+  #stop(): void {
+    this.#stoppingSince ??= this.#options.clock.now();
+    for (const slot of this.#slots) slot.restart?.stop();
+    this.#front?.stop();
+    if (this.#slots.every(({ process: worker }) => worker === undefined)) this.#ended(this.#exitCode);
+  }
+
+  #kill(exitCode: number): void {
+    this.#exitCode = exitCode;
+    this.#stop();
+    for (const { process: worker } of this.#slots) worker?.process.kill("SIGKILL");
+  }
+}

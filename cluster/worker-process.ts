@@ -1,0 +1,64 @@
+import { runtimeClock } from "../src/time/runtime-clock";
+import { readConfig } from "./config";
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, FatalError } from "./fatal";
+import { findApp } from "./find-app";
+import { createLog, errorText, logFormat, type Log } from "./log";
+import { isDrain, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
+import { Worker } from "./worker";
+
+/** What runs in a process that the primary forked. When the primary ends, node:cluster ends this one. */
+async function main(): Promise<void> {
+  const environment = process.env;
+  const name = environment[WORKER_NAME_VARIABLE] ?? "worker";
+  const read = readConfig({}, environment);
+  if (!read.ok) throw new FatalError(read.problems.join("; "), EXIT_USAGE);
+  const { config } = read;
+  const log = createLog({ format: logFormat(config.logFormat, environment["NODE_ENV"]), level: config.logLevel, name });
+  const socket = environment[WORKER_SOCKET_VARIABLE];
+  const worker = new Worker({
+    config,
+    environment,
+    name,
+    listen: socket === undefined ? { port: config.port, host: config.host } : { path: socket },
+    app: await findApp(config),
+    clock: runtimeClock,
+    log,
+  });
+  listenForTheEnd(worker, log);
+  const port = await worker.start();
+  tell({ type: "ready", port });
+}
+
+function listenForTheEnd(worker: Worker, log: Log): void {
+  let draining = false;
+  const drain = (): void => {
+    if (draining) return;
+    draining = true;
+    tell({ type: "draining" });
+    log.debug("draining");
+    void worker.drain().finally(() => process.exit(EXIT_OK));
+  };
+  process.on("message", (message) => {
+    if (isDrain(message)) drain();
+  });
+  process.on("SIGTERM", drain);
+  // A terminal sends Ctrl-C to every process of the group. What becomes of it is the primary's decision.
+  process.on("SIGINT", () => undefined);
+}
+
+function tell(message: WorkerMessage, sent?: () => void): void {
+  // Once the primary is gone there is nobody to tell, and this process ends with the channel.
+  if (process.connected && process.send !== undefined) process.send(message, undefined, undefined, () => sent?.());
+  else sent?.();
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof FatalError) {
+    tell({ type: "fatal", message: error.message, exitCode: error.exitCode }, () => process.exit(error.exitCode));
+    return;
+  }
+  process.stderr.write(
+    `worker could not start: ${error instanceof Error ? (error.stack ?? error.message) : errorText(error)}\n`,
+  );
+  process.exit(EXIT_FAILED);
+});

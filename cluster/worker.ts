@@ -1,0 +1,148 @@
+import { createServer, type Server as HttpServer } from "node:http";
+import { Server, type ClusterOptions, type ServerOptions } from "../src/index";
+import { hubFromEnvironment } from "../src/hub/environment";
+import type { Clock } from "../src/time/clock";
+import type { Config, Environment } from "./config";
+import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
+import { KEEP_ALIVE_TIMEOUT } from "./front/front";
+import type { App } from "./load-app";
+import { errorText, type Log } from "./log";
+
+/** Where a worker listens: for its front on a unix socket, else for everybody. */
+export type ListenTarget = { readonly path: string } | { readonly port: number; readonly host: string | undefined };
+
+export interface WorkerOptions {
+  readonly config: Config;
+  readonly environment: Environment;
+  readonly name: string;
+  readonly listen: ListenTarget;
+  readonly app: App;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Responses under way when everything else is done get so long to be written. */
+const LAST_RESPONSES = 1000;
+
+/** One node: an HTTP server with an engine and an application on it. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #engine: Server;
+  readonly #http: HttpServer;
+  #drained: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#http = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT });
+    this.#engine = makeEngine(options.config, options.environment);
+  }
+
+  /** Resolves when requests are served, with the port, if there is one. */
+  async start(): Promise<number | undefined> {
+    const { config, name, log, app } = this.#options;
+    // The application before `attach`: the engine then keeps its own requests from the application's listeners.
+    await app(this.#engine, this.#http, { path: config.path, worker: name, log });
+    if (this.#http.listenerCount("request") === 0) this.#http.on("request", notFound);
+    this.#engine.attach(this.#http, { path: config.path });
+    await this.#engine.ready();
+    await this.#listen();
+    const address = this.#http.address();
+    return typeof address === "object" ? address?.port : undefined;
+  }
+
+  /** Gives the sessions away and stops; resolves when the process may exit. Asked twice it is still one drain. */
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
+    const { clock, config, log } = this.#options;
+    try {
+      // The server listens on meanwhile: balancers learn of the drain later than this process does.
+      const done = await within(clock, config.drainTimeout, this.#engine.drain());
+      if (!done) log.warn("sessions were left behind when the time to drain was over", { ms: config.drainTimeout });
+    } catch (error) {
+      log.error("the drain failed", { error: errorText(error) });
+    }
+    await this.#closeHttp();
+  }
+
+  #closeHttp(): Promise<unknown> {
+    const closed = new Promise<void>((resolve) => {
+      this.#http.close(() => {
+        resolve();
+      });
+    });
+    this.#http.closeIdleConnections();
+    return within(this.#options.clock, LAST_RESPONSES, closed).finally(() => {
+      this.#http.closeAllConnections();
+    });
+  }
+
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { listen } = this.#options;
+      this.#http.once("error", (error) => {
+        reject(
+          new FatalError(`cannot listen on ${targetText(listen)}: ${error.message}`, EXIT_FAILED, { cause: error }),
+        );
+      });
+      // `exclusive`: node:cluster would open a path in the primary and share it, as it does ports.
+      this.#http.listen("path" in listen ? { path: listen.path, exclusive: true } : listen, () => {
+        this.#http.removeAllListeners("error");
+        resolve();
+      });
+    });
+  }
+}
+
+/** The cluster that a configuration asks for; `undefined` for a process by itself. */
+export function clusterOptions(config: Config, environment: Environment): ClusterOptions | undefined {
+  const { redis, nats, prefix, secret } = config;
+  if (redis !== undefined && nats !== undefined) {
+    return { redis, nats, prefix, ...(secret === undefined ? {} : { secret }) };
+  }
+  return hubFromEnvironment(environment) === undefined ? undefined : "local";
+}
+
+function makeEngine(config: Config, environment: Environment): Server {
+  const { pingInterval, pingTimeout, path } = config;
+  const cluster = clusterOptions(config, environment);
+  const options: ServerOptions = { pingInterval, pingTimeout, path, ...(cluster === undefined ? {} : { cluster }) };
+  try {
+    return new Server(options);
+  } catch (error) {
+    // An option that the engine refuses is refused each time.
+    throw new FatalError(`the engine cannot be made: ${errorText(error)}`, EXIT_USAGE, { cause: error });
+  }
+}
+
+function targetText(target: ListenTarget): string {
+  return "path" in target
+    ? target.path
+    : `${target.host ?? "all addresses"}, port ${String(target.port)} (--host, --port)`;
+}
+
+/** Whether `work` was done in time. */
+function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(ms, () => {
+      resolve(false);
+    });
+    work.then(
+      () => {
+        timer.stop();
+        resolve(true);
+      },
+      (error: unknown) => {
+        timer.stop();
+        reject(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
+  });
+}
+
+function notFound(_request: unknown, response: { writeHead(status: number): { end(text: string): unknown } }): void {
+  response.writeHead(404).end("Not found\n");
+}
