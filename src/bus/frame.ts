@@ -103,9 +103,9 @@ export function readFrames(bytes: Buffer): Frame[] | undefined {
     const t = reader.text(reader.varint());
     const n = reader.varint();
     const length = reader.varint();
-    if (reader.failed || format > BINARY) return undefined;
     const body = format === TEXT ? reader.text(length) : reader.bytes(length);
-    if (reader.failed) return undefined;
+    // Once it has failed, a reader gives nothing more: asking at the end is enough.
+    if (reader.failed || format > BINARY) return undefined;
     frames.push({ kind, sid, t, n, body });
   }
   return frames;

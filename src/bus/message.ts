@@ -118,7 +118,9 @@ export class MessageCodec {
     const from = reader.text(reader.varint());
     const incarnation = reader.varint();
     if (reader.failed || from === "") return undefined;
-    return beat ? this.#readBeat(reader, from, incarnation) : readFramesMessage(reader, from, incarnation, flags, content);
+    return beat
+      ? this.#readBeat(reader, from, incarnation)
+      : readFramesMessage(reader, from, incarnation, flags, content);
   }
 
   #readBeat(reader: Reader, from: NodeId, incarnation: number): BeatMessage | undefined {
@@ -184,7 +186,17 @@ function readFramesMessage(
   if (reader.failed || link === 0 || number === 0) return undefined;
   const more = (flags & MORE) !== 0;
   const continued = (flags & CONTINUED) !== 0;
-  return { beat: false, from, incarnation, link, number, missed, more, continued, payload: content.subarray(reader.at) };
+  return {
+    beat: false,
+    from,
+    incarnation,
+    link,
+    number,
+    missed,
+    more,
+    continued,
+    payload: content.subarray(reader.at),
+  };
 }
 
 function mac(key: KeyObject, to: NodeId, content: Buffer): Buffer {

@@ -1,24 +1,19 @@
-import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
+import { MemoryMedium, type Intercept, type MemoryBus } from "../../src/bus/memory/memory-bus";
 import { runtimeClock } from "../../src/time/runtime-clock";
-import { busContract } from "./bus";
+import { busContract, type BusMedium } from "./bus";
 
-busContract("memory", () => {
+function memory(intercept?: Intercept): Promise<BusMedium<MemoryBus>> {
   const medium = new MemoryMedium(runtimeClock);
+  medium.intercept = intercept;
   return Promise.resolve({
     node: () => medium.bus(),
-    kill: (bus) => medium.kill(bus as MemoryBus),
-    outage: { cut: (bus) => medium.cut(bus as MemoryBus), heal: (bus) => medium.heal(bus as MemoryBus) },
+    kill: (bus) => medium.kill(bus),
+    outage: { cut: (bus) => medium.cut(bus), heal: (bus) => medium.heal(bus) },
     stop: () => Promise.resolve(),
   });
-});
+}
 
-busContract("memory, slow and uneven", () => {
-  const medium = new MemoryMedium(runtimeClock);
-  let count = 0;
-  medium.intercept = () => (count++ * 7) % 4;
-  return Promise.resolve({
-    node: () => medium.bus(),
-    kill: (bus) => medium.kill(bus as MemoryBus),
-    stop: () => Promise.resolve(),
-  });
-});
+busContract("memory", () => memory());
+
+let count = 0;
+busContract("memory, slow and uneven", () => memory(() => (count++ * 7) % 4));

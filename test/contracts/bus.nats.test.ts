@@ -91,7 +91,9 @@ describe("nats: the server", () => {
     let server = await serverFor(t);
     const [a, b] = [new Ears(), new Ears()];
     const errors: Error[] = [];
-    const buses = [a, b].map(() => new NatsBus({ nats: server.url, prefix: "restart", onError: (error) => errors.push(error) }));
+    const buses = [a, b].map(
+      () => new NatsBus({ nats: server.url, prefix: "restart", onError: (error) => errors.push(error) }),
+    );
     const [one, two] = buses as [NatsBus, NatsBus];
     t.after(() => Promise.all([one.leave(), two.leave()]));
     await one.join("one", a);
@@ -104,7 +106,10 @@ describe("nats: the server", () => {
     one.send("two", Buffer.from("hello"));
     two.broadcast(Buffer.from("hello all"));
     await until("messages arrive", () => a.messages.length > 0 && b.messages.length > 0);
-    assert.deepEqual(b.messages.map((message) => Buffer.from(message).toString()), ["hello"]);
+    assert.deepEqual(
+      b.messages.map((message) => Buffer.from(message).toString()),
+      ["hello"],
+    );
     assert.equal(a.messages.length, 1);
     assert.deepEqual(errors, []);
   });
@@ -124,8 +129,19 @@ describe("nats: the server", () => {
     const ears = new Ears();
     const errors: Error[] = [];
     // The client starts with the first one only where it does not shuffle.
-    const nats = { servers: [frozen.url, spare.url], noRandomize: true, pingInterval: 100, maxPingOut: 2, timeout: 300 };
-    const bus = new NatsBus({ nats, prefix: "frozen", onError: (error) => errors.push(error), maxPendingBytes: 32 * 1024 * 1024 });
+    const nats = {
+      servers: [frozen.url, spare.url],
+      noRandomize: true,
+      pingInterval: 100,
+      maxPingOut: 2,
+      timeout: 300,
+    };
+    const bus = new NatsBus({
+      nats,
+      prefix: "frozen",
+      onError: (error) => errors.push(error),
+      maxPendingBytes: 32 * 1024 * 1024,
+    });
     t.after(() => bus.leave());
     await bus.join("one", ears);
     frozen.pause();
@@ -196,9 +212,13 @@ describe("nats: what is set wrong", () => {
 
   it("refuses URLs and prefixes that cannot be meant, without showing a password", () => {
     for (const nats of ["http://x", "nats://u:secret@", "nats://u:secret@host:port"]) {
-      assert.throws(() => new NatsBus({ nats, prefix: "p" }), (error: Error) => /NATS URL/.test(error.message) && !/secret/.test(error.message));
+      assert.throws(
+        () => new NatsBus({ nats, prefix: "p" }),
+        (error: Error) => error.message.includes("NATS URL") && !error.message.includes("secret"),
+      );
     }
-    for (const prefix of ["", "a b", "a.", "a.*", ">"]) assert.throws(() => new NatsBus({ nats: "nats://h", prefix }), /prefix/);
+    for (const prefix of ["", "a b", "a.", "a.*", ">"])
+      assert.throws(() => new NatsBus({ nats: "nats://h", prefix }), /prefix/);
   });
 });
 
@@ -245,7 +265,11 @@ describe("nats: a process", () => {
 });
 
 describe("links over nats", () => {
-  async function node(name: string, url: string, prefix: string): Promise<{ links: Links; frames: Frame[]; losses: string[]; silent: string[] }> {
+  async function node(
+    name: string,
+    url: string,
+    prefix: string,
+  ): Promise<{ links: Links; frames: Frame[]; losses: string[]; silent: string[] }> {
     const frames: Frame[] = [];
     const losses: string[] = [];
     const silent: string[] = [];
@@ -267,12 +291,15 @@ describe("links over nats", () => {
   }
 
   it("carries frames of five megabytes over messages of a few kilobytes, and notices what a restart lost", async (t) => {
-    let server = await serverFor(t, "max_payload: 8192");
+    const server = await serverFor(t, "max_payload: 8192");
     const a = await node("a", server.url, "links");
     const b = await node("b", server.url, "links");
     t.after(() => Promise.all([a.links.stop(), b.links.stop()]));
     const body = Buffer.alloc(5 * 1024 * 1024, "0123456789abcdef!");
-    for (const [from, to] of [["a", b], ["b", a]] as const) {
+    for (const [from, to] of [
+      ["a", b],
+      ["b", a],
+    ] as const) {
       const sender = from === "a" ? a : b;
       sender.links.send(from === "a" ? "b" : "a", { kind: 1, sid: "s", t: "t", n: 1, body });
       sender.links.send(from === "a" ? "b" : "a", { kind: 2, sid: "s", t: "t", n: 2, body: "behind it" });
@@ -287,7 +314,7 @@ describe("links over nats", () => {
     await until("it is told", () => a.silent.length === 1);
 
     await server.kill();
-    server = await serverFor(t, "max_payload: 8192", server.port);
+    await serverFor(t, "max_payload: 8192", server.port);
     await until("both were told", () => a.losses.includes("b") && b.losses.includes("a"));
     a.links.send("b", { kind: 3, sid: "s", t: "t", n: 3, body: "after" });
     await until("it flows again", () => b.frames.at(-1)?.body === "after");

@@ -4,26 +4,26 @@ import type { Bus, BusListener } from "../../src/bus/port";
 import { until } from "../helpers/until";
 
 /** One medium, and what can be done to the nodes on it. */
-export interface BusMedium {
+export interface BusMedium<B extends Bus = Bus> {
   /** A new bus on this medium, not joined yet. */
-  node(): Bus | Promise<Bus>;
+  node(): B | Promise<B>;
   /** Ends a node as the death of its process would, without a word. */
-  kill(bus: Bus): void | Promise<void>;
+  kill(bus: B): void | Promise<void>;
   /** Breaks a node's connection, and mends it; absent where a node cannot outlive its connection. */
-  readonly outage?: { cut(bus: Bus): void | Promise<void>; heal(bus: Bus): void | Promise<void> };
+  readonly outage?: { cut(bus: B): void | Promise<void>; heal(bus: B): void | Promise<void> };
   /** A bus whose medium is not there, and what its error must say; absent where that cannot be. */
   readonly unreachable?: { bus(): Bus; readonly says: RegExp };
   stop(): Promise<void>;
 }
 
-class Member implements BusListener {
+class Member<B extends Bus> implements BusListener {
   readonly messages: Uint8Array[] = [];
   readonly silent: string[] = [];
   reconnects = 0;
-  readonly bus: Bus;
+  readonly bus: B;
   readonly name: string;
 
-  constructor(bus: Bus, name: string) {
+  constructor(bus: B, name: string) {
     this.bus = bus;
     this.name = name;
   }
@@ -52,26 +52,29 @@ class Member implements BusListener {
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 /** What every bus promises. The factory makes a new medium; names of nodes are never used twice. */
-export function busContract(name: string, factory: () => Promise<BusMedium>): void {
+export function busContract<B extends Bus>(name: string, factory: () => Promise<BusMedium<B>>): void {
   describe(`bus contract: ${name}`, () => {
-    let medium: BusMedium;
+    let medium: BusMedium<B>;
     let count = 0;
-    const members: Member[] = [];
+    const members: Member<B>[] = [];
 
-    async function member(called = `node-${++count}`): Promise<Member> {
+    async function member(called = `node-${++count}`): Promise<Member<B>> {
       const joined = new Member(await medium.node(), called);
       await joined.bus.join(called, joined);
       members.push(joined);
       return joined;
     }
 
-    async function two(): Promise<[Member, Member]> {
+    async function two(): Promise<[Member<B>, Member<B>]> {
       return [await member(), await member()];
     }
 
     /** After this, everything that `from` sent to `to` before has arrived, and has been answered if there was nobody. */
-    async function roundTrip(from: Member, to: Member): Promise<void> {
-      for (const [one, other] of [[from, to], [to, from]] as const) {
+    async function roundTrip(from: Member<B>, to: Member<B>): Promise<void> {
+      for (const [one, other] of [
+        [from, to],
+        [to, from],
+      ] as const) {
         const mark = `mark ${++count}`;
         one.bus.send(other.name, bytes(mark));
         await until(`${other.name} has received ${mark}`, () => other.texts.at(-1) === mark);
@@ -113,8 +116,14 @@ export function busContract(name: string, factory: () => Promise<BusMedium>): vo
       }
       await a.received(1000);
       await b.received(1000);
-      assert.deepEqual(b.texts, Array.from({ length: 1000 }, (_, n) => `a ${n}`));
-      assert.deepEqual(a.texts, Array.from({ length: 1000 }, (_, n) => `b ${n}`));
+      assert.deepEqual(
+        b.texts,
+        Array.from({ length: 1000 }, (_, n) => `a ${n}`),
+      );
+      assert.deepEqual(
+        a.texts,
+        Array.from({ length: 1000 }, (_, n) => `b ${n}`),
+      );
     });
 
     it("carries every byte, and leaves a message alone once it is delivered", async () => {
@@ -125,7 +134,8 @@ export function busContract(name: string, factory: () => Promise<BusMedium>): vo
       for (let n = 0; n < 50; n++) a.bus.send(b.name, Buffer.alloc(10_000, n));
       await b.received(51);
       assert.deepEqual(Buffer.from(b.messages[0] ?? []), Buffer.from(every));
-      for (let n = 0; n < 50; n++) assert.ok(Buffer.alloc(10_000, n).equals(b.messages[n + 1] ?? Buffer.alloc(0)), `message ${n}`);
+      for (let n = 0; n < 50; n++)
+        assert.ok(Buffer.alloc(10_000, n).equals(b.messages[n + 1] ?? Buffer.alloc(0)), `message ${n}`);
     });
 
     it("carries messages of exactly maxMessageBytes, addressed and to all, and throws for a longer one", async () => {
@@ -251,7 +261,10 @@ export function busContract(name: string, factory: () => Promise<BusMedium>): vo
     });
 
     it("breaks and mends: connected says so, sending never throws, onReconnected is told once, messages flow again", async (t) => {
-      if (medium.outage === undefined) return t.skip("a node does not outlive its connection here");
+      if (medium.outage === undefined) {
+        t.skip("a node does not outlive its connection here");
+        return;
+      }
       const [a, b] = await two();
       await roundTrip(a, b);
       await medium.outage.cut(b.bus);
@@ -273,7 +286,10 @@ export function busContract(name: string, factory: () => Promise<BusMedium>): vo
     });
 
     it("rejects join in bounded time where the medium is not there, and says what to do", async (t) => {
-      if (medium.unreachable === undefined) return t.skip("the medium is always there");
+      if (medium.unreachable === undefined) {
+        t.skip("the medium is always there");
+        return;
+      }
       const bus = medium.unreachable.bus();
       const a = new Member(bus, `node-${++count}`);
       await assert.rejects(bus.join(a.name, a), medium.unreachable.says);

@@ -21,7 +21,10 @@ export class TcpProxy {
     const sockets = new Set<Socket>();
     const server = createServer((client) => {
       const upstream = connect(targetPort, "127.0.0.1");
-      for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
+      for (const [one, other] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
         sockets.add(one);
         one.setNoDelay(true);
         one.on("error", () => one.destroy());

@@ -150,17 +150,12 @@ export class MemoryBus implements Bus {
     return this.#connected;
   }
 
-  join(node: NodeId, listener: BusListener): Promise<void> {
-    if (this.node !== undefined) return Promise.reject(new Error("this bus has joined already"));
-    try {
-      this.#medium.add(node, this);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+  async join(node: NodeId, listener: BusListener): Promise<void> {
+    if (this.node !== undefined) throw new Error("this bus has joined already");
+    this.#medium.add(node, this);
     this.node = node;
     this.#listener = listener;
     this.#connected = true;
-    return Promise.resolve();
   }
 
   send(to: NodeId, message: Uint8Array): void {

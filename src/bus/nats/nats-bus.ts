@@ -65,7 +65,9 @@ export class NatsBus implements Bus {
   constructor(options: NatsBusOptions) {
     this.#subjects = new Subjects(options.prefix);
     this.#borrowed = isConnection(options.nats) ? options.nats : undefined;
-    this.#options = isConnection(options.nats) ? { servers: options.nats.getServer() } : connectionOptions(options.nats, options.prefix);
+    this.#options = isConnection(options.nats)
+      ? { servers: options.nats.getServer() }
+      : connectionOptions(options.nats, options.prefix);
     this.#onError = options.onError ?? (() => undefined);
     this.#clock = options.clock ?? runtimeClock;
     this.#joinTimeout = options.joinTimeout ?? JOIN_TIMEOUT;
@@ -147,7 +149,9 @@ export class NatsBus implements Bus {
     }
     this.#connection = connection;
     if (connection.info !== undefined && connection.info.headers !== true)
-      throw new Error("its server has headers turned off (no_header_support), without which it tells no one of a node that is gone");
+      throw new Error(
+        "its server has headers turned off (no_header_support), without which it tells no one of a node that is gone",
+      );
     this.#watch(connection);
     let refused: NatsError | undefined;
     const subscribe = (subject: string, run: (message: Msg) => void): Subscription =>
@@ -252,7 +256,8 @@ export class NatsBus implements Bus {
     switch (status.type) {
       case DebugEvents.StaleConnection:
         this.#connected = false;
-        if (this.#borrowed === undefined) this.#stale ??= this.#clock.after(STALE_GRACE, () => this.#replace(connection));
+        if (this.#borrowed === undefined)
+          this.#stale ??= this.#clock.after(STALE_GRACE, () => this.#replace(connection));
         break;
       case Events.Disconnect:
         this.#connected = false;
@@ -291,7 +296,9 @@ export class NatsBus implements Bus {
   #onClosed(connection: NatsConnection, error: unknown): void {
     if (connection !== this.#connection || this.#leaving !== undefined) return;
     this.#connected = false;
-    this.#onError(this.#explain("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner")));
+    this.#onError(
+      this.#explain("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner")),
+    );
   }
 
   // ------------------------------------------------------------------ messages
@@ -329,7 +336,8 @@ export class NatsBus implements Bus {
     if (connection === undefined || connection.isClosed()) return;
     try {
       // Draining and flushing wait for the server, without a limit of their own.
-      if (wasConnected) await this.#within(LEAVE_TIMEOUT, this.#borrowed === undefined ? connection.drain() : connection.flush());
+      if (wasConnected)
+        await this.#within(LEAVE_TIMEOUT, this.#borrowed === undefined ? connection.drain() : connection.flush());
     } catch {
       // It went away just now: there is nothing left to be sent.
     }
@@ -358,7 +366,9 @@ export class NatsBus implements Bus {
   #explain(what: string, error: unknown): Error {
     const { code, message } = error as Partial<NatsError>;
     const reason = code === undefined || code === message ? (message ?? String(error)) : `${message ?? ""} (${code})`;
-    return new Error(`${what} at ${this.#where()}: ${reason}. ${hint(code, this.#subjects.permission)}`, { cause: error });
+    return new Error(`${what} at ${this.#where()}: ${reason}. ${hint(code, this.#subjects.permission)}`, {
+      cause: error,
+    });
   }
 
   /** Each kind once, until the next reconnect: the cause is one, the messages that suffer from it are many. */

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MessageCodec } from "../../../src/bus/message";
+import { frame, say, World } from "../../helpers/link-world";
+
+describe("links: beginnings and ends", () => {
+  it("starts over with a new incarnation of the peer, and tells both of it", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    for (let n = 0; n < 5; n++) {
+      say(world, a, "b", n);
+      say(world, b, "a", n);
+    }
+    b.links.reset(2);
+    world.clock.settle();
+    assert.ok(b.losses() >= 1);
+    assert.ok(a.losses() >= 1);
+    world.clock.advance(2000);
+    const losses = a.losses() + b.losses();
+    for (let n = 5; n < 10; n++) {
+      say(world, a, "b", n);
+      say(world, b, "a", n);
+    }
+    world.clock.advance(2000);
+    assert.equal(a.frames.length, 10);
+    assert.equal(b.frames.length, 10);
+    assert.equal(a.losses() + b.losses(), losses);
+    assert.deepEqual(a.beats.at(-1), ["b", 2]);
+  });
+
+  it("starts over when both begin a new incarnation with messages under way", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    for (let n = 0; n < 5; n++) {
+      say(world, a, "b", n);
+      say(world, b, "a", n);
+    }
+    world.medium.intercept = () => 50;
+    a.links.send("b", frame(100));
+    b.links.send("a", frame(100));
+    world.clock.settle();
+    a.links.reset(2);
+    b.links.reset(2);
+    a.links.send("b", frame(101));
+    b.links.send("a", frame(101));
+    world.clock.advance(3000);
+    const losses = a.losses() + b.losses();
+    assert.ok(a.losses() >= 1 && b.losses() >= 1);
+    say(world, a, "b", 102);
+    say(world, b, "a", 102);
+    world.clock.advance(3000);
+    assert.equal(a.frames.at(-1)?.n, 102);
+    assert.equal(b.frames.at(-1)?.n, 102);
+    assert.equal(a.losses() + b.losses(), losses);
+  });
+
+  it("ignores what an earlier incarnation sent", async () => {
+    const world = new World();
+    const b = await world.node("b");
+    const codec = new MessageCodec("a", undefined);
+    const send = (incarnation: number, link: number): void => {
+      codec.begin(incarnation);
+      b.links.onMessage(codec.frames("b", { link, number: 1, missed: 0 }, false, false, new Uint8Array()));
+    };
+    send(2, 2);
+    send(1, 1);
+    assert.equal(b.links.stats.old, 1);
+    assert.equal(b.losses(), 0);
+    send(3, 3);
+    assert.equal(b.losses(), 1);
+  });
+
+  it("links up again with a node that one of them forgot by mistake, and tells both", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    for (let n = 0; n < 5; n++) {
+      say(world, a, "b", n);
+      say(world, b, "a", n);
+    }
+    a.links.forget("b");
+    assert.equal(a.links.lastHeard("b"), undefined);
+    // Nothing but beats: b holds something that a no longer knows of.
+    world.clock.advance(3000);
+    assert.ok(a.losses() >= 1 && b.losses() >= 1);
+    const losses = a.losses() + b.losses();
+    say(world, a, "b", 5);
+    say(world, b, "a", 5);
+    world.clock.advance(3000);
+    assert.equal(a.frames.length, 6);
+    assert.equal(b.frames.length, 6);
+    assert.equal(a.losses() + b.losses(), losses);
+  });
+
+  it("is heard again at once when it sends after having forgotten", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    for (let n = 0; n < 5; n++) say(world, a, "b", n);
+    a.links.forget("b");
+    say(world, a, "b", 5);
+    assert.equal(b.frames.length, 6);
+    assert.equal(b.losses(), 1);
+  });
+
+  it("sends nothing more that was collected for a forgotten node", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    a.links.send("b", frame(1));
+    a.links.forget("b");
+    world.clock.settle();
+    assert.equal(b.frames.length, 0);
+  });
+
+  it("hears beats of nodes without traffic, and says when", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    assert.equal(a.links.lastHeard("b"), undefined);
+    world.clock.advance(1000);
+    const heard = a.links.lastHeard("b");
+    assert.ok(heard !== undefined && world.clock.now() - heard <= 500);
+    assert.ok(a.beats.length >= 2 && a.beats.every(([peer, incarnation]) => peer === "b" && incarnation === 1));
+    world.medium.kill(b.bus);
+    world.clock.advance(5000);
+    assert.equal(a.links.lastHeard("b"), heard);
+    assert.equal(a.losses(), 0);
+  });
+
+  it("beats at the interval, the first one spread by chance", async () => {
+    const world = new World();
+    world.clock.chance = 0.1;
+    const a = await world.node("a", 1, { beatInterval: 100 });
+    world.clock.chance = 0.9;
+    await world.node("b", 7, { beatInterval: 100 });
+    world.clock.advance(89);
+    assert.equal(a.beats.length, 0);
+    world.clock.advance(1);
+    assert.deepEqual(a.beats, [["b", 7]]);
+    world.clock.advance(1000);
+    assert.equal(a.beats.length, 11);
+  });
+
+  it("splits a beat that speaks of many peers", async () => {
+    const world = new World(256);
+    const [a, b] = await world.pair();
+    for (let i = 0; i < 100; i++) a.links.send(`a-node-with-a-long-name-${i}`, frame(0));
+    world.loseNext("a", "b");
+    a.links.send("b", frame(1));
+    world.clock.settle();
+    world.clock.advance(2000);
+    assert.equal(b.losses(), 1);
+    assert.equal(b.links.stats.rejected, 0);
+  });
+
+  it("drops a peer that was silent for very long, by itself", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    say(world, a, "b");
+    world.clock.advance(1000);
+    world.medium.kill(b.bus);
+    world.clock.advance(10 * 60_000);
+    assert.equal(a.links.lastHeard("b"), undefined);
+  });
+
+  it("sends what was collected when it stops, and leaves no timer", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    a.links.send("b", frame(1));
+    await a.links.stop();
+    await a.links.stop();
+    world.clock.settle();
+    assert.equal(b.frames.length, 1);
+    say(world, b, "a");
+    assert.deepEqual(b.events.at(-1), ["silent", "a"]);
+    await b.links.stop();
+    assert.equal(world.clock.timers, 0);
+  });
+
+  it("does not start where no frame fits into a message", async () => {
+    await assert.rejects(new World(64).node("a"), /64 bytes.*at least \d+/);
+  });
+});
