@@ -48,6 +48,8 @@ export class DirectJournal implements Journal {
     transport.removeListener("error", this.#onError);
     // What the connection still says is nobody's business, but an "error" without a listener would throw.
     transport.on("error", ignore);
+    // No later poll can reach it: a close that finds none parked must not wait for one.
+    transport.discard();
     transport.close();
   }
 

@@ -1,4 +1,7 @@
+import { joinPayload } from "../protocol/codec4";
+import { mayCompress, storedText } from "../protocol/stored";
 import type { InFlight, SessionRecord } from "../store/port";
+import { AnswerCode, type Answer } from "./answers";
 
 /**
  * The packets of a polling session that its client has not acknowledged, in their stored form, numbered from 1:
@@ -42,11 +45,6 @@ export class Outbox {
   /** How many wait for a poll. */
   get waiting(): number {
     return this.#waiting.length;
-  }
-
-  /** What the poll in flight was given. */
-  get inFlight(): readonly string[] {
-    return this.#inFlight;
   }
 
   push(stored: string): void {
@@ -97,8 +95,17 @@ export class Outbox {
     if (missing > 0) this.#waiting.splice(Math.max(0, this.#waiting.length - missing));
   }
 
-  all(): string[] {
-    return this.#inFlight.concat(this.#waiting);
+  /** What the poll in flight is answered: the same packets, however often it asks. */
+  answer(): Answer {
+    const packets = this.#inFlight;
+    const body = joinPayload(packets.map(storedText));
+    return { code: AnswerCode.Packets, body, compress: packets.some(mayCompress) };
+  }
+
+  /** What the record has of this; `taking`: what is in flight was not yet so when it was written. */
+  recordedPart(taking: boolean): Pick<SessionRecord, "acked" | "packets" | "inflight"> {
+    const packets = this.#inFlight.concat(this.#waiting).slice(0, this.#recorded - this.acked);
+    return { acked: this.acked, packets, inflight: taking ? null : this.inflight };
   }
 }
 

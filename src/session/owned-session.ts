@@ -1,18 +1,18 @@
-import { decodePayload, joinPayload } from "../protocol/codec4";
 import type { Packet } from "../protocol/packet";
-import { mayCompress, storedText, toStored } from "../protocol/stored";
+import { toStored } from "../protocol/stored";
 import type { Commit, CommitResult, CommitWaiter, NodeId, SessionPhase, SessionRecord } from "../store/port";
 import type { Timer } from "../time/clock";
 import type { TickWork } from "../time/tick";
 import type { PollState } from "../transports/owned-polling";
 import { TransportError } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
+import { handlePayload } from "./handle-payload";
 import type { Journal } from "./journal";
 import { Outbox } from "./outbox";
 import type { OwnerNode } from "./owner-node";
 import { Ring } from "./ring";
 import type { Socket } from "./socket";
-import { Next, type Ending, type Parked, type Taken, type Turn } from "./turn";
+import { Next, waitersOfPoll, type Ending, type Parked, type Taken, type Turn, type Waiter } from "./turn";
 
 /** What a session that its owner opens or adopts starts from. */
 export interface OwnedSessionStart {
@@ -160,7 +160,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#socket?.onError(new TransportError("invalid content"));
     } else if (body === "3") {
       // O7: a pong changes nothing that a successor would need.
-      this.#handle(body);
+      handlePayload(this.#socket, body, this.#node.clock);
       this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
     } else if (this.#next.posts.size > 0 || (this.#committing?.next.posts.size ?? 0) > 0) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
@@ -168,7 +168,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     } else {
       this.#next.posts.set(key, [holder]);
       this.#touch();
-      this.#handle(body);
+      handlePayload(this.#socket, body, this.#node.clock);
     }
   }
 
@@ -410,9 +410,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   #close(ending: Ending): void {
     this.#over = true;
     const refuse = bare(AnswerCode.UnknownSid);
-    this.#forEachWaiter((holder, kind, t) => {
-      this.#node.answer(holder, kind, this.sid, t, refuse);
-    });
+    for (const { holder, kind, t } of this.#waiters()) this.#node.answer(holder, kind, this.sid, t, refuse);
     this.#leave();
     this.#node.onEnded(this);
     if (ending.reason !== "") this.#socket?.onClose(ending.reason, ending.description);
@@ -424,9 +422,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#over = true;
     this.#leave();
     this.#node.onLost(this, owner);
-    this.#forEachWaiter((holder, kind, t) => {
-      this.#node.notMine(holder, kind, this.sid, t);
-    });
+    for (const { holder, kind, t } of this.#waiters()) this.#node.notMine(holder, kind, this.sid, t);
     this.#socket?.onClose("taken over");
     this.#socket = undefined;
   }
@@ -437,18 +433,19 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#again?.stop();
   }
 
-  #forEachWaiter(visit: (holder: NodeId, kind: RequestKind, t: string) => void): void {
-    const parked = this.#parked;
-    this.#parked = undefined;
-    for (const holder of parked?.holders ?? []) visit(holder, RequestKind.Get, parked?.t ?? "");
+  /** Everybody who waits for something, who is then forgotten. */
+  #waiters(): Waiter[] {
     const turn = this.#committing;
+    const all = [
+      ...waitersOfPoll(this.#parked),
+      ...waitersOfPoll(turn?.taken),
+      ...(turn?.next.waiters() ?? []),
+      ...this.#next.waiters(),
+    ];
+    this.#parked = undefined;
     this.#committing = undefined;
-    for (const holder of turn?.taken?.holders ?? []) visit(holder, RequestKind.Get, turn?.taken?.t ?? "");
-    for (const next of [turn?.next, this.#next]) {
-      for (const [key, waiters] of next?.posts ?? []) for (const holder of waiters) visit(holder, RequestKind.Post, key);
-      for (const refused of next?.refusals ?? []) visit(refused.holder, refused.kind, refused.t);
-    }
     this.#next = new Next();
+    return all;
   }
 
   /** The record cannot take what the session has to say: it ends, and its client and application are told. */
@@ -459,9 +456,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#parked = turn.taken;
     }
     this.#outbox.dropUnrecorded();
-    const next = turn.next;
-    next.refusals.push(...this.#next.refusals);
-    for (const [key, waiters] of this.#next.posts) next.posts.set(key, waiters);
+    const next = turn.next.with(this.#next);
     const description = new TransportError("the session's write buffer is over its limit");
     next.ending = { packet: "1", reason: "transport error", description };
     this.#next = next;
@@ -479,16 +474,13 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
 
   /** The record as it stood before `turn`. */
   #copy(turn: Turn): SessionRecord {
-    const packets = this.#outbox.all();
     return {
+      ...this.#outbox.recordedPart(turn.taken !== undefined),
       owner: this.#node.id,
       turn: this.#turn,
       protocol: 4,
       transport: "polling",
       phase: this.#phase,
-      acked: this.#outbox.acked,
-      packets: packets.slice(0, this.#outbox.recorded - this.#outbox.acked),
-      inflight: turn.taken === undefined ? this.#outbox.inflight : null,
       answered: this.#answered.list(),
       handled: this.#handled.list(),
       handshake: this.handshake,
@@ -499,12 +491,8 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   // ---- small parts ----
 
   #answerPackets(t: string, holders: readonly NodeId[]): void {
-    const packets = this.#outbox.inFlight;
-    const compress = packets.some(mayCompress);
-    const body = joinPayload(packets.map(storedText));
-    for (const holder of holders) {
-      this.#node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress });
-    }
+    const answer = this.#outbox.answer();
+    for (const holder of holders) this.#node.answer(holder, RequestKind.Get, this.sid, t, answer);
   }
 
   #refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
@@ -519,27 +507,5 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   #addHolder(holders: NodeId[], holder: NodeId): void {
     if (!this.#node.rules.manyHolders) holders.length = 0;
     if (!holders.includes(holder)) holders.push(holder);
-  }
-
-  /** Runs the handlers for a POST's packets. */
-  #handle(body: string): void {
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    try {
-      for (const packet of decodePayload(body)) {
-        if (packet.type === "close") {
-          socket.onClose("transport close");
-          return;
-        }
-        socket.onPacket(packet);
-        if (socket.readyState === "closed") return;
-      }
-    } catch (error) {
-      // A listener threw: the process is to end of it, as with engine.io, and not the delivery of other sessions' requests
-      // that stand in the same message.
-      this.#node.clock.defer(() => {
-        throw error;
-      });
-    }
   }
 }

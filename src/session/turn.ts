@@ -1,11 +1,15 @@
 import type { Commit, NodeId, SessionPhase } from "../store/port";
-import type { AnswerCode, RequestKind } from "./answers";
+import { RequestKind, type AnswerCode } from "./answers";
 
-/** A request that is refused, once a commit has proved that this node may speak for the session. */
-export interface RefusedRequest {
+/** A node that waits for an answer. */
+export interface Waiter {
+  readonly holder: NodeId;
   readonly kind: RequestKind;
   readonly t: string;
-  readonly holder: NodeId;
+}
+
+/** A request that is refused, once a commit has proved that this node may speak for the session. */
+export interface RefusedRequest extends Waiter {
   readonly code: AnswerCode;
 }
 
@@ -29,6 +33,23 @@ export class Next {
 
   get empty(): boolean {
     return this.posts.size === 0 && this.refusals.length === 0 && this.ending === undefined && !this.proof;
+  }
+
+  waiters(): Waiter[] {
+    const posts = [...this.posts].flatMap(([t, holders]) => holders.map((holder) => ({ holder, kind: RequestKind.Post, t })));
+    return [...posts, ...this.refusals];
+  }
+
+  /** This with what happened afterwards; where either ends the session, so does the whole. */
+  with(later: Next): Next {
+    const both = new Next();
+    for (const { posts, refusals } of [this, later]) {
+      for (const [key, holders] of posts) both.posts.set(key, holders);
+      both.refusals.push(...refusals);
+    }
+    both.ending = this.ending ?? later.ending;
+    both.proof = this.proof || later.proof;
+    return both;
   }
 }
 
@@ -56,4 +77,9 @@ export interface Turn {
 export interface Parked {
   readonly t: string;
   holders: NodeId[];
+}
+
+/** The nodes that wait for one poll. */
+export function waitersOfPoll(poll: Parked | Taken | undefined): Waiter[] {
+  return poll?.holders.map((holder) => ({ holder, kind: RequestKind.Get, t: poll.t })) ?? [];
 }

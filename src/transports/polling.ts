@@ -145,7 +145,7 @@ export class Polling extends Transport {
       closed();
     } else {
       this.#closeWaits = closed;
-      this.#closeTimer = this.#options.clock.after(CLOSE_TIMEOUT, closed);
+      this.#closeTimer = this.#options.clock.afterUnref(CLOSE_TIMEOUT, closed);
     }
   }
 }
