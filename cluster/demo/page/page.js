@@ -2,6 +2,7 @@
 /* global document, location, performance, URL, window, XMLHttpRequest */
 
 const LINES_KEPT = 200;
+const GONE_KEPT = 5;
 const MARKS = 6;
 
 const element = (id) => document.getElementById(id);
@@ -168,6 +169,8 @@ function workerEntry(worker) {
     workers.set(worker, entry);
     // Another process under the name of one that is gone has taken its place.
     for (const [name, other] of workers) if (name !== worker && slot(name) === slot(worker)) other.gone = true;
+    const gone = [...workers.keys()].filter((name) => workers.get(name).gone);
+    for (const name of gone.slice(0, -GONE_KEPT)) workers.delete(name);
   }
   return entry;
 }

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { runCommand } from "../../cluster/command";
+import { SETTINGS, type Config, type Setting } from "../../cluster/config";
+import { FatalError } from "../../cluster/fatal";
+
+interface Run {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly error: string;
+  readonly served: readonly Config[];
+}
+
+async function run(args: string[], environment: Record<string, string> = {}, failure?: Error): Promise<Run> {
+  let out = "";
+  let error = "";
+  const served: Config[] = [];
+  const exitCode = await runCommand(args, {
+    environment,
+    out: (text) => (out += text),
+    error: (text) => (error += text),
+    serve: (config) => {
+      served.push(config);
+      return failure === undefined ? Promise.resolve(0) : Promise.reject(failure);
+    },
+  });
+  return { exitCode, out, error, served };
+}
+
+describe("engine.io-cluster", () => {
+  test("serve reads options and environment", async () => {
+    const { exitCode, served } = await run(["serve", "--workers", "2", "--ping-interval=50"], { PORT: "0" });
+    assert.equal(exitCode, 0);
+    assert.equal(served.length, 1);
+    assert.equal(served[0]!.workers, 2);
+    assert.equal(served[0]!.pingInterval, 50);
+    assert.equal(served[0]!.port, 0);
+  });
+
+  test("--help tells every option with its variable and its default, and ends with 0", async () => {
+    const { exitCode, out } = await run(["serve", "--help"]);
+    assert.equal(exitCode, 0);
+    const words = out.replace(/\s+/g, " ");
+    for (const spec of Object.values<Setting<unknown>>(SETTINGS)) {
+      assert.ok(words.includes(spec.variable), spec.variable);
+      if (spec.flag !== undefined) assert.ok(words.includes(spec.flag), spec.flag);
+    }
+    assert.match((await run(["--version"])).out, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  test("bad values end it with 2, before anything is started", async () => {
+    const { exitCode, error, served } = await run(["serve", "--port", "http"], { WORKERS: "many" });
+    assert.equal(exitCode, 2);
+    assert.deepEqual(error.split("\n"), [
+      'error: WORKERS is "many"; allowed is a whole number from 1 to 256',
+      'error: --port is "http"; allowed is a whole number from 0 to 65535',
+      "",
+    ]);
+    assert.deepEqual(served, []);
+  });
+
+  for (const args of [["serve", "--sticky"], ["serve", "--port"], ["serve", "extra"], ["run"], []]) {
+    test(`"${args.join(" ")}" is not understood: 2`, async () => {
+      const { exitCode, error, served } = await run(args);
+      assert.equal(exitCode, 2);
+      assert.notEqual(error, "");
+      assert.deepEqual(served, []);
+    });
+  }
+
+  test("what cannot be started is told without a stack, with its own exit code", async () => {
+    const { exitCode, error } = await run(["serve"], {}, new FatalError("the app does not load", 2));
+    assert.equal(exitCode, 2);
+    assert.equal(error, "error: the app does not load\n");
+  });
+});

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  flagName,
+  readConfig,
+  SETTINGS,
+  toEnvironment,
+  withoutPassword,
+  type Config,
+  type Setting,
+} from "../../cluster/config";
+
+function config(given: Record<string, string>, environment: Record<string, string> = {}): Config {
+  const read = readConfig(given, environment);
+  assert.ok(read.ok, read.ok ? "" : read.problems.join("; "));
+  return read.config;
+}
+
+function problems(given: Record<string, string>, environment: Record<string, string> = {}): readonly string[] {
+  const read = readConfig(given, environment);
+  assert.ok(!read.ok, "expected to be refused");
+  return read.problems;
+}
+
+describe("configuration", () => {
+  test("defaults: three embedded workers behind the front", () => {
+    const { workers, port, host, redis, nats, app, path, balancer, pingInterval, pingTimeout, demoKill } = config({});
+    assert.deepEqual(
+      { workers, port, host, redis, nats, app, path, balancer, pingInterval, pingTimeout, demoKill },
+      {
+        workers: 3,
+        port: 3000,
+        host: undefined,
+        redis: undefined,
+        nats: undefined,
+        app: undefined,
+        path: "/engine.io",
+        balancer: "front",
+        pingInterval: 25_000,
+        pingTimeout: 20_000,
+        demoKill: true,
+      },
+    );
+  });
+
+  test("an option wins over its variable; an empty variable is none", () => {
+    assert.equal(config({}, { PORT: "4000" }).port, 4000);
+    assert.equal(config({ port: "5000" }, { PORT: "4000" }).port, 5000);
+    assert.equal(config({}, { PORT: "" }).port, 3000);
+  });
+
+  test("the path loses a slash at its end", () => {
+    assert.equal(config({ path: "/engine.io/" }).path, "/engine.io");
+  });
+
+  test("what is refused is named with its value and what is allowed, all of it at once", () => {
+    assert.deepEqual(problems({ workers: "0", balancer: "sticky" }, { PORT: "web", ENGINE_PATH: "engine.io" }), [
+      '--workers is "0"; allowed is a whole number from 1 to 256',
+      'PORT is "web"; allowed is a whole number from 0 to 65535',
+      'ENGINE_PATH is "engine.io"; allowed is a path such as /engine.io, without query',
+      '--balancer is "sticky"; allowed is front or round-robin',
+    ]);
+  });
+
+  const refused: readonly (readonly [keyof Config, readonly string[]])[] = [
+    ["workers", ["-1", "1.5", "257", "three", " 3", "1e1"]],
+    ["port", ["65536", "-1", "0x10"]],
+    ["host", ["a b", "http://x/"]],
+    ["redis", ["localhost:6379", "http://localhost", "redis://", "redis"]],
+    ["nats", ["localhost:4222", "redis://localhost", "nats://"]],
+    ["app", ["  "]],
+    ["path", ["/", "//", "/a?b", "/a b", "a"]],
+    ["prefix", ["a.b", "a b", "*", "x".repeat(65)]],
+    ["secret", ["short"]],
+    ["pingInterval", ["0", "2147483648"]],
+    ["demoKill", ["yes"]],
+    ["logFormat", ["xml"]],
+  ];
+  for (const [name, values] of refused) {
+    for (const value of values) {
+      test(`${name} ${JSON.stringify(value)} is refused`, () => {
+        assert.equal(problems({ [name]: value }).length, 1);
+      });
+    }
+  }
+
+  test("Redis and NATS: both or neither, and the message says what to set", () => {
+    const [redisOnly] = problems({ redis: "redis://localhost" });
+    assert.match(redisOnly!, /--redis \(REDIS_URL\) is set and --nats \(NATS_URL\) is not; set both/);
+    const [natsOnly] = problems({ workers: "1" }, { NATS_URL: "nats://localhost" });
+    assert.match(natsOnly!, /--nats \(NATS_URL\) is set and --redis \(REDIS_URL\) is not; set both/);
+    const both = config({ redis: "rediss://u:p@redis:6380/1" }, { NATS_URL: "tls://nats" });
+    assert.equal(both.redis, "rediss://u:p@redis:6380/1");
+    assert.equal(both.nats, "tls://nats");
+  });
+
+  test("no secret and no password is shown", () => {
+    assert.deepEqual(problems({}, { CLUSTER_SECRET: "hunter2" }), [
+      "CLUSTER_SECRET is not shown; allowed is 16 characters or more",
+    ]);
+    assert.ok(!problems({ redis: "http://user:hunter2@host" }).join().includes("hunter2"));
+    assert.equal(withoutPassword("redis://user:pass@host:1/2"), "redis://***@host:1/2");
+  });
+
+  test("another process reads the same from the environment that is made of it", () => {
+    const original = config(
+      { workers: "5", path: "/x", redis: "redis://r", nats: "nats://n", app: "./app.js" },
+      { CLUSTER_SECRET: "0123456789abcdef", DEMO_KILL: "0", LOG_LEVEL: "warn" },
+    );
+    assert.deepEqual(config({}, toEnvironment(original)), original);
+    assert.deepEqual(config({}, { HOST: "example", ...toEnvironment(config({})) }), config({}));
+  });
+});
+
+describe("the table of settings", () => {
+  const all = Object.entries<Setting<unknown>>(SETTINGS);
+
+  test("options are named as commander hands them over: --ping-interval is pingInterval", () => {
+    const renamed: Record<string, string> = {};
+    for (const [name, spec] of all) {
+      const flag = flagName(spec)
+        ?.slice(2)
+        .replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+      if (flag !== undefined && flag !== name) renamed[name] = flag;
+    }
+    assert.deepEqual(renamed, {});
+  });
+
+  test("each has a variable of its own", () => {
+    assert.equal(new Set(all.map(([, { variable }]) => variable)).size, all.length);
+  });
+
+  test("each default is one that may be given", () => {
+    for (const [name, { fallback, parse }] of all) {
+      if (typeof fallback !== "string" && typeof fallback !== "number") continue;
+      assert.equal(parse(String(fallback)), fallback, name);
+    }
+  });
+
+  test("secrets are no options", () => {
+    for (const [name, { secret, flag }] of all) if (secret === true) assert.equal(flag, undefined, name);
+  });
+});

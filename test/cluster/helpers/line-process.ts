@@ -1,0 +1,74 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import type { TestContext } from "node:test";
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** A process that writes JSON lines, and what it has written. It ends with the test. */
+export class LineProcess {
+  readonly lines: LogLine[] = [];
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown[]>;
+  #ended = false;
+  #changed: () => void = () => undefined;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#exited = once(child, "close").finally(() => {
+      this.#ended = true;
+      this.#changed();
+    });
+    createInterface({ input: child.stdout! }).on("line", (text) => {
+      this.lines.push(readLine(text));
+      this.#changed();
+    });
+  }
+
+  static start(test: TestContext, file: string, args: readonly string[], environment: NodeJS.ProcessEnv): LineProcess {
+    const child = spawn(process.execPath, ["--import", "tsx", file, ...args], {
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const started = new LineProcess(child);
+    test.after(async () => {
+      child.kill("SIGKILL");
+      await started.exit();
+    });
+    return started;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves with the lines that match, when there are `count` of them. */
+  async logged(message: RegExp, count = 1): Promise<readonly LogLine[]> {
+    for (;;) {
+      const found = this.lines.filter(({ msg }) => message.test(String(msg)));
+      if (found.length >= count) return found;
+      if (this.#ended) throw new Error(`the process ended without ${String(message)}: ${JSON.stringify(this.lines)}`);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+
+  /** Resolves with the exit code, or the signal that ended it. */
+  async exit(): Promise<number | NodeJS.Signals> {
+    const [code, signal] = (await this.#exited) as [number | null, NodeJS.Signals | null];
+    return signal ?? code ?? -1;
+  }
+}
+
+function readLine(text: string): LogLine {
+  try {
+    return JSON.parse(text) as LogLine;
+  } catch {
+    return { msg: text };
+  }
+}
