@@ -6,12 +6,12 @@ import type { Commit, CommitResult, Opening, SessionRecord, SessionStore, StoreL
 export interface StoreHarness {
   readonly store: SessionStore;
   /** A second client of the same data. */
-  another(): Promise<SessionStore>;
+  readonly another: () => Promise<SessionStore>;
   /** Lets time pass for records, leases and the index. No test waits for real time: it would depend on the machine. */
-  advance(ms: number): Promise<void>;
+  readonly advance: (ms: number) => Promise<void>;
   /** Fails when anything in the store has no time to live. For stores where that can be seen. */
-  checkTimesToLive?(): Promise<void>;
-  stop(): Promise<void>;
+  readonly checkTimesToLive?: () => Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export type StoreFactory = () => Promise<StoreHarness>;
@@ -72,8 +72,7 @@ export async function openOk(store: SessionStore, what: Opening): Promise<void> 
 /** The record of a session and what stood in it, at the price of a claim by "reader". */
 export async function takeRecord(store: SessionStore, sid: string): Promise<SessionRecord> {
   const found = await store.look(sid);
-  assert.equal(found.kind, "found", `${sid} is there`);
-  assert.ok(found.kind === "found");
+  assert.ok(found.kind === "found", `${sid} is there`);
   const claimed = await store.claim(sid, "reader", found.turn);
   assert.ok(claimed.kind === "ok", `claim of ${sid}: ${claimed.kind}`);
   return claimed.record;

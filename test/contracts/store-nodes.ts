@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import type { LivingNode, SessionStore } from "../../src/store/port";
 import { commit, CONTRACT_LIMITS, fresh, opening, recordOf, turnOf, useHarness, type StoreFactory } from "./store-kit";
 
@@ -27,7 +28,7 @@ async function indexBecomes(store: SessionStore, node: string, sids: readonly st
   for (let tries = 0; tries < 200; tries++) {
     const have = await indexOf(store, node);
     if (have.length === want.length && have.every((sid, i) => sid === want[i])) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await setTimeout(10);
   }
   assert.deepEqual(await indexOf(store, node), want);
 }

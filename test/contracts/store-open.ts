@@ -128,7 +128,7 @@ export function openTests(factory: StoreFactory): void {
         assert.deepEqual(results.map((result) => result.kind).sort(), ["exists", "ok"]);
         const found = await other.look(sid);
         assert.ok(found.kind === "found");
-        assert.equal(found.owner, results[0]?.kind === "ok" ? "n1" : "n2");
+        assert.equal(found.owner, results[0].kind === "ok" ? "n1" : "n2");
       }
     });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import type { CommitResult } from "../../src/store/port";
 import {
   commit,
@@ -45,7 +46,7 @@ export function trafficTests(factory: StoreFactory): void {
             answers.push(`${turn} ${kind}`);
           }),
         );
-        if (turn % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (turn % 10 === 0) await setImmediate();
       }
       await Promise.all(told);
       assert.deepEqual(

@@ -123,7 +123,7 @@ export class Records {
     const lost: string[] = [];
     for (const sid of sids) {
       const record = this.#alive(sid);
-      if (record === undefined || record.owner !== node) lost.push(sid);
+      if (record?.owner !== node) lost.push(sid);
       else if (record.phase !== "closed") this.#touch(record);
     }
     return { kind: "ok", lost };
