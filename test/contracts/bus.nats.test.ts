@@ -146,7 +146,7 @@ describe("nats: the server", () => {
     await bus.join("one", ears);
     frozen.pause();
     // More than the kernel's buffers take, and then more than may wait.
-    for (let n = 0; n < 80; n++) bus.send("one", Buffer.alloc(512 * 1024));
+    for (let n = 0; n < 80; n++) bus.send("another", Buffer.alloc(512 * 1024));
     assert.match(String(errors[0]), /does not keep up/);
     await until("it notices", () => !bus.connected);
     await until("it is back", () => ears.reconnects === 1);

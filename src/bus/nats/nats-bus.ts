@@ -5,7 +5,6 @@ import {
   type ConnectionOptions,
   type Msg,
   type NatsConnection,
-  type NatsError,
   type Status,
   type Subscription,
 } from "nats";
@@ -15,6 +14,7 @@ import { runtimeClock } from "../../time/runtime-clock";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
 import { Backlog } from "./backlog";
+import { explain } from "./explain";
 import { Subjects } from "./subjects";
 import { connectionOptions, describe, isConnection, type NatsTarget } from "./target";
 
@@ -54,6 +54,7 @@ export class NatsBus implements Bus {
   #beatOptions = { reply: "" };
   #connection: NatsConnection | undefined;
   #subscriptions: Subscription[] = [];
+  #refused: Error | undefined;
   #statuses: Statuses | undefined;
   #listener: BusListener | undefined;
   #connected = false;
@@ -153,14 +154,14 @@ export class NatsBus implements Bus {
         "its server has headers turned off (no_header_support), without which it tells no one of a node that is gone",
       );
     this.#watch(connection);
-    let refused: NatsError | undefined;
+    this.#refused = undefined;
     const subscribe = (subject: string, run: (message: Msg) => void): Subscription =>
       connection.subscribe(subject, {
         callback: (error, message) => {
           if (error === null) run(message);
           else {
             // The client forgets a refused subscription: from here on this node would be deaf, and not well.
-            refused = error;
+            this.#refused = error;
             this.#connected = false;
           }
         },
@@ -172,8 +173,12 @@ export class NatsBus implements Bus {
     ];
     await this.#within(this.#joinTimeout, connection.flush());
     // The server refuses a subscription before it answers the flush.
-    if (refused !== undefined) throw refused as Error;
+    this.#throwIfRefused();
     this.#up(connection);
+  }
+
+  #throwIfRefused(): void {
+    if (this.#refused !== undefined) throw this.#refused;
   }
 
   #up(connection: NatsConnection): void {
@@ -265,14 +270,26 @@ export class NatsBus implements Bus {
         this.#stale = undefined;
         break;
       case Events.Reconnect:
-        this.#up(connection);
-        this.#tellReconnected();
+        this.#back(connection);
         break;
       case Events.Error:
         if (status.permissionContext !== undefined) this.#onForbidden(status.permissionContext);
         break;
       default:
     }
+  }
+
+  /** The client has sent the subscriptions again; others reach this node only when the server has read them. */
+  #back(connection: NatsConnection): void {
+    connection.flush().then(
+      () => {
+        if (connection !== this.#connection || this.#refused !== undefined || this.#isLeaving()) return;
+        this.#up(connection);
+        this.#tellReconnected();
+      },
+      // It broke again meanwhile: the next reconnect says so.
+      () => undefined,
+    );
   }
 
   #tellReconnected(): void {
@@ -364,11 +381,7 @@ export class NatsBus implements Bus {
   }
 
   #explain(what: string, error: unknown): Error {
-    const { code, message } = error as Partial<NatsError>;
-    const reason = code === undefined || code === message ? (message ?? String(error)) : `${message ?? ""} (${code})`;
-    return new Error(`${what} at ${this.#where()}: ${reason}. ${hint(code, this.#subjects.permission)}`, {
-      cause: error,
-    });
+    return explain(`${what} at ${this.#where()}`, error, this.#subjects.permission);
   }
 
   /** Each kind once, until the next reconnect: the cause is one, the messages that suffer from it are many. */
@@ -380,17 +393,3 @@ export class NatsBus implements Bus {
 }
 
 type Statuses = AsyncIterable<Status> & { stop?: () => void };
-
-function hint(code: string | undefined, permission: string): string {
-  switch (code) {
-    case "AUTHORIZATION_VIOLATION":
-    case "AUTHENTICATION_EXPIRED":
-    case "AUTHENTICATION_TIMEOUT":
-    case "BAD_AUTHENTICATION":
-      return "Check the user, password or token that is set for NATS.";
-    case "PERMISSIONS_VIOLATION":
-      return `Allow publish and subscribe on "${permission}" to its user.`;
-    default:
-      return "Check that the URL set for NATS is right and that a server listens there.";
-  }
-}
