@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { PerMessageDeflateOptions } from "ws";
 import type { RawData } from "./protocol/packet";
 import type { TransportName } from "./protocol/names";
 import type { ClusterOptions } from "./cluster-options";
@@ -20,8 +21,14 @@ export interface EngineOptions {
   maxHttpBufferSize?: number;
   /** Called for each handshake; see `AllowRequest`. */
   allowRequest?: AllowRequest;
-  /** Transports that clients may use. */
+  /** Transports that clients may use. Default `["polling", "websocket"]`. */
   transports?: readonly TransportName[];
+  /** Whether a session may go over from polling to websocket. Default true. */
+  allowUpgrades?: boolean;
+  /** How long a client may take to complete an upgrade. Default 10000. */
+  upgradeTimeout?: number;
+  /** Compression of websocket messages: options of the package `ws`, `true` for its defaults. Default false. */
+  perMessageDeflate?: boolean | PerMessageDeflateOptions;
   /** A first message, sent with the handshake's answer. */
   initialPacket?: RawData;
 }
@@ -31,6 +38,10 @@ export interface AttachOptions {
   path?: string;
   /** Whether the path ends in a slash. Default true. */
   addTrailingSlash?: boolean;
+  /** Whether websocket requests outside of the path that nobody takes are closed. Default true. */
+  destroyUpgrade?: boolean;
+  /** After so many milliseconds. Default 1000. */
+  destroyUpgradeTimeout?: number;
 }
 
 export interface ServerOptions extends EngineOptions, AttachOptions {
@@ -45,10 +56,13 @@ export interface ResolvedOptions {
   readonly maxHttpBufferSize: number;
   readonly allowRequest: AllowRequest | undefined;
   readonly transports: readonly TransportName[];
+  readonly allowUpgrades: boolean;
+  readonly upgradeTimeout: number;
+  readonly perMessageDeflate: boolean | PerMessageDeflateOptions;
   readonly initialPacket: RawData | undefined;
 }
 
-const SUPPORTED: readonly TransportName[] = ["polling"];
+const SUPPORTED: readonly TransportName[] = ["polling", "websocket"];
 
 export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const transports = options.transports ?? SUPPORTED;
@@ -61,6 +75,9 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     maxHttpBufferSize: positive("maxHttpBufferSize", options.maxHttpBufferSize ?? 1e6),
     allowRequest: options.allowRequest,
     transports,
+    allowUpgrades: options.allowUpgrades ?? true,
+    upgradeTimeout: positive("upgradeTimeout", options.upgradeTimeout ?? 10_000),
+    perMessageDeflate: options.perMessageDeflate ?? false,
     initialPacket: options.initialPacket,
   };
 }

@@ -1,5 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Clock } from "../time/clock";
 import { resolvePath, type AttachOptions } from "../options";
 
 /** An HTTP or HTTPS server. */
@@ -8,13 +10,15 @@ export type RequestSource = EventEmitter;
 /** What is attached. */
 export interface RequestTaker {
   handleRequest(request: IncomingMessage, response: ServerResponse): void;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   close(): unknown;
+  readonly opts: { readonly transports: readonly string[] };
 }
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Requests below the path go to the engine, all others to the listeners that were there before. */
-export function attachTo(server: RequestSource, engine: RequestTaker, options: AttachOptions): void {
+export function attachTo(server: RequestSource, engine: RequestTaker, options: AttachOptions, clock: Clock): void {
   const path = resolvePath(options);
   const others = server.listeners("request") as Listener[];
   server.removeAllListeners("request");
@@ -25,4 +29,29 @@ export function attachTo(server: RequestSource, engine: RequestTaker, options: A
     if (request.url?.startsWith(path) === true) engine.handleRequest(request, response);
     else for (const other of others) other.call(server, request, response);
   });
+  if (engine.opts.transports.includes("websocket")) attachUpgrades(server, engine, path, options, clock);
+}
+
+/** A websocket request that nobody answers would stay open for ever: some time is left to other listeners, then it is closed. */
+function attachUpgrades(server: RequestSource, engine: RequestTaker, path: string, options: AttachOptions, clock: Clock): void {
+  const timeout = options.destroyUpgradeTimeout ?? 1000;
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (request.url?.startsWith(path) === true) engine.handleUpgrade(request, socket, head);
+    else if (options.destroyUpgrade !== false) {
+      clock.after(timeout, () => {
+        // Whoever took it has written by now.
+        if (!socket.writable || bytesWritten(socket) > 0) return;
+        socket.on("error", ignore);
+        socket.end();
+      });
+    }
+  });
+}
+
+function bytesWritten(socket: Duplex): number {
+  return "bytesWritten" in socket && typeof socket.bytesWritten === "number" ? socket.bytesWritten : 0;
+}
+
+function ignore(): void {
+  // The connection is being closed.
 }

@@ -12,7 +12,7 @@ import { OwnedPolling } from "../transports/owned-polling";
 import { answerOk, answerStatus, TEXT_PAYLOAD, type EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
 import { Exchange } from "./exchange";
-import type { Refuse, SessionHost } from "./host";
+import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import { sendUnavailable } from "./responses";
 import type { KnownTransport } from "./verify";
 
@@ -195,6 +195,10 @@ export class ClusterHost implements SessionHost, NodeEngine {
     if (request.method === "GET") exchange.poll();
     else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
     else answerStatus(response, 500);
+  }
+
+  websocket(offer: WebSocketOffer): void {
+    offer.unavailable();
   }
 
   async drain(): Promise<void> {

@@ -1,6 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import base64id from "base64id";
+import type { WebSocket } from "ws";
 import { ErrorCode, type Refusal } from "../errors";
 import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
 import type { Revision } from "../protocol/names";
@@ -13,6 +15,7 @@ import type { Refuse, SessionHost } from "./host";
 import { parseQuery } from "./query";
 import { connectionError, sendRefusal } from "./responses";
 import { verify } from "./verify";
+import { refuseUpgrade, upgradeUnavailable, WebSockets } from "./websockets";
 
 /** Makes the sessions' home for an engine. */
 export type HostFactory = (engine: Engine) => SessionHost;
@@ -27,13 +30,17 @@ export class Engine extends EventEmitter implements SocketHost {
   readonly opts: ResolvedOptions;
   /** @internal */
   readonly heartbeat: Heartbeat;
+  readonly #clock: Clock;
   readonly #host: SessionHost;
+  readonly #websockets: WebSockets;
   #closing: Promise<void> | undefined;
 
   constructor(options: EngineOptions, clock: Clock, host: HostFactory) {
     super();
+    this.#clock = clock;
     this.opts = resolveOptions(options);
     this.heartbeat = new Heartbeat(clock, this.opts.pingInterval, this.opts.pingTimeout);
+    this.#websockets = new WebSockets(this.opts.maxHttpBufferSize, this.opts.perMessageDeflate, this.onHeaders);
     this.#host = host(this);
   }
 
@@ -59,13 +66,14 @@ export class Engine extends EventEmitter implements SocketHost {
 
   /** Takes over an HTTP server's requests below the path. Others go to the listeners that the server had. */
   attach(server: RequestSource, options: AttachOptions = {}): this {
-    attachTo(server, this, options);
+    attachTo(server, this, options, this.#clock);
     return this;
   }
 
   /** Transports that a session on `transport` may go over to. */
   upgrades(transport: string): string[] {
-    return transport === "polling" ? this.opts.transports.filter((name) => name !== "polling") : [];
+    if (!this.opts.allowUpgrades || transport !== "polling") return [];
+    return this.opts.transports.filter((name) => name !== "polling");
   }
 
   /** Makes a session id; override it to make your own. It must not be guessable: who knows it is the session's client. */
@@ -93,12 +101,49 @@ export class Engine extends EventEmitter implements SocketHost {
   }
 
   protected handshake(request: EngineRequest, refuse: Refuse): void {
-    const protocol: Revision = request._query["EIO"] === "4" ? 4 : 3;
-    if (protocol === 3) {
-      refuse({ code: ErrorCode.UNSUPPORTED_PROTOCOL_VERSION, context: { protocol } });
-      return;
-    }
-    this.#host.handshake(request, protocol, refuse);
+    const protocol = this.#revision(request, refuse);
+    if (protocol !== undefined) this.#host.handshake(request, protocol, refuse);
+  }
+
+  /** Handles a request to change to the websocket protocol: `socket` is its connection, `head` what came behind it. */
+  handleUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const request = this.prepare(incoming);
+    request.res = null;
+    const refuse: Refuse = (refusal) => {
+      this.emit("connection_error", connectionError(request, refusal));
+      refuseUpgrade(socket, refusal);
+    };
+    // The connection's errors are nobody's until the websocket has it.
+    socket.on("error", ignore);
+    this.verify(request, true, (refusal) => {
+      if (refusal !== undefined) {
+        refuse(refusal);
+        return;
+      }
+      const protocol = this.#revision(request, refuse);
+      if (protocol === undefined) return;
+      const offer = {
+        request,
+        refuse,
+        unavailable: () => {
+          upgradeUnavailable(socket);
+        },
+        accept: (accepted: (websocket: WebSocket) => void) => {
+          this.#websockets.accept({ request, socket, head }, (websocket) => {
+            socket.removeListener("error", ignore);
+            accepted(websocket);
+          });
+        },
+      };
+      this.#host.websocket(offer, protocol);
+    });
+  }
+
+  /** The protocol that the client speaks; refuses one that is not spoken here. */
+  #revision(request: EngineRequest, refuse: Refuse): Revision | undefined {
+    if (request._query["EIO"] === "4" || isNamed(request._query["sid"])) return 4;
+    refuse({ code: ErrorCode.UNSUPPORTED_PROTOCOL_VERSION, context: { protocol: 3 } });
+    return undefined;
   }
 
   /** Parses the query, once. */
@@ -117,6 +162,13 @@ export class Engine extends EventEmitter implements SocketHost {
     sendRefusal(response, refusal);
   }
 
+  /** Messages below this size, in bytes, are not compressed on a websocket; undefined where none is. */
+  get compressFrom(): number | undefined {
+    const { perMessageDeflate } = this.opts;
+    if (perMessageDeflate === false) return undefined;
+    return perMessageDeflate === true ? 1024 : (perMessageDeflate.threshold ?? 1024);
+  }
+
   /** @internal Lets listeners change the headers of a response. */
   readonly onHeaders = (headers: OutgoingHttpHeaders, request: EngineRequest): void => {
     if (!isNamed(request._query["sid"])) this.emit("initial_headers", headers, request);
@@ -129,7 +181,7 @@ export class Engine extends EventEmitter implements SocketHost {
    */
   drain(): Promise<void> {
     this.#closing ??= this.#host.drain().finally(() => {
-      this.heartbeat.stop();
+      this.#stop();
     });
     return this.#closing;
   }
@@ -137,15 +189,24 @@ export class Engine extends EventEmitter implements SocketHost {
   /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
   close(): this {
     this.#closing ??= this.#host.close().finally(() => {
-      this.heartbeat.stop();
+      this.#stop();
     });
     return this;
+  }
+
+  #stop(): void {
+    this.heartbeat.stop();
+    this.#websockets.close();
   }
 
   /** Resolves when a close or drain is complete and nothing of the engine keeps the process alive. */
   closed(): Promise<void> {
     return this.#closing ?? Promise.resolve();
   }
+}
+
+function ignore(): void {
+  // The request is still being decided on.
 }
 
 function isNamed(sid: string | undefined): boolean {

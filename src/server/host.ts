@@ -2,10 +2,20 @@ import type { Refusal } from "../errors";
 import type { Revision } from "../protocol/names";
 import type { Socket } from "../session/socket";
 import type { EngineRequest } from "../transports/request";
+import type { WebSocket } from "ws";
 import type { KnownTransport } from "./verify";
 
 /** Refuses the request at hand. */
 export type Refuse = (refusal: Refusal) => void;
+
+/** A websocket request that passed its checks: answered 101 by `accept`, or refused. */
+export interface WebSocketOffer {
+  readonly request: EngineRequest;
+  accept(accepted: (websocket: WebSocket) => void): void;
+  refuse(refusal: Refusal): void;
+  /** Nobody could answer in time. */
+  unavailable(): void;
+}
 
 /**
  * Where the engine's sessions live: in this process alone, or in a cluster. It is given requests that passed their
@@ -19,6 +29,8 @@ export interface SessionHost {
   handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void;
   /** A poll or a POST of a session. */
   request(request: EngineRequest, refuse: Refuse): void;
+  /** A websocket of a session, or for a new one. */
+  websocket(offer: WebSocketOffer, protocol: Revision): void;
   /** Resolves when sessions can be served. */
   ready(): Promise<void>;
   /** Gives up the sessions to the other nodes and stops, or ends them where there are none. */

@@ -4,9 +4,13 @@ import { Socket } from "../session/socket";
 import type { Revision } from "../protocol/names";
 import type { Clock } from "../time/clock";
 import { Polling } from "../transports/polling";
+import type { Transport } from "../transports/transport";
+import { WebSocketTransport } from "../transports/websocket";
+import { Upgrade, type UpgradeHost } from "../session/upgrade";
+import type { WebSocket } from "ws";
 import type { EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
-import type { Refuse, SessionHost } from "./host";
+import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import type { KnownTransport } from "./verify";
 
 /** Sessions of one process, without a cluster: no store, no turns, everything inside the call. */
@@ -37,17 +41,65 @@ export class LocalHost implements SessionHost {
     const { maxHttpBufferSize } = this.#engine.opts;
     const transport = new Polling(protocol, { clock: this.#clock, maxHttpBufferSize });
     transport.on("headers", this.#engine.onHeaders);
+    const socket = this.#start(id, request, protocol, transport);
+    transport.onRequest(request);
+    this.#engine.emit("connection", socket);
+  }
+
+  #start(id: string, request: EngineRequest, protocol: Revision, transport: Transport): Socket {
     const remoteAddress = request.socket.remoteAddress ?? "";
     const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
-    socket.useJournal(new DirectJournal(socket));
-    socket.onOpen();
-    this.clients[id] = socket;
+    socket.useJournal(new DirectJournal(socket, transport));
     // First of all listeners: the application finds the session gone from `clients` in its own.
     socket.once("close", () => {
       Reflect.deleteProperty(this.clients, id);
     });
-    transport.onRequest(request);
-    this.#engine.emit("connection", socket);
+    socket.onOpen();
+    this.clients[id] = socket;
+    return socket;
+  }
+
+  websocket(offer: WebSocketOffer, protocol: Revision): void {
+    const { sid } = offer.request._query;
+    if (sid === undefined || sid === "") void this.#openWebSocket(offer, protocol);
+    else {
+      offer.accept((websocket) => {
+        const socket = this.clients[sid];
+        // A second websocket is let in and closed, as engine.io does.
+        if (socket === undefined || socket.upgrading || socket.upgraded || socket.transport.name !== "polling") websocket.close();
+        else this.#upgrade(socket, websocket);
+      });
+    }
+  }
+
+  async #openWebSocket(offer: WebSocketOffer, protocol: Revision): Promise<void> {
+    let id: string;
+    try {
+      id = await this.#engine.generateId(offer.request);
+    } catch (error) {
+      offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error } });
+      return;
+    }
+    offer.accept((websocket) => {
+      const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
+      this.#engine.emit("connection", this.#start(id, offer.request, protocol, transport));
+    });
+  }
+
+  #upgrade(socket: Socket, websocket: WebSocket): void {
+    const transport = new WebSocketTransport(socket.protocol, websocket, this.#engine.compressFrom);
+    const { transport: polling } = socket;
+    const host: UpgradeHost = {
+      releasePoll: () => {
+        if (polling.writable) polling.send([{ type: "noop" }]);
+      },
+      takeTransport: (taken, done) => {
+        if (socket.journal instanceof DirectJournal) socket.journal.detach();
+        socket.useTransport(taken, new DirectJournal(socket, taken));
+        done();
+      },
+    };
+    new Upgrade(socket, transport, host, this.#clock, this.#engine.opts.upgradeTimeout);
   }
 
   request(request: EngineRequest, refuse: Refuse): void {

@@ -1,3 +1,4 @@
+import type { Transport } from "../transports/transport";
 import type { Journal } from "./journal";
 import type { Socket } from "./socket";
 
@@ -7,10 +8,11 @@ import type { Socket } from "./socket";
  */
 export class DirectJournal implements Journal {
   readonly #socket: Socket;
+  readonly #transport: Transport;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, transport: Transport) {
     this.#socket = socket;
-    const { transport } = socket;
+    this.#transport = transport;
     transport.on("packet", this.#onPacket);
     transport.on("ready", this.#onReady);
     transport.on("drain", this.#onDrain);
@@ -20,15 +22,15 @@ export class DirectJournal implements Journal {
 
   flush(): void {
     const socket = this.#socket;
-    if (socket.readyState === "closed" || !socket.transport.writable || socket.writeBuffer.length === 0) return;
+    if (socket.readyState === "closed" || !this.#transport.writable || socket.writeBuffer.length === 0) return;
     const packets = socket.takeBuffer();
-    socket.transport.send(packets);
+    this.#transport.send(packets);
     socket.drained();
   }
 
   close(discard: boolean): void {
     if (discard) {
-      this.#socket.transport.discard();
+      this.#transport.discard();
       this.#closeTransport();
     } else if (this.#socket.writeBuffer.length > 0) {
       this.#socket.once("drain", this.#closeTransport);
@@ -38,9 +40,13 @@ export class DirectJournal implements Journal {
   }
 
   ended(): void {
-    const socket = this.#socket;
-    socket.removeListener("drain", this.#closeTransport);
-    const { transport } = socket;
+    this.detach();
+  }
+
+  /** Leaves the transport, which closes. */
+  detach(): void {
+    this.#socket.removeListener("drain", this.#closeTransport);
+    const transport = this.#transport;
     transport.removeListener("packet", this.#onPacket);
     transport.removeListener("ready", this.#onReady);
     transport.removeListener("drain", this.#onDrain);
@@ -58,7 +64,7 @@ export class DirectJournal implements Journal {
   }
 
   readonly #closeTransport = (): void => {
-    this.#socket.transport.close(this.#onForcedClose);
+    this.#transport.close(this.#onForcedClose);
   };
 
   readonly #onForcedClose = (): void => {

@@ -107,9 +107,26 @@ export class Socket extends EventEmitter implements Beating {
     return this.writeBuffer.length;
   }
 
+  /** @internal */
+  get journal(): Journal | undefined {
+    return this.#journal;
+  }
+
   /** @internal The journal is set once, right after construction, by whoever wires the session. */
   useJournal(journal: Journal): void {
     this.#journal = journal;
+  }
+
+  /** @internal Goes over to another transport: what is buffered leaves by it. */
+  useTransport(transport: Transport, journal: Journal): void {
+    this.transport = transport;
+    transport.sid = this.id;
+    this.upgraded = true;
+    this.upgrading = false;
+    this.#journal = journal;
+    this.emit("upgrade", transport);
+    this.flush();
+    if (this.#state === State.Closing) journal.close(false);
   }
 
   /** @internal Starts a new session: the open packet and the initial packet wait for the handshake's answer. */

@@ -1,0 +1,91 @@
+import type { Packet } from "../protocol/packet";
+import type { Clock, Timer } from "../time/clock";
+import type { Transport } from "../transports/transport";
+import type { Socket } from "./socket";
+
+/** What an upgrade needs of where the session's polls are. */
+export interface UpgradeHost {
+  /** Answers a parked poll with a noop: the client waits for that before it goes over. */
+  releasePoll(): void;
+  /**
+   * Makes `transport` the session's own and calls `done`, at once or when it is recorded. Where the session is lost
+   * meanwhile `done` is never called.
+   */
+  takeTransport(transport: Transport, done: () => void): void;
+}
+
+/** A parked poll is released at most once in so many milliseconds. */
+const RELEASE_INTERVAL = 100;
+
+/**
+ * One try to go over from polling to `transport`: the client probes, finishes its poll, then says `upgrade`. Until
+ * then the session polls on, and whatever happens to the new transport is no more than a failed try.
+ */
+export class Upgrade {
+  readonly #socket: Socket;
+  readonly #transport: Transport;
+  readonly #host: UpgradeHost;
+  readonly #clock: Clock;
+  readonly #timeout: Timer;
+  #release: Timer | undefined;
+  /** The client has said `upgrade`: what comes behind it waits for the record. */
+  #early: Packet[] | undefined;
+
+  constructor(socket: Socket, transport: Transport, host: UpgradeHost, clock: Clock, timeoutMs: number) {
+    this.#socket = socket;
+    this.#transport = transport;
+    this.#host = host;
+    this.#clock = clock;
+    socket.upgrading = true;
+    transport.on("packet", this.#onPacket);
+    transport.once("close", this.#onEnd);
+    transport.once("error", this.#onEnd);
+    socket.once("close", this.#onEnd);
+    this.#timeout = clock.afterUnref(timeoutMs, this.#onEnd);
+  }
+
+  readonly #onPacket = (packet: Packet): void => {
+    if (this.#early !== undefined) this.#early.push(packet);
+    else if (packet.type === "ping" && packet.data === "probe") this.#probed();
+    else if (packet.type === "upgrade" && this.#socket.readyState !== "closed") this.#take();
+    else this.#onEnd();
+  };
+
+  #probed(): void {
+    this.#transport.send([{ type: "pong", data: "probe" }]);
+    this.#socket.emit("upgrading", this.#transport);
+    this.#release ??= this.#clock.afterUnref(RELEASE_INTERVAL, this.#onRelease);
+  }
+
+  readonly #onRelease = (): void => {
+    this.#host.releasePoll();
+    this.#release = this.#clock.afterUnref(RELEASE_INTERVAL, this.#onRelease);
+  };
+
+  #take(): void {
+    this.#early = [];
+    this.#timeout.stop();
+    this.#release?.stop();
+    this.#host.takeTransport(this.#transport, () => {
+      const early = this.#early ?? [];
+      this.#leave();
+      for (const packet of early) this.#transport.onPacket(packet);
+    });
+  }
+
+  /** The try has failed, or the session has ended. */
+  readonly #onEnd = (): void => {
+    this.#leave();
+    this.#transport.close();
+  };
+
+  #leave(): void {
+    this.#socket.upgrading = false;
+    this.#timeout.stop();
+    this.#release?.stop();
+    this.#transport.removeListener("packet", this.#onPacket);
+    this.#transport.removeListener("close", this.#onEnd);
+    this.#transport.removeListener("error", this.#onEnd);
+    this.#socket.removeListener("close", this.#onEnd);
+  }
+}

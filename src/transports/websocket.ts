@@ -1,0 +1,80 @@
+import type { WebSocket } from "ws";
+import { decodePacketText, encodePacketText } from "../protocol/codec4";
+import type { Revision } from "../protocol/names";
+import { toBuffer, type Packet } from "../protocol/packet";
+import { Transport } from "./transport";
+
+/** A websocket in this process's hands. One packet is one message: text, or for binary data a binary one. */
+export class WebSocketTransport extends Transport {
+  readonly name = "websocket";
+  readonly supportsFraming = true;
+  /** The websocket of the package `ws`. */
+  readonly socket: WebSocket;
+  /** Messages below this size, in bytes, are not compressed; undefined where compression was not negotiated. */
+  readonly #compressFrom: number | undefined;
+  #writable = true;
+
+  constructor(protocol: Revision, socket: WebSocket, compressFrom?: number) {
+    super(protocol);
+    this.socket = socket;
+    this.#compressFrom = compressFrom;
+    socket.on("message", this.#onMessage);
+    socket.once("close", this.#onSocketClose);
+    socket.on("error", this.#onSocketError);
+  }
+
+  override get writable(): boolean {
+    return this.#writable;
+  }
+
+  override onRequest(): void {
+    throw new Error("a websocket takes no further requests");
+  }
+
+  override send(packets: readonly Packet[]): void {
+    this.#writable = false;
+    const last = packets.length - 1;
+    for (let i = 0; i <= last; i++) {
+      const packet = packets[i];
+      if (packet === undefined) continue;
+      const { data } = packet;
+      const message = data === undefined || typeof data === "string" ? encodePacketText(packet) : toBuffer(data);
+      const done = i === last ? this.#onSent : undefined;
+      if (this.#compressFrom === undefined) this.socket.send(message, done);
+      else this.socket.send(message, { compress: this.#compresses(packet, message) }, done);
+    }
+  }
+
+  #compresses(packet: Packet, message: string | Buffer): boolean {
+    const length = typeof message === "string" ? Buffer.byteLength(message) : message.length;
+    return packet.options?.compress !== false && length >= (this.#compressFrom ?? 0);
+  }
+
+  readonly #onSent = (error?: Error): void => {
+    if (error !== undefined && error !== null) {
+      this.onError("write error", error);
+      return;
+    }
+    // Writable before the listeners run: what they send goes out now.
+    this.#writable = true;
+    this.emit("drain");
+    this.emit("ready");
+  };
+
+  readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
+    this.onPacket(isBinary ? { type: "message", data } : decodePacketText(data.toString("utf8")));
+  };
+
+  readonly #onSocketClose = (): void => {
+    this.onClose();
+  };
+
+  readonly #onSocketError = (error: Error): void => {
+    this.onError("websocket error", error);
+  };
+
+  protected override doClose(done: () => void): void {
+    this.socket.close();
+    done();
+  }
+}
