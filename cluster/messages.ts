@@ -4,29 +4,30 @@ export type WorkerMessage =
   | { readonly type: "ready"; readonly port: number | undefined }
   /** It gives its sessions away and will exit: no new requests. */
   | { readonly type: "draining" }
+  /** It runs: the answer to a ping. */
+  | { readonly type: "pong" }
   /** It cannot start, and no other try would end differently. */
   | { readonly type: "fatal"; readonly message: string; readonly exitCode: number };
 
 /** What the primary tells a worker. */
-export interface DrainMessage {
-  readonly type: "drain";
-}
+export type PrimaryMessage = { readonly type: "drain" } | { readonly type: "ping" };
 
-export const DRAIN: DrainMessage = { type: "drain" };
+export const DRAIN: PrimaryMessage = { type: "drain" };
+export const PING: PrimaryMessage = { type: "ping" };
 
 /** Environment variables that the primary sets for a worker, beside its configuration and the hub's. */
 export const WORKER_NAME_VARIABLE = "ENGINE_IO_CLUSTER_WORKER";
 export const WORKER_SOCKET_VARIABLE = "ENGINE_IO_CLUSTER_WORKER_SOCKET";
 
-const WORKER_TYPES: readonly unknown[] = ["ready", "draining", "fatal"] satisfies WorkerMessage["type"][];
+const WORKER_TYPES: readonly unknown[] = ["ready", "draining", "pong", "fatal"] satisfies WorkerMessage["type"][];
 
 /** Applications may use the channel too: their messages are none of ours. */
 export function isWorkerMessage(message: unknown): message is WorkerMessage {
   return isTyped(message) && WORKER_TYPES.includes(message.type);
 }
 
-export function isDrain(message: unknown): message is DrainMessage {
-  return isTyped(message) && message.type === DRAIN.type;
+export function isPrimaryMessage(message: unknown): message is PrimaryMessage {
+  return isTyped(message) && (message.type === DRAIN.type || message.type === PING.type);
 }
 
 function isTyped(message: unknown): message is { readonly type: unknown } {

@@ -7,7 +7,14 @@ import { toEnvironment, type Config } from "./config";
 import { EXIT_FAILED, EXIT_OK, FatalError } from "./fatal";
 import { Front } from "./front/front";
 import { errorText, type Log } from "./log";
-import { DRAIN, isWorkerMessage, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
+import {
+  DRAIN,
+  isWorkerMessage,
+  PING,
+  WORKER_NAME_VARIABLE,
+  WORKER_SOCKET_VARIABLE,
+  type WorkerMessage,
+} from "./messages";
 import { Restarts } from "./restarts";
 
 /** What keeps the records of workers that have no Redis; the part of the hub that matters here. */
@@ -35,8 +42,20 @@ interface Slot {
   process: ClusterWorker | undefined;
   startedAt: number;
   ready: boolean;
+  /** Path of the process's socket, where there is a front. */
+  socket: string | undefined;
+  /** Pings without an answer. */
+  pings: number;
   restart: Timer | undefined;
 }
+
+/**
+ * A worker that lives and does not move (paused, or in an endless loop) still takes connections. So each is asked in turn whether it
+ * runs; so many questions without an answer, and its requests go elsewhere: a bit less than the time after which other nodes
+ * take over its sessions, so that they are there when this happens.
+ */
+const PING_EVERY = 1000;
+const PINGS_WITHOUT_ANSWER = 4;
 
 /** Beyond the time to drain: closing what is left, and the process's own end. */
 const EXIT_GRACE = 5000;
@@ -63,6 +82,7 @@ export class Primary {
   #stoppingSince: number | undefined;
   #exitCode: number = EXIT_OK;
   #deadline: Timer | undefined;
+  #pinging: Timer | undefined;
   #ended: (exitCode: number) => void = () => undefined;
 
   constructor(options: PrimaryOptions) {
@@ -74,6 +94,8 @@ export class Primary {
       process: undefined,
       startedAt: 0,
       ready: false,
+      socket: undefined,
+      pings: 0,
       restart: undefined,
     }));
     if (config.balancer === "front") {
@@ -96,11 +118,13 @@ export class Primary {
       cluster.schedulingPolicy = cluster.SCHED_RR;
       cluster.setupPrimary({ exec: workerFile, args: [] });
       for (const slot of this.#slots) this.#start(slot);
+      if (this.#front !== undefined) this.#ping();
       return await ended;
     } finally {
       process.off("SIGTERM", this.#onSignal);
       process.off("SIGINT", this.#onSignal);
       this.#deadline?.stop();
+      this.#pinging?.stop();
       this.#front?.close();
       await hub?.close();
       if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
@@ -128,9 +152,13 @@ export class Primary {
     if (socket !== undefined) environment[WORKER_SOCKET_VARIABLE] = socket;
     const worker = cluster.fork(environment);
     slot.process = worker;
+    slot.socket = socket;
+    slot.pings = 0;
     slot.startedAt = this.#options.clock.now();
     worker.on("message", (message: unknown) => {
-      if (isWorkerMessage(message)) this.#onMessage(slot, message, socket);
+      // What a process said last can come after its end, when the slot is another one's. Why it failed counts all the same.
+      if (!isWorkerMessage(message) || (slot.process !== worker && message.type !== "fatal")) return;
+      this.#onMessage(slot, message);
     });
     // A worker that dies while it is written to is told of by its exit.
     worker.on("error", (error) => {
@@ -142,12 +170,12 @@ export class Primary {
     });
   }
 
-  #onMessage(slot: Slot, message: WorkerMessage, socket: string | undefined): void {
+  #onMessage(slot: Slot, message: WorkerMessage): void {
     const { log } = this.#options;
     switch (message.type) {
       case "ready":
         slot.ready = true;
-        if (socket !== undefined) this.#front?.add(slot.name, socket);
+        if (slot.socket !== undefined) this.#front?.add(slot.name, slot.socket);
         log.info("worker ready", { worker: slot.name, pid: slot.process?.process.pid });
         this.#announce(message.port);
         return;
@@ -155,12 +183,39 @@ export class Primary {
         slot.ready = false;
         this.#front?.remove(slot.name);
         return;
+      case "pong":
+        this.#onPong(slot);
+        return;
       case "fatal":
         log.error(message.message, { worker: slot.name });
         // With others in service it may be a file that is just being replaced: that worker is tried again.
         if (!this.#wasReady) this.#kill(message.exitCode);
         return;
     }
+  }
+
+  #ping(): void {
+    for (const slot of this.#slots) {
+      const worker = slot.process;
+      if (!slot.ready || worker?.isConnected() !== true) continue;
+      if (slot.pings === PINGS_WITHOUT_ANSWER) {
+        this.#options.log.warn("worker does not answer, its requests go to others", { worker: slot.name });
+        this.#front?.stall(slot.name);
+      }
+      // One more than the limit says that it is out already; a paused process must not find a heap of questions.
+      if (slot.pings++ < PINGS_WITHOUT_ANSWER) worker.send(PING);
+    }
+    this.#pinging = this.#options.clock.after(PING_EVERY, () => {
+      this.#ping();
+    });
+  }
+
+  #onPong(slot: Slot): void {
+    const wasOut = slot.pings > PINGS_WITHOUT_ANSWER;
+    slot.pings = 0;
+    if (!wasOut || !slot.ready || slot.socket === undefined) return;
+    this.#options.log.info("worker answers again", { worker: slot.name });
+    this.#front?.add(slot.name, slot.socket);
   }
 
   #announce(port: number | undefined): void {

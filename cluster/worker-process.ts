@@ -3,7 +3,7 @@ import { readConfig } from "./config";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, FatalError } from "./fatal";
 import { findApp } from "./find-app";
 import { createLog, errorText, logFormat, type Log } from "./log";
-import { isDrain, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
+import { isPrimaryMessage, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
 import { Worker } from "./worker";
 
 /** What runs in a process that the primary forked. When the primary ends, node:cluster ends this one. */
@@ -39,7 +39,9 @@ function listenForTheEnd(worker: Worker, log: Log): void {
     void worker.drain().finally(() => process.exit(EXIT_OK));
   };
   process.on("message", (message) => {
-    if (isDrain(message)) drain();
+    if (!isPrimaryMessage(message)) return;
+    if (message.type === "drain") drain();
+    else tell({ type: "pong" });
   });
   process.on("SIGTERM", drain);
   // A terminal sends Ctrl-C to every process of the group. What becomes of it is the primary's decision.

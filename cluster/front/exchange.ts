@@ -2,7 +2,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage, type 
 import type { Clock } from "../../src/time/clock";
 import { RequestBody, type BodyBudget, type BodyOutcome } from "./body";
 import { requestHeaders, responseHeaders } from "./headers";
-import type { Pool, Upstream, Waiter } from "./pool";
+import type { Held, Pool, Upstream, Waiter } from "./pool";
 
 /** What an exchange needs of its front. */
 export interface ExchangeHost {
@@ -32,8 +32,15 @@ export interface FrontCounters {
  */
 const HELD_RESPONSE = 1024 * 1024;
 
+/**
+ * A request under which so many workers died, each within this time, is taken for the cause: sent on and on it would kill
+ * them all, and those that replace them.
+ */
+const DEATHS_AT_MOST = 5;
+const QUICK_DEATH = 1000;
+
 /** One request of a client, and the tries to have it answered. */
-export class Exchange {
+export class Exchange implements Held {
   readonly #host: ExchangeHost;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -43,8 +50,12 @@ export class Exchange {
   #headers: string[] = [];
   /** The try that is under way. Events of earlier ones are not heard. */
   #current: ClientRequest | undefined;
+  #upstream: Upstream | undefined;
+  #sentAt = 0;
+  #quickDeaths = 0;
   #waiter: Waiter | undefined;
-  #giveUpAt: number | undefined;
+  /** How long it has waited for a worker, in all its waits. */
+  #waited = 0;
   #over = false;
 
   constructor(host: ExchangeHost, request: IncomingMessage, response: ServerResponse) {
@@ -97,6 +108,9 @@ export class Exchange {
     }
     if (this.#tried.length > 0) this.#host.counters.retries++;
     this.#tried.push(upstream);
+    this.#upstream = upstream;
+    this.#sentAt = this.#host.clock.now();
+    if (this.#host.mayRepeat(this.#request)) upstream.held.add(this);
     try {
       this.#send(upstream);
     } catch {
@@ -127,10 +141,10 @@ export class Exchange {
   /** No worker is left that was not tried: one that died is replaced in a moment, and all may be starting. */
   #wait(): void {
     const { clock, pool, workerWait } = this.#host;
-    const now = clock.now();
-    this.#giveUpAt ??= now + workerWait;
-    this.#waiter = pool.wait(this.#giveUpAt - now, (ready) => {
+    const since = clock.now();
+    this.#waiter = pool.wait(workerWait - this.#waited, (ready) => {
       this.#waiter = undefined;
+      this.#waited += clock.now() - since;
       if (ready) this.#try();
       else this.#answer(503, "No worker is ready");
     });
@@ -144,14 +158,33 @@ export class Exchange {
    * only when the connection was refused, since then nothing was sent.
    */
   #onFailure(refused: boolean): void {
-    this.#current = undefined;
+    this.#leave();
     if (this.#over) return;
     if (this.#response.headersSent) {
       this.#response.destroy();
       return;
     }
-    if (refused || this.#host.mayRepeat(this.#request)) this.#try();
+    if (!refused && this.#host.clock.now() - this.#sentAt < QUICK_DEATH) this.#quickDeaths++;
+    if (this.#quickDeaths >= DEATHS_AT_MOST) this.#answer(502, "Worker after worker died under this request");
+    else if (refused || this.#host.mayRepeat(this.#request)) this.#try();
     else this.#answer(502, "The worker died while it handled the request, which must not be handled twice");
+  }
+
+  /** Its worker does not move any more, and is not waited for. */
+  onStall(): void {
+    const attempt = this.#leave();
+    attempt?.destroy();
+    if (this.#over) return;
+    if (this.#response.headersSent) this.#response.destroy();
+    else this.#try();
+  }
+
+  /** The try that is under way is not any more. */
+  #leave(): ClientRequest | undefined {
+    const attempt = this.#current;
+    this.#current = undefined;
+    this.#upstream?.held.delete(this);
+    return attempt;
   }
 
   #onResponse(attempt: ClientRequest, answer: IncomingMessage): void {
@@ -216,8 +249,7 @@ export class Exchange {
     this.#over = true;
     this.#waiter?.stop();
     this.#body?.release();
-    const attempt = this.#current;
-    this.#current = undefined;
+    const attempt = this.#leave();
     // A try that is complete has given its connection back to the agent; destroying it does nothing.
     if (!this.#response.writableFinished) attempt?.destroy();
   };

@@ -71,6 +71,11 @@ export class Front implements ExchangeHost, TunnelHost {
     this.pool.remove(name);
   }
 
+  /** A worker that lives and does not move: no requests for it, and those that it holds go to others. */
+  stall(name: string): void {
+    this.pool.stall(name);
+  }
+
   /** No new connections; requests on those that are there are still passed on while there are workers. */
   stop(): void {
     this.#server.close();

@@ -7,6 +7,13 @@ export interface Upstream {
   /** Path of its unix socket. */
   readonly path: string;
   readonly agent: Agent;
+  /** Requests that it has and that another worker may have too. */
+  readonly held: Set<Held>;
+}
+
+/** A request that a worker has. */
+export interface Held {
+  onStall(): void;
 }
 
 /** Somebody who waits for a worker. */
@@ -39,13 +46,20 @@ export class Pool {
     this.remove(name);
     // Last in, first out: few connections stay busy, and the others get old enough to be closed.
     const agent = new Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, scheduling: "lifo" });
-    this.#ready.push({ name, path, agent });
+    this.#ready.push({ name, path, agent, held: new Set() });
     this.#release(true);
   }
 
   /** No new requests go to it. Those that are there are left to it: a worker that drains answers them. */
   remove(name: string): void {
     this.#ready = this.#ready.filter((upstream) => upstream.name !== name);
+  }
+
+  /** It takes connections and answers nothing: its requests go elsewhere, if they may. */
+  stall(name: string): void {
+    const stalled = this.#ready.find((upstream) => upstream.name === name);
+    this.remove(name);
+    for (const held of [...(stalled?.held ?? [])]) held.onStall();
   }
 
   /** The next worker that is not among `tried`. */

@@ -155,6 +155,41 @@ describe("front: a worker dies under a request", () => {
     assert.equal((await kit.send(POLL)).status, 503);
     assert.equal(tries, 3);
   });
+
+  test("a request that kills whoever gets it is not sent on for ever", async (t) => {
+    const kit = await FrontKit.start(t);
+    let deaths = 0;
+    for (let i = 0; i < 10; i++) {
+      await kit.local(`worker ${String(i)}`, (request) => {
+        deaths++;
+        request.socket.destroy();
+      });
+    }
+    const reply = await kit.send(POLL);
+    assert.equal(reply.status, 502);
+    assert.match(reply.body, /Worker after worker died/);
+    assert.equal(deaths, 5);
+  });
+});
+
+describe("front: a worker that does not move", () => {
+  test("what it holds goes to another one, but for the application's POSTs", async (t) => {
+    const kit = await FrontKit.start(t);
+    const paused = await kit.child("paused", "hold");
+    const poll = kit.sendJson(POLL);
+    const post = kit.sendJson(POLL, { method: "POST", body: "4a" });
+    const order = kit.send("/orders", { method: "POST", body: "one" });
+    await until("it holds them", () => paused.requests === 3);
+    paused.pause();
+    const other = await kit.child("other", "answer");
+    kit.front.stall("paused");
+    assert.equal((await poll).worker, "other");
+    assert.equal((await post).worker, "other");
+    assert.equal((await kit.sendJson(POLL)).worker, "other");
+    await paused.kill();
+    assert.equal((await order).status, 502);
+    await until("the other one has answered", () => other.requests === 3);
+  });
 });
 
 describe("front: bodies", () => {

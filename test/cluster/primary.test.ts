@@ -66,6 +66,24 @@ describe("primary", () => {
     assert.ok(!seen.some(({ pid }) => pid === victim.pid));
   });
 
+  test("a paused worker gets no requests, and gets them again when it runs", async (t) => {
+    const started = primary(t);
+    const url = await address(started);
+    const [paused, other] = [await ask(url), await ask(url)];
+    process.kill(paused.pid, "SIGSTOP");
+    // One of these lands on the paused worker and is answered by the other one once it is known to stand still.
+    const answers = await Promise.all([ask(url), ask(url)]);
+    assert.deepEqual(
+      answers.map(({ pid }) => pid),
+      [other.pid, other.pid],
+    );
+    await started.logged(/worker does not answer/);
+    process.kill(paused.pid, "SIGCONT");
+    await started.logged(/worker answers again/);
+    const pids = new Set([(await ask(url)).pid, (await ask(url)).pid]);
+    assert.deepEqual(pids, new Set([paused.pid, other.pid]));
+  });
+
   test("one that cannot start is tried again and again, ever slower", async (t) => {
     const started = primary(t, { STAND_IN: "w2=crash" });
     const ended = await started.logged(/worker ended/, 4);

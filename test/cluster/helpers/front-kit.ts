@@ -151,6 +151,11 @@ export class StandIn {
     }
   }
 
+  /** Stops it as it stands: its socket still takes connections. */
+  pause(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
   /** kill -9; resolves when the process is gone. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

@@ -1,5 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, symlinkSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
 
@@ -26,14 +30,20 @@ export class LineProcess {
   }
 
   static start(test: TestContext, file: string, args: readonly string[], environment: NodeJS.ProcessEnv): LineProcess {
+    // What a process leaves behind that is killed goes with the test.
+    const folder = mkdtempSync(join(tmpdir(), "eio-"));
+    // The compiler's cache stays the one of all tests.
+    const cache = `tsx-${String(process.getuid?.() ?? "")}`;
+    symlinkSync(join(tmpdir(), cache), join(folder, cache));
     const child = spawn(process.execPath, ["--import", "tsx", file, ...args], {
-      env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined, TMPDIR: folder, ...environment },
       stdio: ["ignore", "pipe", "inherit"],
     });
     const started = new LineProcess(child);
     test.after(async () => {
       child.kill("SIGKILL");
       await started.exit();
+      await rm(folder, { recursive: true, force: true });
     });
     return started;
   }

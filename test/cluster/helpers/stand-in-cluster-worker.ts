@@ -1,5 +1,10 @@
 import { createServer } from "node:http";
-import { isDrain, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "../../../cluster/messages";
+import {
+  isPrimaryMessage,
+  WORKER_NAME_VARIABLE,
+  WORKER_SOCKET_VARIABLE,
+  type WorkerMessage,
+} from "../../../cluster/messages";
 
 /** What a worker does, by name: `STAND_IN="w1=crash w2=stubborn"`. */
 const name = process.env[WORKER_NAME_VARIABLE] ?? "";
@@ -19,8 +24,9 @@ else {
     tell({ type: "ready", port: undefined });
   });
   process.on("message", (message) => {
-    if (!isDrain(message) || mode === "stubborn") return;
-    tell({ type: "draining" }, () => process.exit(0));
+    if (!isPrimaryMessage(message)) return;
+    if (message.type === "ping") tell({ type: "pong" });
+    else if (mode !== "stubborn") tell({ type: "draining" }, () => process.exit(0));
   });
   process.on("SIGINT", () => undefined);
 }
