@@ -2,11 +2,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Runs `npm ci` where node_modules is missing or is not what package-lock.json says. */
+/** Runs `npm ci` where node_modules is missing or is not what package-lock.json says; NODE_ENV does not matter. */
 export function ensureInstalled(root) {
   if (isInstalled(root)) return;
   console.log("installing the packages of package-lock.json (npm ci)");
-  execFileSync("npm", ["ci"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  execFileSync("npm", ["ci", "--include=dev"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 }
 
 /** Compares the lock file with the copy that npm leaves of what it has installed: no start of npm for the usual case. */
