@@ -10,6 +10,8 @@ export class Deadlines<Entry> {
   readonly #expired: (entry: Entry) => void;
   readonly #due = new Map<Entry, number>();
   #timer: Timer | undefined;
+  /** Entries are being called: the timer is set afterwards, for the one that is next then. */
+  #calling = false;
 
   constructor(clock: Clock, ms: number, expired: (entry: Entry) => void) {
     this.#clock = clock;
@@ -29,7 +31,7 @@ export class Deadlines<Entry> {
     // A Map keeps the order of insertion; deleting first makes "again" mean "at the end".
     this.#due.delete(entry);
     this.#due.set(entry, this.#clock.now() + this.#ms);
-    if (this.#timer === undefined) this.#arm(this.#ms);
+    if (this.#timer === undefined && !this.#calling) this.#arm(this.#ms);
   }
 
   remove(entry: Entry): void {
@@ -51,6 +53,7 @@ export class Deadlines<Entry> {
     this.#timer = undefined;
     // The runtime's timers can fire a fraction of a millisecond early.
     const now = this.#clock.now() + 1;
+    this.#calling = true;
     for (const [entry, deadline] of this.#due) {
       if (deadline > now) break;
       this.#due.delete(entry);
@@ -63,7 +66,7 @@ export class Deadlines<Entry> {
         });
       }
     }
-    if (this.#timer !== undefined) return;
+    this.#calling = false;
     for (const deadline of this.#due.values()) {
       this.#arm(Math.max(0, deadline - this.#clock.now()));
       break;

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Heartbeat, type Beating } from "../../../src/session/heartbeat";
+import { HandClock } from "../../helpers/hand-clock";
+
+const INTERVAL = 100;
+const TIMEOUT = 40;
+
+class Session implements Beating {
+  readonly log: string[] = [];
+  onPingDue(): void {
+    this.log.push("ping due");
+  }
+  onPingTimeout(): void {
+    this.log.push("timeout");
+  }
+}
+
+function world(): { clock: HandClock; heartbeat: Heartbeat; session: Session } {
+  const clock = new HandClock();
+  return { clock, heartbeat: new Heartbeat(clock, INTERVAL, TIMEOUT), session: new Session() };
+}
+
+describe("Heartbeat", () => {
+  it("lets a session rest for one interval, then calls for a ping, once", () => {
+    const { clock, heartbeat, session } = world();
+    heartbeat.rest(session);
+    clock.advance(INTERVAL - 1);
+    assert.deepEqual(session.log, []);
+    clock.advance(1);
+    assert.deepEqual(session.log, ["ping due"]);
+    clock.advance(10 * INTERVAL);
+    assert.deepEqual(session.log, ["ping due"]);
+  });
+
+  it("waits for the answer to a ping for its time, and no ping is due meanwhile", () => {
+    const { clock, heartbeat, session } = world();
+    heartbeat.rest(session);
+    clock.advance(INTERVAL - 10);
+    heartbeat.await(session);
+    clock.advance(TIMEOUT - 1);
+    assert.deepEqual(session.log, []);
+    clock.advance(1);
+    assert.deepEqual(session.log, ["timeout"]);
+  });
+
+  it("rests a whole interval from the answer on", () => {
+    const { clock, heartbeat, session } = world();
+    heartbeat.await(session);
+    clock.advance(TIMEOUT - 1);
+    heartbeat.rest(session);
+    clock.advance(INTERVAL - 1);
+    assert.deepEqual(session.log, []);
+    clock.advance(1);
+    assert.deepEqual(session.log, ["ping due"]);
+  });
+
+  it("pings an adopted session within the spread, each at a time of its own", () => {
+    const { clock, heartbeat, session } = world();
+    const other = new Session();
+    clock.chance = 0.25;
+    heartbeat.soon(session, 80);
+    clock.chance = 0.75;
+    heartbeat.soon(other, 80);
+    clock.advance(20);
+    assert.deepEqual([session.log, other.log], [["ping due"], []]);
+    clock.advance(40);
+    assert.deepEqual([session.log, other.log], [["ping due"], ["ping due"]]);
+  });
+
+  it("forgets a session that has ended, whatever it waited for", () => {
+    for (const begin of ["rest", "await", "soon"] as const) {
+      const { clock, heartbeat, session } = world();
+      if (begin === "soon") heartbeat.soon(session, 50);
+      else heartbeat[begin](session);
+      heartbeat.forget(session);
+      clock.advance(1000);
+      assert.deepEqual(session.log, [], begin);
+    }
+  });
+
+  it("stops for all", () => {
+    const { clock, heartbeat, session } = world();
+    heartbeat.rest(session);
+    heartbeat.await(new Session());
+    heartbeat.soon(session, 50);
+    heartbeat.stop();
+    clock.advance(1000);
+    assert.deepEqual(session.log, []);
+  });
+
+  it("needs two timers, whatever the number of sessions", () => {
+    const { clock, heartbeat } = world();
+    for (let i = 0; i < 500; i++) {
+      heartbeat.rest(new Session());
+      heartbeat.await(new Session());
+    }
+    assert.equal(clock.timers, 2);
+  });
+
+  it("goes on for the others at their time where one is given more of it", () => {
+    const { clock, heartbeat, session } = world();
+    const patient: Beating = {
+      onPingDue: () => assert.fail("no ping is due"),
+      onPingTimeout: () => {
+        heartbeat.await(patient);
+      },
+    };
+    heartbeat.await(patient);
+    clock.advance(20);
+    heartbeat.await(session);
+    clock.advance(TIMEOUT);
+    assert.deepEqual(session.log, ["timeout"]);
+  });
+});
