@@ -49,7 +49,8 @@ describe("how long a crashed worker waits", () => {
   });
 });
 
-describe("primary", () => {
+// Most of its time it waits, for processes and for bounds to pass.
+describe("primary", { concurrency: 3 }, () => {
   test("a killed worker is replaced at once, under its name, while the others serve", async (t) => {
     const started = primary(t);
     const url = await address(started);

@@ -53,7 +53,7 @@ class Client {
   }
 }
 
-describe("serve", () => {
+describe("serve", { concurrency: 2 }, () => {
   for (const balancer of ["front", "round-robin"]) {
     test(`three embedded workers behind ${balancer}: the demo is an echo server`, async (t) => {
       const started = command(t, { BALANCER: balancer });
