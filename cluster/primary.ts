@@ -176,7 +176,7 @@ export class Primary {
       case "ready":
         slot.ready = true;
         if (slot.socket !== undefined) this.#front?.add(slot.name, slot.socket);
-        log.info("worker ready", { worker: slot.name, pid: slot.process?.process.pid });
+        log.info("worker ready", { worker: slot.name, workerPid: slot.process?.process.pid });
         this.#announce(message.port);
         return;
       case "draining":
