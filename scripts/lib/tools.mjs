@@ -18,7 +18,11 @@ export function ensureTools() {
   let missing = TOOLS.filter((tool) => !isThere(tool));
   if (missing.length === 0) return;
   if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    install(missing.map((tool) => tool.debian));
+    try {
+      install(missing.map((tool) => tool.debian));
+    } catch {
+      // apt-get has said why. What to do follows.
+    }
     missing = TOOLS.filter((tool) => !isThere(tool));
     if (missing.length === 0) return;
   }
