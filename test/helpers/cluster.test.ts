@@ -31,8 +31,9 @@ describe("a server for tests", () => {
     assert.equal(account.pid, node.process.pid);
     assert.equal(account.connections.length, 2);
     const connection = account.connections.find((one) => one.sid === sid);
-    assert.equal(connection?.recovered, false);
-    assert.equal(connection?.request.query["transport"], "polling");
+    assert.ok(connection !== undefined);
+    assert.equal(connection.recovered, false);
+    assert.equal(connection.request.query["transport"], "polling");
     // Ten messages and the fence.
     assert.equal(account.messages[sid], 11);
     assert.equal(await node.push("nobody", "hello"), false);
