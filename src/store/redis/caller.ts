@@ -1,0 +1,124 @@
+import type { Clock } from "../../time/clock";
+import type { Connection } from "./connection";
+import { Deadlines, type Waiting } from "./deadlines";
+import { isNoScript, isReadOnly, isTransient, storeError } from "./errors";
+import type { Script } from "./scripts.generated";
+
+/** What Redis answered; `null` when it did not within the bound, or could not do what it was asked. */
+export type Answer = { readonly reply: unknown } | null;
+
+export interface StoreStats {
+  /** Commands sent: each is one round trip. */
+  calls: number;
+  /** Operations on one session or node that those carried. */
+  scripts: number;
+  /** Those of them that were turns. */
+  commits: number;
+}
+
+export interface CallerOptions {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly awayAfter: number;
+  /** Commands that wait for Redis at most, and their bytes. Beyond, the answer is `null` at once. */
+  readonly maxCalls: number;
+  readonly maxBytes: number;
+  readonly onError: (error: Error) => void;
+  readonly stats: StoreStats;
+}
+
+class Call implements Waiting {
+  done = false;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #onStall: () => void;
+
+  constructor(resolve: (answer: Answer) => void, onStall: () => void) {
+    this.#resolve = resolve;
+    this.#onStall = onStall;
+  }
+
+  settle(answer: Answer): void {
+    if (this.done) return;
+    this.done = true;
+    this.#resolve(answer);
+  }
+
+  onLate(): void {
+    this.settle(null);
+    this.#onStall();
+  }
+}
+
+/** Sends commands and scripts, and sees to it that everyone who asked is answered in time. */
+export class Caller {
+  readonly #options: CallerOptions;
+  readonly #deadlines: Deadlines;
+  #calls = 0;
+  #bytes = 0;
+  #closed = false;
+
+  constructor(options: CallerOptions) {
+    this.#options = options;
+    this.#deadlines = new Deadlines(options.clock, options.awayAfter);
+  }
+
+  /** `size` is about how many bytes it takes, `scripts` how many sessions or nodes it is about. */
+  run(script: Script, keys: readonly string[], args: readonly string[], size: number, scripts = 1): Promise<Answer> {
+    const tail = [String(keys.length)].concat(keys, args);
+    const { client } = this.#options.connection;
+    return this.#begin(`script ${script.name}`, size, scripts, () =>
+      client.call("evalsha", [script.sha].concat(tail)).catch((error: unknown) => {
+        // After a restart, a failover or SCRIPT FLUSH. Sent whole, it is known there from then on.
+        if (!isNoScript(error)) throw error;
+        return client.call("eval", [script.source].concat(tail));
+      }),
+    );
+  }
+
+  command(name: string, args: readonly string[]): Promise<Answer> {
+    return this.#begin(name, 100, 1, () => this.#options.connection.client.call(name, [...args]));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#deadlines.close();
+  }
+
+  #begin(what: string, size: number, scripts: number, send: () => Promise<unknown>): Promise<Answer> {
+    const { maxCalls, maxBytes, stats, connection } = this.#options;
+    if (this.#closed || this.#calls >= maxCalls || this.#bytes + size > maxBytes) return Promise.resolve(null);
+    // Held until the client lets go of the command, which can be long after its caller was answered.
+    this.#calls++;
+    this.#bytes += size;
+    stats.calls++;
+    stats.scripts += scripts;
+    return new Promise((resolve) => {
+      const call = new Call(resolve, () => {
+        if (!this.#closed) connection.renew();
+      });
+      this.#deadlines.add(call);
+      send().then(
+        (reply) => {
+          this.#release(size);
+          call.settle({ reply });
+        },
+        (error: unknown) => {
+          this.#release(size);
+          this.#failed(what, error);
+          call.settle(null);
+        },
+      );
+    });
+  }
+
+  #release(size: number): void {
+    this.#calls--;
+    this.#bytes -= size;
+  }
+
+  #failed(what: string, error: unknown): void {
+    if (this.#closed) return;
+    if (isReadOnly(error)) this.#options.connection.renew();
+    if (!isTransient(error)) this.#options.onError(storeError(`Redis refused the ${what}`, error));
+  }
+}

@@ -1,0 +1,169 @@
+import { Redis, type Cluster, type RedisOptions } from "ioredis";
+import type { Clock } from "../../time/clock";
+import { isTransient, messageOf, storeError } from "./errors";
+import { inspectServer } from "./inspect";
+
+/** A URL or options, from which the store makes a connection of its own; or a ready client, which it only uses. */
+export type RedisSource = string | RedisOptions | Redis | Cluster;
+
+export interface ConnectionOptions {
+  readonly redis: RedisSource;
+  readonly clock: Clock;
+  readonly onError: (error: Error) => void;
+}
+
+const RECONNECT_MOST = 1_000;
+const CHECK_AGAIN = 250;
+const QUIT_WITHIN = 1_000;
+
+/** The client, whose it is, whether its server is fit for sessions, and whether the server has lost data. */
+export class Connection {
+  readonly client: Redis | Cluster;
+  /** Whether the keys of different sessions can lie on different servers. */
+  readonly clustered: boolean;
+  readonly #clock: Clock;
+  readonly #onError: (error: Error) => void;
+  readonly #own: boolean;
+  #generation = 1;
+  #runId: string | undefined;
+  #verifying: Promise<void> | undefined;
+  #lastError = "";
+  #closed = false;
+
+  constructor({ redis, clock, onError }: ConnectionOptions) {
+    this.#clock = clock;
+    this.#onError = onError;
+    this.#own = !isClient(redis);
+    this.client = isClient(redis) ? redis : connect(redis, clock);
+    this.clustered = this.client.isCluster;
+    this.client.on("error", this.#onClientError);
+    this.client.on("ready", this.#onClientReady);
+    this.client.on("-node", this.#onNodeGone);
+    if (this.client.status === "ready") this.#onClientReady();
+  }
+
+  /**
+   * Raised when the server may have lost data: another process answers than before, or a node of the cluster was lost. A
+   * session whose last turn was committed in an older generation, and is unknown now, may be lost and not ended.
+   */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** While it is not known yet whether a server that came back is the one from before. */
+  get verifying(): Promise<void> | undefined {
+    return this.#verifying;
+  }
+
+  /** Resolves when the server was found fit; waits for one that cannot be reached yet; rejects when it is unfit. */
+  async check(): Promise<void> {
+    for (;;) {
+      try {
+        await inspectServer(this.client, this.#onError);
+        return;
+      } catch (error) {
+        if (this.#closed) throw new Error("The store was closed before Redis could be reached.", { cause: error });
+        if (this.client.status === "end") {
+          throw new Error("The Redis client was closed: give the store one that is open, or a URL.", { cause: error });
+        }
+        if (!isTransient(error)) throw error;
+        await new Promise<void>((resolve) => void this.#clock.after(CHECK_AGAIN, resolve));
+      }
+    }
+  }
+
+  /** The server does not answer, or answers as a replica does: look anew for where the data is. Only of an own client. */
+  renew(): void {
+    if (this.#own && !this.#closed && this.client.status === "ready") this.client.disconnect(true);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.client.off("ready", this.#onClientReady);
+    this.client.off("-node", this.#onNodeGone);
+    if (this.#own) await this.#quit();
+    this.client.off("error", this.#onClientError);
+  }
+
+  async #quit(): Promise<void> {
+    const { client } = this;
+    if (client.status === "ready") {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.after(QUIT_WITHIN, resolve);
+        const ended = () => {
+          timer.stop();
+          resolve();
+        };
+        client.quit().then(ended, ended);
+      });
+    }
+    client.disconnect();
+  }
+
+  readonly #onClientReady = (): void => {
+    this.#lastError = "";
+    // A cluster has many servers; there, a node that goes tells (see #onNodeGone).
+    if (this.clustered) return;
+    const verifying = this.#readRunId().finally(() => {
+      if (this.#verifying === verifying) this.#verifying = undefined;
+    });
+    this.#verifying = verifying;
+  };
+
+  async #readRunId(): Promise<void> {
+    const before = this.#runId;
+    let runId: string | undefined;
+    try {
+      runId = /^run_id:(\w+)/m.exec(String(await this.client.call("info", "server")))?.[1];
+    } catch {
+      // Cut again, or not permitted: then nobody knows.
+    }
+    if (before !== undefined && runId !== before) this.#generation++;
+    this.#runId = runId ?? before;
+  }
+
+  readonly #onNodeGone = (): void => {
+    this.#generation++;
+  };
+
+  readonly #onClientError = (error: unknown): void => {
+    // The client says it again at every try.
+    const message = messageOf(error);
+    if (message === this.#lastError || this.#closed) return;
+    this.#lastError = message;
+    this.#onError(storeError(`The connection to Redis${addressOf(this.client)} failed`, error));
+  };
+}
+
+function isClient(source: RedisSource): source is Redis | Cluster {
+  // Not by class: the application may have its own copy of the client's package.
+  return typeof source === "object" && "sendCommand" in source;
+}
+
+function connect(source: string | RedisOptions, clock: Clock): Redis {
+  const defaults = {
+    // What is sent while Redis is away waits for it; the store ends the wait of its callers by itself.
+    maxRetriesPerRequest: null,
+    // Sooner than the client's own: sessions wait.
+    retryStrategy: (times: number) =>
+      Math.min(50 * 2 ** Math.min(times - 1, 10), RECONNECT_MOST) * (0.75 + clock.random() / 4),
+    connectTimeout: 5_000,
+    lazyConnect: true,
+    // The shape of answers that is read here.
+    replyMapping: "legacy" as const,
+  };
+  return typeof source === "string"
+    ? new Redis(source, defaults)
+    : new Redis({ ...defaults, ...source, replyMapping: "legacy" });
+}
+
+/** Host and port only: a URL has credentials in it. */
+export function addressOf(client: Redis | Cluster): string {
+  if (client instanceof Redis) {
+    const { path, host, port } = client.options;
+    if (typeof path === "string") return ` at ${path}`;
+    if (host !== undefined) return ` at ${host}:${port ?? 6379}`;
+  }
+  return "";
+}

@@ -1,0 +1,3 @@
+export type { StoreStats } from "./caller";
+export type { RedisSource } from "./connection";
+export { RedisStore, type RedisStoreOptions } from "./redis-store";
