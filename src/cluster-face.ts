@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { ClusterNode, NodeEvents } from "./routing/cluster-node";
+import type { PacketOptions, RawData } from "./protocol/packet";
 import type { Counters } from "./telemetry/counters";
 
 /** What one node can say of itself, in numbers that only grow, but for `sessions` and `held`. */
@@ -40,6 +41,30 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
   use(node: ClusterNode, storeStats: Readonly<Record<string, number>>): void {
     this.#node = node;
     this.#storeStats = storeStats;
+  }
+
+  /**
+   * Sends a message to a session, whichever node owns it. `true`: its owner took it, once; `false`: there is no such session. Sends
+   * from one node to one session keep their order. Rejects where no owner could be found in time; whether the message was taken
+   * is not known then.
+   */
+  send(sid: string, data: RawData, options?: PacketOptions): Promise<boolean> {
+    return this.#joined("send").sends.send(sid, data, options);
+  }
+
+  /** Closes a session, whichever node owns it, behind what was sent to it. `false`: there is no such session. */
+  close(sid: string): Promise<boolean> {
+    return this.#joined("close").sends.close(sid);
+  }
+
+  /** Sessions in the whole cluster, as its nodes' indexes have them: a moment old, and never exact while sessions come and go. */
+  count(): Promise<number> {
+    return this.#joined("count").countSessions();
+  }
+
+  #joined(what: string): ClusterNode {
+    if (this.#node === undefined) throw new Error(`cluster.${what} works when the node has joined: await engine.ready() first`);
+    return this.#node;
   }
 
   /** Ids of the other nodes that hold a lease. */

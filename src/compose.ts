@@ -52,7 +52,7 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
     const tick = new Tick(runtimeClock);
     const { store, bus } = await makeAdapters(options, tuning, limits, tick, face);
     const parts = { id: face.nodeId, clock: runtimeClock, tick, store, bus, tuning, counters: face.counters, events: face };
-    const node = wireNode(parts, host, pingInterval, pingTimeout);
+    const node = wireNode(parts, host, engine.opts);
     face.use(node, store.stats as Readonly<Record<string, number>>);
     return node;
   };

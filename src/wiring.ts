@@ -12,6 +12,8 @@ import type { Tick } from "./time/tick";
 const RING = 64;
 const MAX_DATA_CHARS = 16_384;
 const OWNER_CACHE = 100_000;
+/** Units of a relayed websocket that may be under way, in each direction. */
+const RELAY_LIMIT = 1024 * 1024;
 
 export interface Parts {
   readonly id: string;
@@ -24,6 +26,13 @@ export interface Parts {
   readonly events: NodeEvents;
   /** Rules of the protocol; all of them, but for the tests that take one away. */
   readonly rules?: OwnerRules;
+}
+
+/** The engine's times that its node needs, in milliseconds. */
+export interface Timing {
+  readonly pingInterval: number;
+  readonly pingTimeout: number;
+  readonly upgradeTimeout: number;
 }
 
 /** What the store must keep to, given the engine's heartbeat. */
@@ -44,7 +53,7 @@ function recordTtl(pingInterval: number, pingTimeout: number): number {
 }
 
 /** Makes a node of its parts, whatever adapters they are. */
-export function wireNode(parts: Parts, engine: NodeEngine, pingInterval: number, pingTimeout: number): ClusterNode {
+export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): ClusterNode {
   const { id, clock, tick, store, bus, tuning } = parts;
   return new ClusterNode({
     id,
@@ -58,13 +67,15 @@ export function wireNode(parts: Parts, engine: NodeEngine, pingInterval: number,
     ring: RING,
     maxDataChars: MAX_DATA_CHARS,
     ownerCache: OWNER_CACHE,
+    relayLimit: RELAY_LIMIT,
     times: {
       pollGrace: tuning.pollGrace,
       linger: tuning.linger,
       leaseTtl: tuning.leaseTtl,
       postDeadline: tuning.postDeadline,
       giveUpAfter: tuning.giveUpAfter,
-      recordTtl: recordTtl(pingInterval, pingTimeout),
+      recordTtl: recordTtl(opts.pingInterval, opts.pingTimeout),
+      upgradeTimeout: opts.upgradeTimeout,
     },
     links: (handler) =>
       new Links({

@@ -25,7 +25,8 @@ export const SUSPECT_AFTER = 100;
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #living = new Map<NodeId, number>();
-  readonly #dead = new Set<NodeId>();
+  /** Nodes known to be dead, and whether it is their lease that tells. */
+  readonly #dead = new Map<NodeId, "lease ended" | "found nobody">();
   /** When a message to a node first found nobody. */
   readonly #suspects = new Map<NodeId, number>();
   #incarnation = 1;
@@ -66,6 +67,11 @@ export class Membership {
     return this.#dead.has(node);
   }
 
+  /** Whether the node's lease has ended: it can change nothing any more, whatever it believes. */
+  leaseEnded(node: NodeId): boolean {
+    return this.#dead.get(node) === "lease ended";
+  }
+
   /** Something came from the node. */
   heardFrom(node: NodeId): void {
     this.#suspects.delete(node);
@@ -77,13 +83,13 @@ export class Membership {
     const now = this.#options.clock.now();
     const since = this.#suspects.get(node);
     if (since === undefined) this.#suspects.set(node, now);
-    else if (now - since >= SUSPECT_AFTER && !this.#dead.has(node)) this.#bury(node);
+    else if (now - since >= SUSPECT_AFTER && !this.#dead.has(node)) this.#bury(node, "found nobody");
   }
 
-  #bury(node: NodeId): void {
+  #bury(node: NodeId, why: "lease ended" | "found nobody"): void {
     this.#living.delete(node);
     this.#suspects.delete(node);
-    this.#dead.add(node);
+    this.#dead.set(node, why);
     this.#options.listener.onNodeDead(node);
   }
 
@@ -130,7 +136,8 @@ export class Membership {
     }
     // While the store was away nobody could renew: a lease that is missing says nothing until each had the time to.
     if (clock.now() - this.#wellSince < leaseTtl) return;
-    for (const node of this.#living.keys()) if (!now.has(node)) this.#bury(node);
+    for (const node of this.#living.keys()) if (!now.has(node)) this.#bury(node, "lease ended");
+    for (const node of this.#dead.keys()) if (!now.has(node)) this.#dead.set(node, "lease ended");
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,30 +1,28 @@
+import type { WebSocket } from "ws";
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
 import { Membership, type MembershipListener } from "../ownership/membership";
+import type { Revision, TransportName } from "../protocol/names";
 import { RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../session/deadlines";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
-import type { OwnerNode, OwnerRules } from "../session/owner-node";
+import type { OwnerRules } from "../session/owner-node";
 import type { Socket } from "../session/socket";
-import type {
-  Commit,
-  CommitWaiter,
-  Found,
-  NodeId,
-  OpenResult,
-  RestoreResult,
-  SessionRecord,
-  SessionStore,
-} from "../store/port";
+import type { Commit, CommitWaiter, NodeId, OpenResult, RestoreResult, SessionRecord, SessionStore } from "../store/port";
+import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
-import type { Counters } from "../telemetry/counters";
+import { Gateways, type GatewayNode } from "./gateways";
 import type { Held, WaitingConnection } from "./held";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
-import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, taken } from "./messages";
+import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind, taken } from "./messages";
 import { OwnerCache } from "./owner-cache";
+import { Relays, type RelayNode } from "./relays";
+import { RemoteSends, UnavailableError } from "./remote-sends";
+import { Renewals } from "./renewals";
+import { Takeovers, type TakeoverNode } from "./takeovers";
 
 /** What a node needs of the engine whose sessions it runs. */
 export interface NodeEngine {
@@ -44,6 +42,7 @@ export interface NodeTimes extends HolderTimes {
   readonly linger: number;
   readonly leaseTtl: number;
   readonly recordTtl: number;
+  readonly upgradeTimeout: number;
 }
 
 export interface ClusterNodeOptions {
@@ -60,25 +59,34 @@ export interface ClusterNodeOptions {
   readonly ring: number;
   readonly maxDataChars: number;
   readonly ownerCache: number;
+  /** Units of a relayed websocket that may be under way, in each direction. */
+  readonly relayLimit: number;
 }
 
 /**
  * One node of the cluster: the sessions that it owns, the requests that it holds, and what passes between it, the store and
  * the other nodes.
  */
-export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
+export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, GatewayNode, MembershipListener {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly rules: OwnerRules;
   readonly ring: number;
   readonly maxDataChars: number;
   readonly refreshAfter: number;
+  readonly upgradeTimeout: number;
+  readonly relayLimit: number;
+  readonly tick: Tick;
   readonly grace: Deadlines<OwnedSession>;
   readonly closing: Deadlines<OwnedSession>;
   readonly #options: ClusterNodeOptions;
   readonly #lingering: Deadlines<OwnedSession>;
   readonly #sessions = new Map<string, OwnedSession>();
-  readonly #claims = new Map<string, Promise<Whereabouts>>();
+  readonly #takeovers: Takeovers;
+  readonly #renewals: Renewals;
+  readonly #relays: Relays;
+  readonly #gateways: Gateways;
+  readonly #sends: RemoteSends;
   readonly #cache: OwnerCache;
   readonly #holder: Holder;
   readonly #links: Links;
@@ -93,7 +101,10 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
     this.rules = options.rules;
     this.ring = options.ring;
     this.maxDataChars = options.maxDataChars;
+    this.tick = options.tick;
     this.refreshAfter = times.recordTtl / 4;
+    this.upgradeTimeout = times.upgradeTimeout;
+    this.relayLimit = options.relayLimit;
     this.#counters = options.counters;
     this.grace = new Deadlines(clock, times.pollGrace, graceOver);
     this.closing = new Deadlines(clock, CLOSE_TIMEOUT, closingOver);
@@ -102,6 +113,13 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
     });
     this.#cache = new OwnerCache(options.ownerCache);
     this.#holder = new Holder(this, times);
+    this.#takeovers = new Takeovers(this, options.store);
+    this.#renewals = new Renewals(clock, options.store, options.id, times.recordTtl / 4);
+    this.#relays = new Relays(this);
+    this.#gateways = new Gateways(this);
+    this.#sends = new RemoteSends(options.id, options.tick, (kind, sid, t, body, connection) => {
+      this.#holder.hold(kind, sid, t, body, connection);
+    });
     this.#links = options.links(this);
     this.#membership = new Membership({
       node: options.id,
@@ -143,7 +161,9 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
   }
 
   async stop(): Promise<void> {
+    this.#gateways.closeAll();
     this.#holder.stop();
+    this.#renewals.stop();
     this.grace.stop();
     this.closing.stop();
     this.#lingering.stop();
@@ -169,23 +189,48 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
     return this.#sessions.has(sid);
   }
 
-  open(sid: string, handshake: string): Promise<OpenResult> {
-    return this.#options.store.open({ sid, node: this.id, protocol: 4, transport: "polling", handshake });
+  open(sid: string, handshake: string, protocol: Revision, transport: TransportName): Promise<OpenResult> {
+    return this.#options.store.open({ sid, node: this.id, protocol, transport, handshake });
   }
 
   /** A session whose record was opened by this node. */
-  own(sid: string, handshake: string): OwnedSession {
-    const session = new OwnedSession(sid, this, {
-      turn: 0,
-      phase: "open",
-      outbox: new Outbox(),
-      answered: [],
-      handled: [],
-      handshake,
-      data: "",
-    });
+  own(sid: string, handshake: string, protocol: Revision, transport: TransportName): OwnedSession {
+    const fresh = { turn: 0, phase: "open", outbox: new Outbox(), answered: [], handled: [], extra: "" } as const;
+    const session = new OwnedSession(sid, this, { ...fresh, handshake, protocol, transport });
     this.#add(session);
     return session;
+  }
+
+  /** A websocket of a session that another node owns. */
+  relay(sid: string, websocket: WebSocket, compressFrom: number | undefined): void {
+    this.#counters.count("relayed");
+    this.#gateways.open(sid, websocket, compressFrom);
+  }
+
+  /** Sessions in the indexes of all living nodes. */
+  async countSessions(): Promise<number> {
+    let count = 0;
+    for (const session of this.#sessions.values()) if (!session.over) count++;
+    for (const node of this.#membership.others) count += await this.#countOf(node);
+    return count;
+  }
+
+  async #countOf(node: NodeId): Promise<number> {
+    // By name: a slice may show a session twice.
+    const sids = new Set<string>();
+    let cursor = "0";
+    do {
+      const slice = await this.#options.store.indexSlice(node, cursor);
+      if (slice.kind === "away") throw new UnavailableError("cluster.count");
+      for (const sid of slice.sids) sids.add(sid);
+      cursor = slice.cursor;
+    } while (cursor !== "0");
+    return sids.size;
+  }
+
+  /** Sends to sessions anywhere in the cluster. */
+  get sends(): RemoteSends {
+    return this.#sends;
   }
 
   #add(session: OwnedSession): void {
@@ -223,13 +268,19 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
     else this.#links.send(holder, notMine(kind, sid, t));
   }
 
+  onUpgraded(session: OwnedSession): void {
+    this.#renewals.add(session);
+  }
+
   onEnded(session: OwnedSession): void {
+    this.#renewals.remove(session);
     this.#options.store.index(this.id, [], [session.sid]);
     this.#lingering.add(session);
   }
 
   onLost(session: OwnedSession, owner: NodeId | undefined): void {
     this.#counters.count("lost");
+    this.#renewals.remove(session);
     if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
     this.#options.store.index(this.id, [], [session.sid]);
     if (owner !== undefined && owner !== this.id) this.#cache.set(session.sid, owner);
@@ -245,24 +296,27 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
 
   async find(sid: string, doubt: boolean): Promise<Whereabouts> {
     if (this.#sessions.has(sid)) return HERE;
-    const claiming = this.#claims.get(sid);
+    const claiming = this.#takeovers.running(sid);
     if (claiming !== undefined) return claiming;
     const found = await this.#options.store.look(sid);
     this.#counters.count("looks");
     if (found.kind !== "found") return found.kind === "unknown" ? UNKNOWN : AWAY;
     if (this.#sessions.has(sid)) return HERE;
-    if (found.transport === "websocket" && found.phase === "open") return { kind: "upgraded" };
+    const { owner } = found;
     // Own record without a session here: a claim of this node whose answer got lost. Claiming is harmless.
-    if (doubt || found.owner === this.id || this.#membership.isDead(found.owner)) return this.#claim(sid, found);
-    this.#cache.set(sid, found.owner);
-    return { kind: "at", node: found.owner };
+    if (doubt || owner === this.id || this.#membership.isDead(owner)) {
+      // U6: not on a suspicion, since a claim ends it.
+      const spared = found.transport === "websocket" && found.phase === "open" && owner !== this.id;
+      return spared && !this.#membership.leaseEnded(owner) ? AWAY : this.#takeovers.claim(sid, found);
+    }
+    this.#cache.set(sid, owner);
+    return { kind: "at", node: owner };
   }
 
   askHere(held: Held): boolean {
     const session = this.#sessions.get(held.sid);
     if (session === undefined) return false;
-    if (held.kind === RequestKind.Get) session.poll(held.t, this.id);
-    else session.post(held.t, this.id, held.body);
+    request(session, held.kind, held.t, this.id, held.body);
     return true;
   }
 
@@ -281,46 +335,21 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
 
   // ---- takeover ----
 
-  #claim(sid: string, found: Found): Promise<Whereabouts> {
-    const running = this.#claims.get(sid);
-    if (running !== undefined) return running;
-    const claiming = this.#claimNow(sid, found).finally(() => this.#claims.delete(sid));
-    this.#claims.set(sid, claiming);
-    return claiming;
+  isDead(node: NodeId): boolean {
+    return this.#membership.isDead(node);
   }
 
-  async #claimNow(sid: string, found: Found): Promise<Whereabouts> {
-    const result = await this.#options.store.claim(sid, this.id, found.turn);
-    switch (result.kind) {
-      case "ok":
-        this.#adopt(sid, found.owner, result.record);
-        return HERE;
-      case "no":
-        if (result.owner === this.id || this.#membership.isDead(result.owner)) return AWAY;
-        this.#cache.set(sid, result.owner);
-        return { kind: "at", node: result.owner };
-      case "unknown":
-        return UNKNOWN;
-      case "away":
-        return AWAY;
-    }
-  }
-
-  #adopt(sid: string, from: NodeId, record: SessionRecord): void {
+  onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void {
+    const { sid } = session;
     if (this.#sessions.has(sid)) return;
-    const session = new OwnedSession(sid, this, {
-      turn: record.turn,
-      phase: record.phase,
-      outbox: Outbox.fromRecord(record),
-      answered: record.answered,
-      handled: record.handled,
-      handshake: record.handshake,
-      data: record.data,
-    });
     this.#add(session);
     if (from !== this.id) this.#links.send(from, taken(sid, record.turn));
     if (record.phase === "closed") {
       this.onEnded(session);
+      return;
+    }
+    if (record.transport === "websocket") {
+      session.endOrphan();
       return;
     }
     this.#counters.count("takeovers");
@@ -332,33 +361,43 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
     if (record.phase === "open") this.#options.engine.announce(socket);
   }
 
+  // ---- relays: RelayNode, GatewayNode ----
+
+  session(sid: string): OwnedSession | undefined {
+    return this.#sessions.get(sid);
+  }
+
+  send(node: NodeId, frame: Frame): void {
+    if (node === this.id) this.onFrame(node, frame);
+    else this.#links.send(node, frame);
+  }
+
   // ---- what comes over the links ----
 
   onFrame(from: NodeId, frame: Frame): void {
     this.#membership.heardFrom(from);
     const { sid, t } = frame;
     switch (frame.kind) {
-      case MessageKind.AskGet: {
-        const session = this.#sessions.get(sid);
-        if (session === undefined) this.#links.send(from, notMine(RequestKind.Get, sid, t));
-        else session.poll(t, from);
+      case MessageKind.AskGet:
+        this.#asked(from, frame, RequestKind.Get);
         return;
-      }
-      case MessageKind.AskPost: {
-        const session = this.#sessions.get(sid);
-        if (session === undefined) this.#links.send(from, notMine(RequestKind.Post, sid, t));
-        else session.post(t, from, frame.body);
+      case MessageKind.AskPost:
+        this.#asked(from, frame, RequestKind.Post);
         return;
-      }
+      case MessageKind.AskSend:
+        this.#asked(from, frame, RequestKind.Send);
+        return;
       case MessageKind.Answer: {
         const read = readAnswer(frame);
         if (read !== undefined) this.#holder.onAnswer(read.kind, sid, t, read.answer);
         return;
       }
-      case MessageKind.NotMine:
+      case MessageKind.NotMine: {
         this.#cache.delete(sid);
-        this.#holder.onNotMine(from, frame.n === 0 ? RequestKind.Get : RequestKind.Post, sid, t);
+        const kind = readKind(frame.n);
+        if (kind !== undefined) this.#holder.onNotMine(from, kind, sid, t);
         return;
+      }
       case MessageKind.Gone:
         this.#sessions.get(sid)?.gone(t, from);
         return;
@@ -366,8 +405,32 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
         const session = this.#sessions.get(sid);
         // O6: only the store's word counts; this is the occasion to ask for it.
         if (session !== undefined && session.turn < frame.n) session.prove();
+        return;
       }
+      case MessageKind.RelayIn:
+        this.#relays.onMessage(from, frame);
+        return;
+      case MessageKind.RelayGone:
+        this.#relays.onGone(from, frame);
+        return;
+      case MessageKind.RelayCredit:
+        this.#relays.onCredit(from, frame);
+        return;
+      case MessageKind.RelayNotMine:
+        this.#cache.delete(sid);
+        this.#gateways.onFrame(from, frame);
+        return;
+      case MessageKind.RelayOut:
+      case MessageKind.RelayAck:
+      case MessageKind.RelayClose:
+        this.#gateways.onFrame(from, frame);
     }
+  }
+
+  #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
+    const session = this.#sessions.get(frame.sid);
+    if (session === undefined) this.#links.send(from, notMine(kind, frame.sid, frame.t));
+    else request(session, kind, frame.t, from, frame.body);
   }
 
   onBeat(from: NodeId): void {
@@ -378,13 +441,17 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
   onLoss(peer: NodeId): void {
     this.#counters.count("linkLosses");
     this.#holder.askAgainAt(peer, "link loss");
+    this.#relays.onLoss(peer);
+    this.#gateways.onTrouble(peer);
   }
 
   onNoResponder(peer: NodeId): void {
     this.#membership.foundNobody(peer);
     if (this.#membership.isDead(peer)) return;
     this.clock.after(NO_RESPONDER_PAUSE, () => {
-      if (!this.#membership.isDead(peer)) this.#holder.askAgainAt(peer, "no responder");
+      if (this.#membership.isDead(peer)) return;
+      this.#holder.askAgainAt(peer, "no responder");
+      this.#gateways.onTrouble(peer);
     });
   }
 
@@ -399,12 +466,22 @@ export class ClusterNode implements OwnerNode, HolderNode, MembershipListener {
     for (const session of this.#sessions.values()) session.holderDied(node);
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");
+    this.#gateways.onTrouble(node);
+    // A gateway that only cannot be found may live; one whose lease has ended cannot come back by itself.
+    this.#relays.onGatewayDead(node);
   }
 
   onLeaseRetaken(incarnation: number): void {
     this.#links.reset(incarnation);
     for (const session of this.#sessions.values()) session.prove();
   }
+}
+
+/** Puts a request to the session that it names. */
+function request(session: OwnedSession, kind: RequestKind, t: string, from: NodeId, body: string | Uint8Array): void {
+  if (kind === RequestKind.Get) session.poll(t, from);
+  else if (kind === RequestKind.Post) session.post(t, from, body);
+  else session.sendFrom(t, from, body);
 }
 
 const HERE: Whereabouts = { kind: "here" };

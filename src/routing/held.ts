@@ -12,7 +12,7 @@ export interface WaitingConnection {
 export class Held {
   readonly kind: RequestKind;
   readonly sid: string;
-  /** `t` of a poll, key of a POST. */
+  /** `t` of a poll, key of a POST, sender and number of a send. */
   readonly t: string;
   readonly body: string | Uint8Array;
   readonly connections = new Set<WaitingConnection>();
@@ -85,5 +85,7 @@ export class HeldRequests {
 
 // With the length: a client chooses both, and must not be able to name another session.
 function nameOf(kind: RequestKind, sid: string, t: string): string {
-  return kind === RequestKind.Get ? `g${String(sid.length)} ${sid}${t}` : `p${String(sid.length)} ${sid}${t}`;
+  return `${KIND_LETTERS[kind]}${String(sid.length)} ${sid}${t}`;
 }
+
+const KIND_LETTERS = { [RequestKind.Get]: "g", [RequestKind.Post]: "p", [RequestKind.Send]: "s" } as const;

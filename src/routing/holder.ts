@@ -9,8 +9,6 @@ export type Whereabouts =
   | { readonly kind: "here" }
   | { readonly kind: "at"; readonly node: NodeId }
   | { readonly kind: "unknown" }
-  /** The session has a websocket: it takes no polls. */
-  | { readonly kind: "upgraded" }
   /** Nobody could say; ask again. */
   | { readonly kind: "away" };
 
@@ -204,9 +202,6 @@ export class Holder {
       case "unknown":
         this.#finish(held, bare(AnswerCode.UnknownSid));
         return;
-      case "upgraded":
-        this.#finish(held, bare(AnswerCode.BadRequest));
-        return;
       case "away":
         held.misses++;
         this.#search(held);
@@ -215,8 +210,8 @@ export class Holder {
 
   #asked(held: Held, node: NodeId): void {
     this.#held.asked(held, node);
-    // A POST's search deadline runs on until it is answered: it is never parked.
-    if (held.kind === RequestKind.Post) this.#postDeadlines.add(held);
+    // But for a poll, which may be parked, the search's deadline runs on until the answer.
+    if (held.kind !== RequestKind.Get) this.#postDeadlines.add(held);
     else this.#searchDeadlines.remove(held);
   }
 
@@ -234,6 +229,6 @@ export class Holder {
   #forget(held: Held): void {
     this.#held.remove(held);
     this.#searchDeadlines.remove(held);
-    if (held.kind === RequestKind.Post) this.#postDeadlines.remove(held);
+    this.#postDeadlines.remove(held);
   }
 }

@@ -1,5 +1,5 @@
 import type { Frame } from "../bus/frame";
-import { AnswerCode, type Answer, type RequestKind } from "../session/answers";
+import { AnswerCode, RequestKind, type Answer } from "../session/answers";
 
 /** What nodes say to each other. The numbers are part of the format between versions: never reuse one. */
 export const MessageKind = {
@@ -15,10 +15,32 @@ export const MessageKind = {
   Gone: 5,
   /** New owner to old owner: the session was claimed, at turn `n`. */
   Taken: 6,
+  /** Any node to owner: packets for the session, or its close. `t` is the sender's name and number. */
+  AskSend: 7,
+  /** Gateway to owner: message `n` of a websocket. `t` is the websocket's name and, behind a dot, the number of the try. */
+  RelayIn: 10,
+  /** Gateway to owner: the websocket is gone. */
+  RelayGone: 11,
+  /** Owner to gateway: message `n` for the websocket `t`. */
+  RelayOut: 12,
+  /** Owner to gateway: the upgrade is recorded, and messages up to `n` (not included) have been handled. */
+  RelayAck: 13,
+  /** Owner to gateway: close the websocket. */
+  RelayClose: 14,
+  /** Asked node to gateway: the session is not mine; `t` names the try. */
+  RelayNotMine: 15,
+  /** Gateway to owner: the runtime has taken `n` units of what was sent, in all. */
+  RelayCredit: 16,
+} as const;
+
+const ASK_KINDS = {
+  [RequestKind.Get]: MessageKind.AskGet,
+  [RequestKind.Post]: MessageKind.AskPost,
+  [RequestKind.Send]: MessageKind.AskSend,
 } as const;
 
 export function ask(kind: RequestKind, sid: string, t: string, body: string | Uint8Array): Frame {
-  return { kind: kind === 0 ? MessageKind.AskGet : MessageKind.AskPost, sid, t, n: 0, body };
+  return { kind: ASK_KINDS[kind], sid, t, n: 0, body };
 }
 
 /** An answer's number holds its code, whether it may be compressed, and which kind of request it answers. */
@@ -30,8 +52,14 @@ export function answerFrame(kind: RequestKind, sid: string, t: string, answer: A
 export function readAnswer(frame: Frame): { kind: RequestKind; answer: Answer } | undefined {
   const code = frame.n & 0x0f;
   if (code > AnswerCode.Unavailable) return undefined;
-  const kind = frame.n & 0x20 ? 1 : 0;
+  const kind = readKind(frame.n >> 5);
+  if (kind === undefined) return undefined;
   return { kind, answer: { code: code as AnswerCode, body: frame.body, compress: (frame.n & 0x10) !== 0 } };
+}
+
+/** A request's kind out of a number that came over a link. */
+export function readKind(n: number): RequestKind | undefined {
+  return n === RequestKind.Get || n === RequestKind.Post || n === RequestKind.Send ? n : undefined;
 }
 
 export function notMine(kind: RequestKind, sid: string, t: string): Frame {
@@ -44,4 +72,9 @@ export function gone(sid: string, t: string): Frame {
 
 export function taken(sid: string, turn: number): Frame {
   return { kind: MessageKind.Taken, sid, t: "", n: turn, body: "" };
+}
+
+/** A frame of a relay, in either direction. */
+export function relayFrame(kind: number, sid: string, t: string, n: number, body: string | Uint8Array = ""): Frame {
+  return { kind, sid, t, n, body };
 }

@@ -1,5 +1,5 @@
 import { ErrorCode } from "../errors";
-import type { Revision } from "../protocol/names";
+import type { Revision, TransportName } from "../protocol/names";
 import { joinPayload } from "../protocol/codec4";
 import { fromStored, storedText, toStored } from "../protocol/stored";
 import type { ClusterNode, NodeEngine } from "../routing/cluster-node";
@@ -9,6 +9,9 @@ import { Socket } from "../session/socket";
 import type { SessionRecord } from "../store/port";
 import type { Clock } from "../time/clock";
 import { OwnedPolling } from "../transports/owned-polling";
+import type { Transport } from "../transports/transport";
+import { WebSocketTransport } from "../transports/websocket";
+import type { WebSocket } from "ws";
 import { answerOk, answerStatus, TEXT_PAYLOAD, type EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
 import { Exchange } from "./exchange";
@@ -18,7 +21,7 @@ import type { KnownTransport } from "./verify";
 
 /** What a handshake has become. */
 export type Opened =
-  | { readonly kind: "ok"; readonly socket: Socket; readonly payload: string }
+  | { readonly kind: "ok"; readonly session: OwnedSession }
   | { readonly kind: "no id"; readonly error: unknown }
   | { readonly kind: "away" };
 
@@ -28,6 +31,7 @@ export interface Opening {
   readonly remoteAddress: string;
   readonly handshake: string;
   readonly protocol: Revision;
+  readonly transport: TransportName;
 }
 
 /** The longest session id, in characters: ids become part of keys. */
@@ -86,7 +90,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
   handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void {
     const remoteAddress = request.socket.remoteAddress ?? "";
     const handshake = storeHandshake(request, request._query, remoteAddress);
-    void this.#handshake({ request, remoteAddress, handshake, protocol }, refuse);
+    void this.#handshake({ request, remoteAddress, handshake, protocol, transport: "polling" }, refuse);
   }
 
   async #handshake(opening: Opening, refuse: Refuse): Promise<void> {
@@ -101,14 +105,16 @@ export class ClusterHost implements SessionHost, NodeEngine {
       case "away":
         sendUnavailable(response);
         return;
-      case "ok":
+      case "ok": {
         request.res = null;
-        answerOk(request, response, TEXT_PAYLOAD, opened.payload, this.#engine.onHeaders);
-        this.announce(opened.socket);
+        const { socket, payload } = this.start(opened, opening);
+        answerOk(request, response, TEXT_PAYLOAD, payload, this.#engine.onHeaders);
+        this.announce(socket);
+      }
     }
   }
 
-  /** O11. Opens a session; the caller answers with the payload, then announces the socket, in the same tick. */
+  /** O11. Opens the record of a session; in the same tick the caller starts it, answers, and announces its socket. */
   async open(opening: Opening): Promise<Opened> {
     const node = this.#node;
     if (node === undefined) return { kind: "away" };
@@ -126,20 +132,18 @@ export class ClusterHost implements SessionHost, NodeEngine {
       }
       if (node.has(id) || this.#opening.has(id)) continue;
       this.#opening.add(id);
-      const result = await node.open(id, opening.handshake);
+      const { handshake, protocol, transport } = opening;
+      const result = await node.open(id, handshake, protocol, transport);
       this.#opening.delete(id);
       if (result.kind === "away") return result;
-      if (result.kind === "ok") return { kind: "ok", ...this.#start(node, id, opening) };
+      if (result.kind === "ok") return { kind: "ok", session: node.own(id, handshake, protocol, transport) };
     }
     return { kind: "no id", error };
   }
 
-  #start(node: ClusterNode, id: string, opening: Opening): { socket: Socket; payload: string } {
-    const session = node.own(id, opening.handshake);
-    const { request, remoteAddress, protocol } = opening;
-    const transport = new OwnedPolling(protocol, session);
-    const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
-    this.#register(socket);
+  /** Starts a polling session: its socket, and the payload of the handshake's answer. */
+  start({ session }: { readonly session: OwnedSession }, opening: Opening): { socket: Socket; payload: string } {
+    const socket = this.#socket(session, opening, new OwnedPolling(opening.protocol, session));
     socket.onOpen();
     // The handshake's answer carries these packets; they are not numbered, because that answer is never repeated.
     const payload = joinPayload(socket.takeBuffer().map((packet) => storedText(toStored(packet))));
@@ -147,6 +151,71 @@ export class ClusterHost implements SessionHost, NodeEngine {
     socket.runCallbacks();
     socket.drained();
     return { socket, payload };
+  }
+
+  #socket({ sid: id }: OwnedSession, opening: Opening, transport: Transport): Socket {
+    const { request, remoteAddress, protocol } = opening;
+    const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
+    this.#register(socket);
+    return socket;
+  }
+
+  // ---- websockets ----
+
+  websocket(offer: WebSocketOffer, protocol: Revision): void {
+    const { sid } = offer.request._query;
+    const ending = sid === undefined || sid === "" ? this.#openWebSocket(offer, protocol) : this.#joinWebSocket(offer, sid);
+    ending.catch((error: unknown) => {
+      offer.unavailable();
+      throw error;
+    });
+  }
+
+  async #openWebSocket(offer: WebSocketOffer, protocol: Revision): Promise<void> {
+    const { request } = offer;
+    const remoteAddress = request.socket.remoteAddress ?? "";
+    const handshake = storeHandshake(request, request._query, remoteAddress);
+    const opening: Opening = { request, remoteAddress, handshake, protocol, transport: "websocket" };
+    const opened = await this.open(opening);
+    if (opened.kind === "away") offer.unavailable();
+    else if (opened.kind === "no id") {
+      offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
+    } else {
+      let begun = false;
+      offer.accept((websocket) => {
+        begun = true;
+        const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
+        const socket = this.#socket(opened.session, opening, transport);
+        opened.session.useWebSocket(socket, transport);
+        socket.onOpen();
+        this.announce(socket);
+      });
+      // The package ws has refused what was no websocket request, or its connection is gone.
+      if (!begun) opened.session.endOrphan();
+    }
+  }
+
+  /** A websocket for a session that polls: held here, whoever owns the session. */
+  async #joinWebSocket(offer: WebSocketOffer, sid: string): Promise<void> {
+    const node = this.#node;
+    const found = await node?.find(sid, false);
+    if (node === undefined || found === undefined || found.kind === "away") {
+      offer.unavailable();
+    } else if (found.kind === "unknown") {
+      offer.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
+    } else {
+      offer.accept((websocket) => {
+        const session = node.session(sid);
+        if (session === undefined) node.relay(sid, websocket, this.#engine.compressFrom);
+        else this.#upgradeHere(session, websocket);
+      });
+    }
+  }
+
+  #upgradeHere(session: OwnedSession, websocket: WebSocket): void {
+    const transport = new WebSocketTransport(session.protocol, websocket, this.#engine.compressFrom);
+    // A second websocket is let in and closed, as engine.io does.
+    if (!session.upgradeTo(transport, nothing)) transport.close();
   }
 
   adopt(sid: string, record: SessionRecord, session: OwnedSession): Socket {
@@ -197,10 +266,6 @@ export class ClusterHost implements SessionHost, NodeEngine {
     else answerStatus(response, 500);
   }
 
-  websocket(offer: WebSocketOffer): void {
-    offer.unavailable();
-  }
-
   async drain(): Promise<void> {
     await this.#stop(() => undefined);
   }
@@ -234,3 +299,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
 /** How long `close` waits for the store, and how often it looks, in milliseconds. */
 const CLOSE_PATIENCE = 2000;
 const CLOSE_LOOK = 5;
+
+function nothing(): void {
+  // Nobody but the socket waits for the record.
+}

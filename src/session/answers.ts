@@ -1,5 +1,5 @@
-/** The requests of a polling session. */
-export const RequestKind = { Get: 0, Post: 1 } as const;
+/** What is asked of an owner: a session's poll, its POST, and what some node of the cluster sends to it. Travels between nodes. */
+export const RequestKind = { Get: 0, Post: 1, Send: 2 } as const;
 export type RequestKind = (typeof RequestKind)[keyof typeof RequestKind];
 
 /**

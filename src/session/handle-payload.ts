@@ -1,4 +1,5 @@
 import { decodePayload } from "../protocol/codec4";
+import { fromStored } from "../protocol/stored";
 import type { Clock } from "../time/clock";
 import type { Socket } from "./socket";
 
@@ -20,5 +21,18 @@ export function handlePayload(socket: Socket | undefined, body: string, clock: C
     clock.defer(() => {
       throw error;
     });
+  }
+}
+
+/** Sends what another node of the cluster says: JSON of a list of stored packets, or of "close". */
+export function sendStored(socket: Socket, body: string): void {
+  const said = JSON.parse(body) as readonly string[] | "close";
+  if (said === "close") {
+    socket.close();
+    return;
+  }
+  for (const stored of said) {
+    const { data, options } = fromStored(stored);
+    socket.sendPacket("message", data, options);
   }
 }

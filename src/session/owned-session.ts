@@ -1,29 +1,38 @@
+import type { Revision, TransportName } from "../protocol/names";
 import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
 import type { Commit, CommitResult, CommitWaiter, NodeId, SessionPhase, SessionRecord } from "../store/port";
 import type { Timer } from "../time/clock";
 import type { TickWork } from "../time/tick";
 import type { PollState } from "../transports/owned-polling";
-import { TransportError } from "../transports/transport";
-import { AnswerCode, bare, RequestKind } from "./answers";
-import { handlePayload } from "./handle-payload";
+import { TransportError, type Transport } from "../transports/transport";
+import { AnswerCode, bare, RequestKind, type Answer } from "./answers";
+import { DirectJournal } from "./direct-journal";
+import { handlePayload, sendStored } from "./handle-payload";
 import type { Journal } from "./journal";
 import { Outbox } from "./outbox";
 import type { OwnerNode } from "./owner-node";
 import { Ring } from "./ring";
+import { joinExtra, Senders, splitExtra } from "./senders";
 import type { Socket } from "./socket";
-import { Next, waitersOfPoll, type Ending, type Parked, type Taken, type Turn, type Waiter } from "./turn";
+import { Next, waitersOfPoll, type Ending, type Parked, type Plan, type Turn, type UpgradeStep, type Waiter } from "./turn";
+import { Upgrade, type UpgradeHost } from "./upgrade";
 
 /** What a session that its owner opens or adopts starts from. */
 export interface OwnedSessionStart {
+  readonly protocol: Revision;
+  readonly transport: TransportName;
   readonly turn: number;
   readonly phase: SessionPhase;
   readonly outbox: Outbox;
   readonly answered: readonly string[];
   readonly handled: readonly string[];
   readonly handshake: string;
-  readonly data: string;
+  readonly extra: string;
 }
+
+/** The answer to a poll that is let go by an upgrade. */
+const NOOP: Answer = { code: AnswerCode.Packets, body: "6", compress: false };
 
 /** How long to wait before a commit that the store did not answer is sent again, in milliseconds. */
 const COMMIT_AGAIN = 200;
@@ -36,6 +45,7 @@ const COMMIT_AGAIN = 200;
 export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState {
   readonly sid: string;
   readonly handshake: string;
+  readonly protocol: Revision;
   readonly #node: OwnerNode;
   readonly #outbox: Outbox;
   readonly #answered: Ring;
@@ -49,13 +59,21 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   #next = new Next();
   /** A turn is asked for at the end of this tick. */
   #due = false;
+  /** The session has a websocket: what it says goes there, and turns are left for its end. */
+  #upgraded: boolean;
+  /** An upgrade waits for the parked poll to be answered. */
+  #release = false;
   /** `close()` was called: the close leaves behind what is buffered. */
   #closeAsked = false;
   /** Lost, or closed and recorded so: no turn follows. */
   #over = false;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   #lastPing = 0;
+  /** JSON of `socket.data` as the record has it, or will have it. */
   #data: string;
+  readonly #senders: Senders;
+  /** What the record has of both. */
+  #extra: string;
   #refreshedAt: number;
   #again: Timer | undefined;
 
@@ -68,8 +86,13 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#answered = new Ring(node.ring, start.answered);
     this.#handled = new Ring(node.ring, start.handled);
     this.handshake = start.handshake;
-    this.#data = start.data;
+    const { senders, data } = splitExtra(start.extra);
+    this.#extra = start.extra;
+    this.#senders = Senders.parse(senders);
+    this.#data = data;
     this.#refreshedAt = node.clock.now();
+    this.protocol = start.protocol;
+    this.#upgraded = start.transport === "websocket";
     this.#over = start.phase === "closed";
     if (start.phase === "closing") this.#closeAsked = true;
   }
@@ -105,6 +128,19 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     socket.useJournal(this);
   }
 
+  /** A new session that has a websocket from the start. */
+  useWebSocket(socket: Socket, transport: Transport): void {
+    this.#socket = socket;
+    socket.useJournal(new DirectJournal(socket, transport));
+    socket.once("close", this.#onSocketClosed);
+    this.#node.onUpgraded(this);
+  }
+
+  /** U6: a websocket's session whose owner is dead has no way to its client; it was claimed only to be closed. */
+  endOrphan(): void {
+    this.#end({ packet: "1", reason: "" });
+  }
+
   /** A close that was waiting for a poll when the session was adopted goes on waiting. */
   resume(): void {
     if (this.#closeAsked) this.#node.closing.add(this);
@@ -116,7 +152,9 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   poll(t: string, holder: NodeId): void {
     const outbox = this.#outbox;
     const taken = this.#committing?.taken;
-    if (taken?.t === t) {
+    if (this.#upgraded && !this.#over) {
+      this.#node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
+    } else if (taken?.t === t) {
       this.#addHolder(taken.holders, holder);
     } else if (outbox.inflight?.t === t) {
       this.#answerPackets(t, [holder]);
@@ -152,6 +190,8 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#addHolder(waiters, holder);
     } else if (this.#over) {
       this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
+    } else if (this.#upgraded) {
+      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
     } else if (this.#ending) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
     } else if (typeof body !== "string") {
@@ -169,6 +209,28 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#next.posts.set(key, [holder]);
       this.#touch();
       handlePayload(this.#socket, body, this.#node.clock);
+    }
+  }
+
+  /**
+   * O13: a node sends packets to the session, or closes it. `name` is the sender and its number; `body` is JSON: a list of
+   * stored packets, or "close".
+   */
+  sendFrom(name: string, holder: NodeId, body: string | Uint8Array): void {
+    const { sends } = this.#next;
+    const waiters = this.#committing?.next.sends.get(name) ?? sends.get(name);
+    if (waiters !== undefined) this.#addHolder(waiters, holder);
+    else if (this.#senders.has(name)) this.#node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+    else if (this.#over) this.#node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
+    else if (this.#ending || this.#socket?.readyState !== "open") this.#refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
+    else {
+      this.#senders.add(name);
+      if (this.#upgraded) this.#node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+      else {
+        sends.set(name, [holder]);
+        this.#touch();
+      }
+      sendStored(this.#socket, String(body));
     }
   }
 
@@ -210,6 +272,58 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     if (this.#over) return;
     this.#next.proof = true;
     this.#touch();
+  }
+
+  // ---- the websocket ----
+
+  /** Tries to go over to `transport`; false where the session cannot. `recorded` is called before anything goes out by it. */
+  upgradeTo(transport: Transport, recorded: () => void): boolean {
+    const socket = this.#socket;
+    if (socket === undefined || socket.upgrading || this.#upgraded || socket.readyState === "closed" || this.#ending) return false;
+    const host: UpgradeHost = {
+      releasePoll: () => {
+        this.#release = true;
+        this.#touch();
+      },
+      takeTransport: (taken, done) => {
+        this.#next.upgrade = {
+          transport: taken,
+          recorded: () => {
+            recorded();
+            socket.useTransport(taken, new DirectJournal(socket, taken));
+            done();
+          },
+        };
+        this.#touch();
+      },
+    };
+    new Upgrade(socket, transport, host, this.#node.clock, this.#node.upgradeTimeout);
+    return true;
+  }
+
+  /** U2: the record says websocket. */
+  #upgradeRecorded(step: UpgradeStep): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.readyState === "closed") {
+      step.transport.close();
+      return;
+    }
+    this.#upgraded = true;
+    this.#node.grace.remove(this);
+    this.#node.onUpgraded(this);
+    socket.once("close", this.#onSocketClosed);
+    step.recorded();
+  }
+
+  readonly #onSocketClosed = (): void => {
+    if (!this.#over) this.#end({ packet: "1", reason: "" });
+  };
+
+  /** The record of this websocket session was not renewed: it is another node's, or the store lost it. */
+  async renewFailed(): Promise<void> {
+    if (this.#over || this.#committing !== undefined) return;
+    const result = await this.#node.restore(this.sid, this.#copy(false));
+    if (result.kind === "fenced" && !this.#over) this.#lose(result.owner);
   }
 
   // ---- the journal: what the socket says ----
@@ -271,14 +385,14 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   #startTurn(): void {
     if (this.#over || this.#committing !== undefined) return;
     // First: data that cannot be written ends the session, in this very turn.
-    const data = this.#changedData();
+    const data = this.#changedExtra();
     const next = this.#next;
-    const { phase, taken, flushed } = next.ending === undefined ? this.#goOn() : this.#finish(next.ending);
-    if (taken !== undefined) {
-      this.#outbox.take(taken.t);
-      this.#parked = undefined;
-    }
-    const packets = this.#outbox.unrecorded();
+    const plan = this.#plan(next);
+    const { phase, taken } = plan;
+    const released = next.upgrade === undefined ? undefined : this.#parked;
+    if (taken !== undefined) this.#outbox.take(taken.t);
+    if (taken !== undefined || released !== undefined) this.#parked = undefined;
+    const packets = this.#upgraded || next.upgrade !== undefined ? [] : this.#outbox.unrecorded();
     const changed = packets.length > 0 || phase !== this.#phase || data !== undefined;
     if (next.empty && taken === undefined && !changed) return;
     const now = this.#node.clock.now();
@@ -297,27 +411,42 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       refresh,
       ...(phase === this.#phase ? {} : { phase }),
       ...(data === undefined ? {} : { data }),
+      ...(next.upgrade === undefined ? {} : { transport: "websocket" }),
     };
     this.#next = new Next();
-    this.#committing = { commit, next, taken, tail: this.#outbox.tail, flushed, phase, data };
+    this.#committing = { ...plan, commit, next, released, tail: this.#outbox.tail, data };
     if (!this.#node.rules.commitFirst && taken !== undefined && packets.length === 0) {
       this.#answerPackets(taken.t, taken.holders);
     }
     this.#node.commit(commit, this);
   }
 
+  #plan(next: Next): Plan {
+    const stays = { phase: this.#phase, taken: undefined, flushed: false };
+    if (next.ending !== undefined) return this.#finish(next.ending);
+    if (this.#upgraded) return stays;
+    if (next.upgrade === undefined) return this.#goOn();
+    // U2: a client that says "upgrade" has read the answer to its last poll.
+    const before = this.#outbox.arrived();
+    if (before !== undefined) this.#answered.add(before);
+    return stays;
+  }
+
   /** A turn of a session that goes on, or that closes when a poll has taken what is buffered. */
-  #goOn(): { phase: SessionPhase; taken: Taken | undefined; flushed: boolean } {
+  #goOn(): Plan {
     const socket = this.#socket;
     this.#encode(socket?.writeBuffer ?? []);
     const parked = this.#parked;
-    const waits = { phase: this.#closeAsked ? ("closing" as const) : this.#phase, taken: undefined, flushed: false };
-    if (parked === undefined) return waits;
+    const wanted = this.#outbox.waiting > 0 || this.#closeAsked || this.#release;
     // A poll that nobody holds is no poll: its client may be gone.
-    if (parked.holders.length === 0 || (this.#outbox.waiting === 0 && !this.#closeAsked)) return waits;
+    if (parked === undefined || parked.holders.length === 0 || !wanted) {
+      return { phase: this.#closeAsked ? "closing" : this.#phase, taken: undefined, flushed: false };
+    }
     const flushed = socket !== undefined && socket.writeBuffer.length > 0;
     // Listeners of "flush" may send more; it joins this take.
     if (flushed) this.#encode(socket.takeBuffer());
+    if (this.#outbox.waiting === 0 && this.#release && !this.#closeAsked) this.#outbox.push("6");
+    this.#release = false;
     if (!this.#closeAsked) return { phase: this.#phase, taken: parked, flushed };
     if (this.#phase === "closing") this.#outbox.push("6");
     this.#outbox.push("1");
@@ -325,7 +454,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   }
 
   /** The last turn. */
-  #finish(ending: Ending): { phase: SessionPhase; taken: Taken | undefined; flushed: boolean } {
+  #finish(ending: Ending): Plan {
     if (this.#parked === undefined) this.#outbox.dropUnrecorded();
     else this.#outbox.push(ending.packet);
     return { phase: "closed", taken: this.#parked, flushed: false };
@@ -341,10 +470,11 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     }
   }
 
-  /** JSON of `socket.data` where it differs from the record's. */
-  #changedData(): string | undefined {
-    const json = this.#socket?.dataToStore(this.#node.maxDataChars);
-    return json === this.#data ? undefined : json;
+  /** The owner's own part of the record, where it differs from what the record has. */
+  #changedExtra(): string | undefined {
+    this.#data = this.#socket?.dataToStore(this.#node.maxDataChars) ?? this.#data;
+    const extra = joinExtra(this.#senders.text(), this.#data);
+    return extra === this.#extra ? undefined : extra;
   }
 
   onCommitResult(result: CommitResult): void {
@@ -379,7 +509,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#committing = undefined;
     this.#turn++;
     this.#phase = turn.phase;
-    if (turn.data !== undefined) this.#data = turn.data;
+    if (turn.data !== undefined) this.#extra = turn.data;
     this.#outbox.committed(turn.tail);
     this.#letOut(turn);
     if (turn.flushed) {
@@ -390,6 +520,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
     }
+    if (turn.next.upgrade !== undefined) this.#upgradeRecorded(turn.next.upgrade);
     if (turn.commit.phase === "closing") this.#node.closing.add(this);
     this.#startTurn();
   }
@@ -400,10 +531,14 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#handled.add(key);
       for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
     }
+    for (const [name, waiters] of turn.next.sends) {
+      for (const holder of waiters) node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+    }
     for (const refused of turn.next.refusals) {
       node.answer(refused.holder, refused.kind, this.sid, refused.t, bare(refused.code));
     }
     if (turn.taken !== undefined) this.#answerPackets(turn.taken.t, turn.taken.holders);
+    for (const { holder, t } of waitersOfPoll(turn.released)) node.answer(holder, RequestKind.Get, this.sid, t, NOOP);
   }
 
   /** O8. */
@@ -439,6 +574,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     const all = [
       ...waitersOfPoll(this.#parked),
       ...waitersOfPoll(turn?.taken),
+      ...waitersOfPoll(turn?.released),
       ...(turn?.next.waiters() ?? []),
       ...this.#next.waiters(),
     ];
@@ -465,26 +601,26 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
 
   /** The record is older than this owner's knowledge: the store lost data. */
   async #restore(turn: Turn): Promise<void> {
-    const result = await this.#node.restore(this.sid, this.#copy(turn));
+    const result = await this.#node.restore(this.sid, this.#copy(turn.taken !== undefined));
     if (this.#over || this.#committing !== turn) return;
     if (result.kind === "fenced") this.#lose(result.owner);
     else if (result.kind === "ok") this.#node.commit(turn.commit, this);
     else this.onCommitResult(result);
   }
 
-  /** The record as it stood before `turn`. */
-  #copy(turn: Turn): SessionRecord {
+  /** The record as it stood before the turn that is under way; `taking`: that turn answers a poll. */
+  #copy(taking: boolean): SessionRecord {
     return {
-      ...this.#outbox.recordedPart(turn.taken !== undefined),
+      ...this.#outbox.recordedPart(taking),
       owner: this.#node.id,
       turn: this.#turn,
-      protocol: 4,
-      transport: "polling",
+      protocol: this.protocol,
+      transport: this.#upgraded ? "websocket" : "polling",
       phase: this.#phase,
       answered: this.#answered.list(),
       handled: this.#handled.list(),
       handshake: this.handshake,
-      data: this.#data,
+      data: this.#extra,
     };
   }
 

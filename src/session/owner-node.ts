@@ -23,6 +23,10 @@ export interface OwnerNode {
 
   /** Whether the node is not known to be dead. */
   lives(node: NodeId): boolean;
+  /** How long a client may take to complete an upgrade, in milliseconds. */
+  readonly upgradeTimeout: number;
+  /** The session has a websocket now: its record is renewed with others, not by turns. */
+  onUpgraded(session: OwnedSession): void;
   /** Calls `work.run()` at the end of the tick. */
   turnDue(work: TickWork): void;
   commit(commit: Commit, waiter: CommitWaiter): void;

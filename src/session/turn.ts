@@ -1,4 +1,5 @@
 import type { Commit, NodeId, SessionPhase } from "../store/port";
+import type { Transport } from "../transports/transport";
 import { RequestKind, type AnswerCode } from "./answers";
 
 /** A node that waits for an answer. */
@@ -22,33 +23,45 @@ export interface Ending {
   readonly description?: unknown;
 }
 
+/** A session's change of transport, and who waits for its record. */
+export interface UpgradeStep {
+  readonly transport: Transport;
+  readonly recorded: () => void;
+}
+
 /** What happened to a session since its previous turn began. */
 export class Next {
   /** POSTs handled, by key, with the nodes that wait for the answer. */
   readonly posts = new Map<string, NodeId[]>();
+  /** What other nodes sent, by sender and number, with the nodes that wait for the answer. */
+  readonly sends = new Map<string, NodeId[]>();
   refusals: RefusedRequest[] = [];
   ending: Ending | undefined;
   /** A turn is owed though nothing changed: it proves who the owner is. */
   proof = false;
+  /** The session goes over to a websocket. */
+  upgrade: UpgradeStep | undefined;
 
   get empty(): boolean {
-    return this.posts.size === 0 && this.refusals.length === 0 && this.ending === undefined && !this.proof;
+    const quiet = this.posts.size === 0 && this.sends.size === 0 && this.refusals.length === 0 && !this.proof;
+    return quiet && this.ending === undefined && this.upgrade === undefined;
   }
 
   waiters(): Waiter[] {
-    const posts = [...this.posts].flatMap(([t, holders]) => holders.map((holder) => ({ holder, kind: RequestKind.Post, t })));
-    return [...posts, ...this.refusals];
+    return [...named(this.posts, RequestKind.Post), ...named(this.sends, RequestKind.Send), ...this.refusals];
   }
 
   /** This with what happened afterwards; where either ends the session, so does the whole. */
   with(later: Next): Next {
     const both = new Next();
-    for (const { posts, refusals } of [this, later]) {
+    for (const { posts, sends, refusals } of [this, later]) {
       for (const [key, holders] of posts) both.posts.set(key, holders);
+      for (const [key, holders] of sends) both.sends.set(key, holders);
       both.refusals.push(...refusals);
     }
     both.ending = this.ending ?? later.ending;
     both.proof = this.proof || later.proof;
+    both.upgrade = this.upgrade ?? later.upgrade;
     return both;
   }
 }
@@ -59,16 +72,22 @@ export interface Taken {
   readonly holders: NodeId[];
 }
 
-/** A turn whose commit is under way. */
-export interface Turn {
-  readonly commit: Commit;
-  readonly next: Next;
+/** What a turn does to the session's polls and phase. */
+export interface Plan {
+  readonly phase: SessionPhase;
   readonly taken: Taken | undefined;
-  /** Number of the last packet that the record has once this is committed. */
-  readonly tail: number;
   /** Whether the socket's buffer was taken, so that callbacks are due. */
   readonly flushed: boolean;
-  readonly phase: SessionPhase;
+}
+
+/** A turn whose commit is under way. */
+export interface Turn extends Plan {
+  readonly commit: Commit;
+  readonly next: Next;
+  /** A poll that is let go because the session has another transport. */
+  readonly released: Parked | undefined;
+  /** Number of the last packet that the record has once this is committed. */
+  readonly tail: number;
   /** JSON of `socket.data` that this turn writes. */
   readonly data: string | undefined;
 }
@@ -82,4 +101,8 @@ export interface Parked {
 /** The nodes that wait for one poll. */
 export function waitersOfPoll(poll: Parked | Taken | undefined): Waiter[] {
   return poll?.holders.map((holder) => ({ holder, kind: RequestKind.Get, t: poll.t })) ?? [];
+}
+
+function named(waiting: ReadonlyMap<string, readonly NodeId[]>, kind: RequestKind): Waiter[] {
+  return [...waiting].flatMap(([t, holders]) => holders.map((holder) => ({ holder, kind, t })));
 }

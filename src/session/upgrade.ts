@@ -40,7 +40,7 @@ export class Upgrade {
     transport.on("packet", this.#onPacket);
     transport.once("close", this.#onEnd);
     transport.once("error", this.#onEnd);
-    socket.once("close", this.#onEnd);
+    socket.once("close", this.#onSessionEnd);
     this.#timeout = clock.afterUnref(timeoutMs, this.#onEnd);
   }
 
@@ -79,6 +79,13 @@ export class Upgrade {
     this.#transport.close();
   };
 
+  readonly #onSessionEnd = (reason: string): void => {
+    this.#leave();
+    // A session that lives on at another node: the try may yet succeed there.
+    if (reason === "taken over") this.#transport.abandon();
+    else this.#transport.close();
+  };
+
   #leave(): void {
     this.#socket.upgrading = false;
     this.#timeout.stop();
@@ -86,6 +93,6 @@ export class Upgrade {
     this.#transport.removeListener("packet", this.#onPacket);
     this.#transport.removeListener("close", this.#onEnd);
     this.#transport.removeListener("error", this.#onEnd);
-    this.#socket.removeListener("close", this.#onEnd);
+    this.#socket.removeListener("close", this.#onSessionEnd);
   }
 }

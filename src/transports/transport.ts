@@ -62,6 +62,12 @@ export abstract class Transport extends EventEmitter {
     this.doClose(done ?? noop);
   }
 
+  /** The session is another node's. A connection in this process's hands can only be closed. */
+  abandon(): void {
+    this.discard();
+    this.close();
+  }
+
   protected abstract doClose(done: () => void): void;
 
   onError(message: string, description?: unknown): void {

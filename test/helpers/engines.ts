@@ -52,7 +52,7 @@ export async function startEngines(mode: Mode, options: EngineOptions = {}, tuni
       const store = new MemoryStore({ clock: runtimeClock, tick, limits, records });
       const events = { onNodeJoined: nothing, onNodeDead: nothing, onTakeover: nothing };
       const parts = { id, clock: runtimeClock, tick, store, bus: medium.bus(), tuning: tuned, counters: counter, events };
-      return new ClusterHost(engine, runtimeClock, id, (host) => Promise.resolve(wireNode(parts, host, pingInterval, pingTimeout)));
+      return new ClusterHost(engine, runtimeClock, id, (host) => Promise.resolve(wireNode(parts, host, engine.opts)));
     });
     const server = createServer((_request, response) => {
       response.writeHead(404).end();

@@ -39,13 +39,15 @@ export class SimClient {
 
   async #handshake(node: SimNode): Promise<void> {
     const { time } = this.#world;
-    const opened = await node.host.open({ request: fakeRequest(), remoteAddress: "", handshake: HANDSHAKE, protocol: 4 });
+    const opening = { request: fakeRequest(), remoteAddress: "", handshake: HANDSHAKE, protocol: 4, transport: "polling" } as const;
+    const opened = await node.host.open(opening);
     if (!node.alive || opened.kind !== "ok") return;
-    node.host.announce(opened.socket);
+    const { socket } = node.host.start(opened, opening);
+    node.host.announce(socket);
     time.schedule(time.random() * 2, () => {
       // A handshake that died with its node: the client would try anew; this history goes on without it.
       if (!node.alive) return;
-      this.sid = opened.socket.id;
+      this.sid = socket.id;
       this.#lastPing = time.now;
       this.#poll();
       this.#sendSoon();

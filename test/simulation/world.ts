@@ -74,7 +74,7 @@ export class SimNode {
         rules: { ...ALL_RULES, ...world.options.rules },
       };
       return new ClusterHost(engine, this.process, id, (host) =>
-        Promise.resolve(wireNode(parts, host, PING_INTERVAL, PING_TIMEOUT)),
+        Promise.resolve(wireNode(parts, host, engine.opts)),
       );
     });
     engine.generateId = () => world.nextSid();

@@ -1,0 +1,274 @@
+import type { Frame } from "../bus/frame";
+import type { NodeId } from "../store/port";
+import type { Clock } from "../time/clock";
+import type { Tick, TickWork } from "../time/tick";
+import type { Whereabouts } from "./holder";
+import { MessageKind, relayFrame } from "./messages";
+
+/** What a gateway uses of a websocket of the package `ws`. */
+export interface HeldWebSocket {
+  on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): unknown;
+  on(event: "close" | "error", listener: () => void): unknown;
+  send(data: string | Uint8Array, options: { compress?: boolean }, sent: (error?: Error | null) => void): void;
+  close(code?: number): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** What gateways need of their node. */
+export interface GatewayNode {
+  readonly clock: Clock;
+  readonly tick: Tick;
+  /** Units of what a client sent that may be under way to the owner. */
+  readonly relayLimit: number;
+  find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  readonly id: NodeId;
+  send(node: NodeId, frame: Frame): void;
+}
+
+/** How long to wait before the owner is looked for again, in milliseconds; grows with each time. */
+const SEARCH_PAUSE = 20;
+const LONGEST_SEARCH_PAUSE = 500;
+
+/** Going away: the session's node is gone, and with it what was under way. */
+const GOING_AWAY = 1001;
+
+/**
+ * One websocket of a session that another node owns: a pipe that numbers what the client says, and keeps it until the
+ * owner says that the upgrade is recorded. From then on a gap cannot be mended, and ends the websocket.
+ */
+class Gateway implements TickWork {
+  readonly sid: string;
+  readonly name: string;
+  readonly #gateways: Gateways;
+  readonly #websocket: HeldWebSocket;
+  readonly #compressFrom: number | undefined;
+  owner: NodeId | undefined;
+  #try = 0;
+  #acked = false;
+  #over = false;
+  /** All messages so far, until the ack. */
+  #kept: (string | Buffer)[] = [];
+  /** Sizes of the messages that the owner has not handled, the oldest first. */
+  #sizes: number[] = [];
+  #handled = 0;
+  #underWay = 0;
+  #paused = false;
+  #count = 0;
+  #nextOut = 0;
+  #written = 0;
+  #creditDue = false;
+  #misses = 0;
+  #searching = false;
+
+  constructor(gateways: Gateways, sid: string, name: string, websocket: HeldWebSocket, compressFrom: number | undefined) {
+    this.#gateways = gateways;
+    this.sid = sid;
+    this.name = name;
+    this.#websocket = websocket;
+    this.#compressFrom = compressFrom;
+    websocket.on("message", this.#onMessage);
+    websocket.on("close", this.#onClose);
+    websocket.on("error", ignore);
+  }
+
+  readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
+    const body = isBinary ? data : data.toString("utf8");
+    const n = this.#count++;
+    if (!this.#acked) this.#kept.push(body);
+    this.#sizes.push(body.length);
+    this.#underWay += body.length;
+    // The client is not read on until the owner has handled what it said: memory is bounded here and there.
+    if (this.#underWay > this.#gateways.node.relayLimit && !this.#paused) {
+      this.#paused = true;
+      this.#websocket.pause();
+    }
+    if (this.owner !== undefined) this.#in(n, body);
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#over) return;
+    this.#end();
+    this.#tell(MessageKind.RelayGone, 0);
+  };
+
+  /** U4: whoever owns the session now gets all messages, from the first. */
+  restart(): void {
+    this.owner = undefined;
+    if (this.#over || this.#searching) return;
+    this.#searching = true;
+    const pause = Math.min(SEARCH_PAUSE * this.#misses, LONGEST_SEARCH_PAUSE);
+    if (this.#misses++ === 0) this.#search();
+    else this.#gateways.node.clock.after(pause, this.#search);
+  }
+
+  readonly #search = (): void => {
+    const { node } = this.#gateways;
+    void node.find(this.sid, this.#misses > 3).then((found) => {
+      this.#searching = false;
+      if (this.#over) return;
+      if (found.kind === "here") this.#ask(node.id);
+      else if (found.kind === "at") this.#ask(found.node);
+      else if (found.kind === "away" && this.#misses < MOST_MISSES) this.restart();
+      else this.close(GOING_AWAY);
+    });
+  };
+
+  #ask(owner: NodeId): void {
+    this.owner = owner;
+    this.#try++;
+    this.#kept.forEach((body, n) => {
+      this.#in(n, body);
+    });
+  }
+
+  #in(n: number, body: string | Buffer): void {
+    if (this.owner === undefined) return;
+    const t = `${this.name}.${String(this.#try)}`;
+    this.#gateways.node.send(this.owner, relayFrame(MessageKind.RelayIn, this.sid, t, n, body));
+  }
+
+  onAck(from: NodeId, handled: number): void {
+    if (from !== this.owner) return;
+    this.#acked = true;
+    this.#kept = [];
+    while (this.#handled < handled) {
+      this.#handled++;
+      this.#underWay -= this.#sizes.shift() ?? 0;
+    }
+    if (this.#paused && this.#underWay <= this.#gateways.node.relayLimit / 2) {
+      this.#paused = false;
+      this.#websocket.resume();
+    }
+  }
+
+  onOut(from: NodeId, n: number, body: string | Uint8Array): void {
+    if (from !== this.owner) return;
+    // The pong before the ack is not numbered. After it, U5: nothing may be missing.
+    if (this.#acked && n !== this.#nextOut++) {
+      this.close(GOING_AWAY);
+      return;
+    }
+    const size = body.length;
+    const compress = this.#compressFrom !== undefined && size >= this.#compressFrom;
+    this.#websocket.send(body, { compress }, () => {
+      this.#written += size;
+      this.#credit();
+    });
+  }
+
+  /** The owner learns once per tick how much the runtime has taken. */
+  #credit(): void {
+    if (this.#creditDue || this.#over) return;
+    this.#creditDue = true;
+    this.#gateways.node.tick.turn(this);
+  }
+
+  run(): void {
+    this.#creditDue = false;
+    this.#tell(MessageKind.RelayCredit, this.#written);
+  }
+
+  onNotMine(from: NodeId, tried: string): void {
+    if (from !== this.owner || tried !== String(this.#try)) return;
+    if (this.#acked) this.close(GOING_AWAY);
+    else this.restart();
+  }
+
+  /** The owner is dead, or something was lost on the way to or from it. */
+  onTrouble(): void {
+    if (this.#acked) this.close(GOING_AWAY);
+    else this.restart();
+  }
+
+  /** Closes the websocket; the owner, if it lives, is told. */
+  close(code: number): void {
+    if (this.#over) return;
+    this.#tell(MessageKind.RelayGone, 0);
+    this.#end();
+    this.#websocket.close(code);
+  }
+
+  /** The owner has closed it. */
+  onOwnerClose(): void {
+    if (this.#over) return;
+    this.#end();
+    this.#websocket.close();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#kept = [];
+    // A paused websocket would never see its close.
+    if (this.#paused) this.#websocket.resume();
+    this.#gateways.forget(this);
+  }
+
+  #tell(kind: number, n: number): void {
+    if (this.owner !== undefined) this.#gateways.node.send(this.owner, relayFrame(kind, this.sid, this.name, n));
+  }
+}
+
+/** So many times the owner is looked for in vain before the websocket is closed. */
+const MOST_MISSES = 30;
+
+/** The websockets that this node holds for sessions of other nodes. */
+export class Gateways {
+  readonly node: GatewayNode;
+  readonly #byName = new Map<string, Gateway>();
+  #names = 0;
+
+  constructor(node: GatewayNode) {
+    this.node = node;
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  open(sid: string, websocket: HeldWebSocket, compressFrom: number | undefined): void {
+    const name = `w${String(++this.#names)}`;
+    const gateway = new Gateway(this, sid, name, websocket, compressFrom);
+    this.#byName.set(name, gateway);
+    gateway.restart();
+  }
+
+  onFrame(from: NodeId, frame: Frame): void {
+    const [name = "", tried = ""] = frame.t.split(".");
+    const gateway = this.#byName.get(name);
+    if (gateway === undefined) {
+      // It closed while this was under way, or the owner has not heard.
+      if (frame.kind !== MessageKind.RelayClose) this.node.send(from, relayFrame(MessageKind.RelayGone, frame.sid, name, 0));
+      return;
+    }
+    switch (frame.kind) {
+      case MessageKind.RelayOut:
+        gateway.onOut(from, frame.n, frame.body);
+        return;
+      case MessageKind.RelayAck:
+        gateway.onAck(from, frame.n);
+        return;
+      case MessageKind.RelayClose:
+        if (from === gateway.owner) gateway.onOwnerClose();
+        return;
+      case MessageKind.RelayNotMine:
+        gateway.onNotMine(from, tried);
+    }
+  }
+
+  onTrouble(owner: NodeId): void {
+    for (const gateway of [...this.#byName.values()]) if (gateway.owner === owner) gateway.onTrouble();
+  }
+
+  closeAll(): void {
+    for (const gateway of [...this.#byName.values()]) gateway.close(GOING_AWAY);
+  }
+
+  forget(gateway: Gateway): void {
+    this.#byName.delete(gateway.name);
+  }
+}
+
+function ignore(): void {
+  // A close follows.
+}

@@ -1,0 +1,179 @@
+import type { Frame } from "../bus/frame";
+import type { OwnedSession } from "../session/owned-session";
+import type { NodeId } from "../store/port";
+import type { Tick, TickWork } from "../time/tick";
+import { RelayedTransport, type RelayPipe } from "../transports/relayed";
+import { MessageKind, relayFrame } from "./messages";
+
+/** What the owner's side of relays needs of its node. */
+export interface RelayNode {
+  readonly tick: Tick;
+  /** Bytes that may be under way to a gateway's websocket. */
+  readonly relayLimit: number;
+  session(sid: string): OwnedSession | undefined;
+  send(node: NodeId, frame: Frame): void;
+}
+
+/** A session's websocket that a gateway holds, at the owner. */
+class Relay implements RelayPipe, TickWork {
+  readonly gateway: NodeId;
+  readonly sid: string;
+  /** The websocket's name at its gateway. */
+  readonly name: string;
+  readonly transport: RelayedTransport;
+  readonly #relays: Relays;
+  /** The try that the newest message came by. */
+  tried = "0";
+  /** Number of the next message from the client. */
+  nextIn = 0;
+  /** The upgrade is recorded and said so: from now on nothing may be missing. */
+  acked = false;
+  #nextOut = 0;
+  #pong = false;
+  #ackDue = false;
+
+  constructor(relays: Relays, gateway: NodeId, sid: string, name: string, session: OwnedSession) {
+    this.#relays = relays;
+    this.gateway = gateway;
+    this.sid = sid;
+    this.name = name;
+    this.transport = new RelayedTransport(session.protocol, this, relays.node.relayLimit);
+  }
+
+  /** U3: only the next message counts. */
+  onMessage(n: number, body: string | Uint8Array): void {
+    if (n > this.nextIn) return;
+    if (n < this.nextIn) {
+      // The gateway starts again, because an answer may be lost.
+      if (this.acked) this.#ack();
+      else if (this.#pong && n === 0) this.#out(MessageKind.RelayOut, 0, "3probe");
+      return;
+    }
+    this.nextIn++;
+    this.transport.onMessage(body);
+    if (this.acked) this.#ack();
+  }
+
+  /** U2: the record has the new transport. Before anything else goes out. */
+  accept(): void {
+    this.acked = true;
+    this.#nextOut = 0;
+    this.#out(MessageKind.RelayAck, this.nextIn);
+  }
+
+  send(message: string | Buffer): void {
+    // Before the ack there is but the pong, which is not numbered: it may be said again.
+    if (!this.acked) this.#pong = true;
+    this.#out(MessageKind.RelayOut, this.acked ? this.#nextOut++ : 0, message);
+  }
+
+  close(): void {
+    this.#relays.forget(this);
+    this.#out(MessageKind.RelayClose, 0);
+  }
+
+  leave(): void {
+    this.#relays.forget(this);
+    this.#relays.node.send(this.gateway, relayFrame(MessageKind.RelayNotMine, this.sid, `${this.name}.${this.tried}`, 0));
+  }
+
+  /** How far the client's messages have been handled, once per tick. */
+  #ack(): void {
+    if (this.#ackDue) return;
+    this.#ackDue = true;
+    this.#relays.node.tick.turn(this);
+  }
+
+  run(): void {
+    this.#ackDue = false;
+    if (this.transport.readyState === "open") this.#out(MessageKind.RelayAck, this.nextIn);
+  }
+
+  #out(kind: number, n: number, body: string | Buffer = ""): void {
+    this.#relays.node.send(this.gateway, relayFrame(kind, this.sid, this.name, n, body));
+  }
+}
+
+/**
+ * The owner's side of websockets that other nodes hold (docs/protocol.md, U1 to U6): the one upgrade machine runs here, over
+ * a transport whose messages come and go in numbered frames.
+ */
+export class Relays {
+  readonly node: RelayNode;
+  readonly #byGateway = new Map<NodeId, Map<string, Relay>>();
+
+  constructor(node: RelayNode) {
+    this.node = node;
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const relays of this.#byGateway.values()) size += relays.size;
+    return size;
+  }
+
+  onMessage(from: NodeId, frame: Frame): void {
+    const [name = "", tried = "0"] = frame.t.split(".");
+    const known = this.#byGateway.get(from)?.get(name);
+    const relay = known ?? this.#open(from, frame, name);
+    if (relay === undefined) return;
+    relay.tried = tried;
+    relay.onMessage(frame.n, frame.body);
+  }
+
+  #open(from: NodeId, frame: Frame, name: string): Relay | undefined {
+    const { sid } = frame;
+    const session = this.node.session(sid);
+    if (session === undefined) {
+      this.node.send(from, relayFrame(MessageKind.RelayNotMine, sid, frame.t, 0));
+      return undefined;
+    }
+    // A late message of a websocket whose first ones were not seen here: the gateway starts again.
+    if (frame.n > 0) return undefined;
+    const relay = new Relay(this, from, sid, name, session);
+    const begun = session.upgradeTo(relay.transport, () => {
+      relay.accept();
+    });
+    if (!begun) {
+      this.node.send(from, relayFrame(MessageKind.RelayClose, sid, name, 0));
+      return undefined;
+    }
+    const relays = this.#byGateway.get(from) ?? new Map<string, Relay>();
+    this.#byGateway.set(from, relays.set(name, relay));
+    return relay;
+  }
+
+  onGone(from: NodeId, frame: Frame): void {
+    const relay = this.#byGateway.get(from)?.get(frame.t);
+    if (relay === undefined) return;
+    this.forget(relay);
+    relay.transport.onClose();
+  }
+
+  onCredit(from: NodeId, frame: Frame): void {
+    this.#byGateway.get(from)?.get(frame.t)?.transport.onWritten(frame.n);
+  }
+
+  /** U5: something was lost on the way to or from the gateway. What is recorded as a websocket must not have a gap. */
+  onLoss(gateway: NodeId): void {
+    for (const relay of [...(this.#byGateway.get(gateway)?.values() ?? [])]) {
+      if (!relay.acked) continue;
+      relay.close();
+      relay.transport.onClose();
+    }
+  }
+
+  /** The gateway is dead, and its websockets with it. */
+  onGatewayDead(gateway: NodeId): void {
+    for (const relay of [...(this.#byGateway.get(gateway)?.values() ?? [])]) {
+      this.forget(relay);
+      relay.transport.onClose();
+    }
+  }
+
+  forget(relay: Relay): void {
+    const relays = this.#byGateway.get(relay.gateway);
+    if (relays?.get(relay.name) === relay) relays.delete(relay.name);
+    if (relays?.size === 0) this.#byGateway.delete(relay.gateway);
+  }
+}

@@ -1,0 +1,113 @@
+import { toStored } from "../protocol/stored";
+import type { PacketOptions, RawData } from "../protocol/packet";
+import { AnswerCode, RequestKind, type Answer } from "../session/answers";
+import type { NodeId } from "../store/port";
+import type { Tick, TickWork } from "../time/tick";
+import type { WaitingConnection } from "./held";
+
+/** The session's owner could not be found in time; whether the message was taken is not known. */
+export class UnavailableError extends Error {
+  constructor(what: string) {
+    super(`${what}: the session's node did not answer in time; whether it was done is not known`);
+    this.name = "UnavailableError";
+  }
+}
+
+type Hold = (kind: RequestKind, sid: string, t: string, body: string, connection: WaitingConnection) => void;
+
+interface Waiting {
+  readonly resolve: (taken: boolean) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What one session is sent from here: the batch that is asked, and what waits behind it. */
+interface Queue {
+  readonly sid: string;
+  packets: string[];
+  closes: boolean;
+  waiting: Waiting[];
+  asked: boolean;
+}
+
+/**
+ * Sends to sessions wherever they are (O13). To one session one batch is under way at a time, numbered: so nothing
+ * overtakes, and asking again is harmless.
+ */
+export class RemoteSends implements TickWork {
+  readonly #node: NodeId;
+  readonly #tick: Tick;
+  readonly #hold: Hold;
+  readonly #queues = new Map<string, Queue>();
+  #ready: Queue[] = [];
+  #number = 0;
+
+  constructor(node: NodeId, tick: Tick, hold: Hold) {
+    this.#node = node;
+    this.#tick = tick;
+    this.#hold = hold;
+  }
+
+  send(sid: string, data: RawData, options: PacketOptions | undefined): Promise<boolean> {
+    const packet = toStored({ type: "message", data, options: { compress: options?.compress !== false } });
+    return this.#add(sid, (queue) => queue.packets.push(packet));
+  }
+
+  close(sid: string): Promise<boolean> {
+    return this.#add(sid, (queue) => (queue.closes = true));
+  }
+
+  #add(sid: string, what: (queue: Queue) => void): Promise<boolean> {
+    let queue = this.#queues.get(sid);
+    if (queue === undefined) {
+      queue = { sid, packets: [], closes: false, waiting: [], asked: false };
+      this.#queues.set(sid, queue);
+    }
+    if (queue.waiting.length === 0 && !queue.asked) this.#due(queue);
+    what(queue);
+    const { waiting } = queue;
+    return new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+    });
+  }
+
+  #due(queue: Queue): void {
+    if (this.#ready.length === 0) this.#tick.turn(this);
+    this.#ready.push(queue);
+  }
+
+  run(): void {
+    const ready = this.#ready;
+    this.#ready = [];
+    for (const queue of ready) this.#ask(queue);
+  }
+
+  #ask(queue: Queue): void {
+    const { sid, packets, closes, waiting } = queue;
+    // The close goes behind the packets, in a batch of its own.
+    const body = JSON.stringify(packets.length > 0 ? packets : "close");
+    queue.packets = [];
+    if (packets.length === 0) queue.closes = false;
+    queue.waiting = packets.length > 0 && closes ? waiting.splice(-1) : [];
+    queue.asked = true;
+    this.#hold(RequestKind.Send, sid, `${this.#node}:${String(++this.#number)}`, body, {
+      answer: (answer) => {
+        this.#answered(queue, waiting, answer);
+      },
+      abandon: () => {
+        this.#answered(queue, waiting, UNAVAILABLE);
+      },
+    });
+  }
+
+  #answered(queue: Queue, waiting: readonly Waiting[], answer: Answer): void {
+    for (const { resolve, reject } of waiting) {
+      if (answer.code === AnswerCode.Unavailable) reject(new UnavailableError("cluster.send"));
+      else resolve(answer.code === AnswerCode.Ok);
+    }
+    queue.asked = false;
+    if (queue.waiting.length > 0) this.#due(queue);
+    else this.#queues.delete(queue.sid);
+  }
+}
+
+const UNAVAILABLE: Answer = { code: AnswerCode.Unavailable, body: "", compress: false };

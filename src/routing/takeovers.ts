@@ -1,0 +1,66 @@
+import { Outbox } from "../session/outbox";
+import { OwnedSession } from "../session/owned-session";
+import type { OwnerNode } from "../session/owner-node";
+import type { Found, NodeId, SessionRecord, SessionStore } from "../store/port";
+import type { Whereabouts } from "./holder";
+
+/** What takeovers need of their node. */
+export interface TakeoverNode extends OwnerNode {
+  isDead(node: NodeId): boolean;
+  /** The session is claimed, and this node's. */
+  onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void;
+}
+
+/** Claims of sessions whose owner is dead: one at a time for each session. */
+export class Takeovers {
+  readonly #node: TakeoverNode;
+  readonly #store: SessionStore;
+  readonly #running = new Map<string, Promise<Whereabouts>>();
+
+  constructor(node: TakeoverNode, store: SessionStore) {
+    this.#node = node;
+    this.#store = store;
+  }
+
+  running(sid: string): Promise<Whereabouts> | undefined {
+    return this.#running.get(sid);
+  }
+
+  claim(sid: string, found: Found): Promise<Whereabouts> {
+    const running = this.#running.get(sid);
+    if (running !== undefined) return running;
+    const claiming = this.#claim(sid, found).finally(() => this.#running.delete(sid));
+    this.#running.set(sid, claiming);
+    return claiming;
+  }
+
+  async #claim(sid: string, found: Found): Promise<Whereabouts> {
+    const result = await this.#store.claim(sid, this.#node.id, found.turn);
+    switch (result.kind) {
+      case "ok":
+        this.#node.onClaimed(sessionOf(sid, this.#node, result.record), found.owner, result.record);
+        return { kind: "here" };
+      case "no":
+        if (result.owner === this.#node.id || this.#node.isDead(result.owner)) return { kind: "away" };
+        return { kind: "at", node: result.owner };
+      case "unknown":
+      case "away":
+        return { kind: result.kind };
+    }
+  }
+}
+
+/** The session as its record has it. */
+function sessionOf(sid: string, node: OwnerNode, record: SessionRecord): OwnedSession {
+  return new OwnedSession(sid, node, {
+    protocol: record.protocol,
+    transport: record.transport,
+    turn: record.turn,
+    phase: record.phase,
+    outbox: Outbox.fromRecord(record),
+    answered: record.answered,
+    handled: record.handled,
+    handshake: record.handshake,
+    extra: record.data,
+  });
+}

@@ -1,0 +1,76 @@
+import { decodePacketText, encodePacketText } from "../protocol/codec4";
+import type { Revision } from "../protocol/names";
+import { toBuffer, type Packet } from "../protocol/packet";
+import { Transport } from "./transport";
+
+/** The way to the node that has the websocket in its hands. */
+export interface RelayPipe {
+  /** Numbered and in order; lost only with the whole. */
+  send(message: string | Buffer): void;
+  /** The websocket is to be closed. */
+  close(): void;
+  /** This node does not own the session any more: whoever does may go on. */
+  leave(): void;
+}
+
+/**
+ * A websocket that another node, the gateway, holds. Takes no more while `limit` bytes are not yet with the gateway's
+ * runtime: what waits then waits in the socket's buffer, which has a limit of its own.
+ */
+export class RelayedTransport extends Transport {
+  readonly name = "websocket";
+  readonly supportsFraming = true;
+  readonly #pipe: RelayPipe;
+  readonly #limit: number;
+  #sent = 0;
+  #written = 0;
+
+  constructor(protocol: Revision, pipe: RelayPipe, limit: number) {
+    super(protocol);
+    this.#pipe = pipe;
+    this.#limit = limit;
+  }
+
+  override get writable(): boolean {
+    return this.readyState === "open" && this.#sent - this.#written < this.#limit;
+  }
+
+  override onRequest(): void {
+    throw new Error("a websocket takes no further requests");
+  }
+
+  override send(packets: readonly Packet[]): void {
+    for (const packet of packets) {
+      const { data } = packet;
+      const message = data === undefined || typeof data === "string" ? encodePacketText(packet) : toBuffer(data);
+      this.#sent += message.length;
+      this.#pipe.send(message);
+    }
+    this.emit("drain");
+  }
+
+  /** A message of the client. */
+  onMessage(message: string | Uint8Array): void {
+    const text = typeof message === "string";
+    this.onPacket(text ? decodePacketText(message) : { type: "message", data: Buffer.from(message) });
+  }
+
+  /** The gateway's runtime has taken so much, in all. */
+  onWritten(total: number): void {
+    const waited = !this.writable;
+    this.#written = Math.max(this.#written, total);
+    if (waited && this.writable) this.emit("ready");
+  }
+
+  protected override doClose(done: () => void): void {
+    this.#pipe.close();
+    done();
+    this.onClose();
+  }
+
+  override abandon(): void {
+    if (this.readyState !== "open") return;
+    this.readyState = "closed";
+    this.#pipe.leave();
+  }
+}
