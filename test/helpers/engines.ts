@@ -27,6 +27,8 @@ export interface TestEngines {
   readonly records: Records | undefined;
   /** Base address for the next request. */
   next(): string;
+  /** Ports of the engines, in order. */
+  readonly ports: readonly number[];
   /** Registers a listener on every engine. */
   on(event: string, listener: (...args: never[]) => void): void;
   stop(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startEngines(mode: Mode, options: EngineOptions = {}, tuni
     engines,
     counters,
     records,
+    ports: servers.map((server) => (server.address() as AddressInfo).port),
     next() {
       if (mode === "next") turn++;
       const server = servers[Math.max(0, turn) % servers.length] ?? servers[0];
