@@ -47,6 +47,11 @@ export class Outbox {
     return this.#waiting.length;
   }
 
+  /** How many of those the record has: the oldest. */
+  get waitingRecorded(): number {
+    return Math.max(0, this.#recorded - (this.tail - this.#waiting.length));
+  }
+
   push(stored: string): void {
     this.#waiting.push(stored);
   }

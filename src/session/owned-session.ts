@@ -455,9 +455,11 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
 
   /** The last turn. */
   #finish(ending: Ending): Plan {
-    if (this.#parked === undefined) this.#outbox.dropUnrecorded();
-    else this.#outbox.push(ending.packet);
-    return { phase: "closed", taken: this.#parked, flushed: false };
+    // A poll that nobody holds is no poll.
+    const taken = this.#parked?.holders.length === 0 ? undefined : this.#parked;
+    if (taken === undefined) this.#outbox.dropUnrecorded();
+    else if (ending.packet !== "") this.#outbox.push(ending.packet);
+    return { phase: "closed", taken, flushed: false };
   }
 
   /** Stores the packets that were added to the buffer since the last time. */
@@ -557,8 +559,11 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#over = true;
     this.#leave();
     this.#node.onLost(this, owner);
+    const socket = this.#socket;
+    // What the record has is its owner's to send; in the buffer stays what no commit confirmed.
+    if (socket !== undefined) socket.writeBuffer = socket.writeBuffer.slice(this.#outbox.waitingRecorded);
     for (const { holder, kind, t } of this.#waiters()) this.#node.notMine(holder, kind, this.sid, t);
-    this.#socket?.onClose("taken over");
+    socket?.onClose("taken over");
     this.#socket = undefined;
   }
 
@@ -594,7 +599,8 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#outbox.dropUnrecorded();
     const next = turn.next.with(this.#next);
     const description = new TransportError("the session's write buffer is over its limit");
-    next.ending = { packet: "1", reason: "transport error", description };
+    // A record that is full refuses even the packet of the close; without any it takes the turn.
+    next.ending = { packet: turn.phase === "closed" ? "" : "1", reason: "transport error", description };
     this.#next = next;
     this.#touch();
   }

@@ -16,8 +16,8 @@ export interface RefusedRequest extends Waiter {
 
 /** How a session ends with a turn. */
 export interface Ending {
-  /** The last packet of a parked poll: close, or noop where it was the client that closed. */
-  readonly packet: "1" | "6";
+  /** The last packet of a parked poll: close, or noop where it was the client that closed; none where the record has no room. */
+  readonly packet: "1" | "6" | "";
   /** Emitted as `close(reason, description)` when the turn is committed; empty where the socket has emitted it already. */
   readonly reason: string;
   readonly description?: unknown;

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { OwnedWorld } from "./owned-kit";
+
+describe("O2: a POST", () => {
+  it("is handled at once, and answered when its turn is committed", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    assert.deepEqual(world.events, ["message x"]);
+    assert.deepEqual(world.committing().posts, ["p1"]);
+    assert.deepEqual(world.said(), []);
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+  });
+
+  it("that comes again waits with the first, or is answered ok: handled once", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x", "a");
+    world.post("p1", "4x", "b");
+    world.committing();
+    world.post("p1", "4x", "c");
+    assert.deepEqual(world.said(), []);
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok", "b POST p1 ok", "c POST p1 ok"]);
+    world.post("p1", "4x", "d");
+    assert.deepEqual(world.said(), ["d POST p1 ok"]);
+    world.idle();
+    assert.deepEqual(world.events, ["message x"]);
+  });
+
+  it("that an earlier owner handled is answered ok", () => {
+    const world = new OwnedWorld({ handled: ["p1"] });
+    world.post("p1", "4x", "b");
+    assert.deepEqual(world.said(), ["b POST p1 ok"]);
+    assert.deepEqual(world.events, []);
+  });
+
+  it("answers the parked poll in the same turn", () => {
+    const world = new OwnedWorld();
+    world.echo();
+    world.poll("t1");
+    world.post("p1", "4x", "b");
+    const commit = world.ok();
+    assert.deepEqual([commit.posts, commit.packets, commit.inflight], [["p1"], ["4x"], { t: "t1", upTo: 1 }]);
+    assert.deepEqual(world.said(), ["b POST p1 ok", "a GET t1 [4x]"]);
+  });
+
+  it("is remembered, as many of them as the ring holds", () => {
+    const world = new OwnedWorld();
+    for (let i = 0; i <= world.owner.ring; i++) {
+      world.post(`p${String(i)}`, "4x");
+      world.ok();
+    }
+    world.said();
+    world.post("p1", "4x");
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+    world.post("p0", "4x");
+    assert.deepEqual(world.committing().posts, ["p0"]);
+  });
+
+  it("of nothing but a pong needs no turn (O7)", () => {
+    const world = new OwnedWorld();
+    let heartbeats = 0;
+    world.socket.on("heartbeat", () => heartbeats++);
+    world.post("p1", "3");
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+    assert.equal(heartbeats, 1);
+    world.idle();
+  });
+
+  it("whose handler throws is in its turn all the same, and the error is the process's", () => {
+    const world = new OwnedWorld();
+    world.socket.once("message", () => {
+      throw new Error("thrown by the application");
+    });
+    world.post("p1", "4x");
+    assert.throws(() => {
+      world.tick();
+    }, /thrown by the application/);
+  });
+});
+
+describe("O10: a POST beside another one", () => {
+  for (const when of ["before the other's commit", "during the other's commit"]) {
+    it(`${when} is refused and closes the session`, () => {
+      const world = new OwnedWorld();
+      world.post("p1", "4x");
+      if (when.startsWith("during")) world.committing();
+      world.post("p2", "4y", "b");
+      assert.deepEqual(world.events, ["message x", "close transport error: data request overlap from client"]);
+      world.settle();
+      assert.deepEqual(world.said().sort(), ["a POST p1 ok", "b POST p2 refused"]);
+      assert.equal(world.session.phase, "closed");
+    });
+  }
+});
+
+describe("a POST that ends its session", () => {
+  it("says that its client leaves: the poll gets a noop, nothing behind the 1 is handled", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.post("p1", "4a\x1e1\x1e4b", "b");
+    assert.deepEqual(world.events, ["message a", "close transport close"]);
+    const commit = world.ok();
+    assert.deepEqual([commit.phase, commit.packets, commit.posts], ["closed", ["6"], ["p1"]]);
+    assert.deepEqual(world.said(), ["b POST p1 ok", "a GET t1 [6]"]);
+  });
+
+  it("cannot be read: earlier packets are handled", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.post("p1", "4a\x1e?\x1e4b", "b");
+    assert.deepEqual(world.events, ["message a", "close parse error"]);
+    world.ok();
+    assert.deepEqual(world.said(), ["b POST p1 ok", "a GET t1 [1]"]);
+  });
+
+  it("is binary, which protocol 4 does not know", () => {
+    const world = new OwnedWorld();
+    world.session.post("p1", "b", new Uint8Array([1]));
+    assert.deepEqual(world.events, ["close transport error: invalid content"]);
+    assert.equal(world.ok().phase, "closed");
+    assert.deepEqual(world.said(), ["b POST p1 refused"]);
+  });
+
+  it("comes after the end, recorded or not: the session is unknown", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "1");
+    world.committing();
+    world.post("p2", "4x", "b");
+    assert.deepEqual(world.said(), []);
+    world.ok();
+    assert.deepEqual(world.said().sort(), ["a POST p1 ok", "b POST p2 unknown"]);
+    world.post("p3", "4x", "c");
+    world.post("p1", "1", "d");
+    assert.deepEqual(world.said(), ["c POST p3 unknown", "d POST p1 ok"]);
+    world.idle();
+    assert.deepEqual(world.events, ["close transport close"]);
+  });
+});
