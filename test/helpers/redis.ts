@@ -127,8 +127,9 @@ async function run(folder: string, port: number, args: readonly string[]): Promi
     await eventually(`redis-server answers on port ${port}`, async () => {
       if (failed !== undefined) throw failed;
       if (child.exitCode !== null) return true;
-      return client.ping().then(
-        () => true,
+      // It itself, and not another server that was quicker to take the port.
+      return client.info("server").then(
+        (info) => info.includes(`process_id:${child.pid}\r`),
         () => false,
       );
     });
