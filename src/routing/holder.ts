@@ -170,21 +170,22 @@ export class Holder {
 
   /** The search goes on after a pause, if somebody still waits for it. */
   #findLater(sid: string, waiting: Set<Held>): void {
+    if (!this.#isWanted(sid, waiting)) return;
     let misses = 0;
-    for (const held of waiting) {
-      if (!this.#held.has(held)) waiting.delete(held);
-      else misses = Math.max(misses, held.misses);
-    }
-    if (waiting.size === 0) {
-      this.#searches.delete(sid);
-      return;
-    }
+    for (const held of waiting) misses = Math.max(misses, held.misses);
     const ms = Math.min(SEARCH_PAUSE * misses, LONGEST_SEARCH_PAUSE);
     const timer = this.#node.clock.after(ms, () => {
       this.#pauses.delete(timer);
-      this.#find(sid, waiting);
+      if (this.#isWanted(sid, waiting)) this.#find(sid, waiting);
     });
     this.#pauses.add(timer);
+  }
+
+  /** Whether somebody still waits for the search; else it ends. */
+  #isWanted(sid: string, waiting: Set<Held>): boolean {
+    for (const held of waiting) if (!this.#held.has(held)) waiting.delete(held);
+    if (waiting.size === 0) this.#searches.delete(sid);
+    return waiting.size > 0;
   }
 
   #put(held: Held, found: Whereabouts): void {

@@ -98,9 +98,10 @@ describe("O8: close(true)", () => {
     world.idle();
   });
 
-  it("releases the parked poll", () => {
+  it("releases the parked poll, without what was sent in this tick", () => {
     const world = new OwnedWorld();
     world.poll("t1");
+    world.socket.send("lost");
     world.socket.close(true);
     world.ok();
     assert.deepEqual(world.said(), ["a GET t1 [1]"]);
@@ -153,8 +154,9 @@ describe("O12: ping timeout", () => {
     world.owner.clock.advance(PING_INTERVAL);
     world.committing();
     world.owner.clock.advance(2 * PING_TIMEOUT);
-    assert.equal(world.socket.readyState, "open");
     world.ok();
+    world.idle();
+    assert.equal(world.socket.readyState, "open");
     world.owner.clock.advance(PING_TIMEOUT);
     world.settle();
     assert.equal(world.events.at(-1), "close ping timeout");

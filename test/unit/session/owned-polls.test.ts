@@ -116,6 +116,15 @@ describe("O1, O10: a second poll at a time", () => {
     world.idle();
   });
 
+  it("lets out what was sent before, with the close", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.socket.send("x");
+    world.poll("t2", "b");
+    world.ok();
+    assert.deepEqual(world.said(), ["b GET t2 refused", "a GET t1 [4x 1]"]);
+  });
+
   it("is one too while the first is in the commit", () => {
     const world = new OwnedWorld();
     world.poll("t1");

@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { AnswerCode, bare, RequestKind, type Answer } from "../../../src/session/answers";
+import { at, AWAY, HERE, HolderWorld, TIMES } from "./holder-kit";
+
+const PACKETS: Answer = { code: AnswerCode.Packets, body: "4x", compress: false };
+const OK = bare(AnswerCode.Ok);
+const UNAVAILABLE = bare(AnswerCode.Unavailable);
+
+/** A holder with one poll that was put to node `a`. */
+function polling(): { world: HolderWorld; poll: ReturnType<HolderWorld["poll"]> } {
+  const world = new HolderWorld();
+  world.guesses.set("s", at("a"));
+  const poll = world.poll("t1");
+  world.questions();
+  return { world, poll };
+}
+
+describe("H1: a request", () => {
+  it("is put where the session was last known to be, without a search", () => {
+    const world = new HolderWorld();
+    world.guesses.set("s", at("a"));
+    world.poll("t1");
+    world.post("p1");
+    assert.deepEqual(world.questions(), ["a GET s t1", "a POST s p1"]);
+    assert.equal(world.searches.length, 0);
+  });
+
+  it("is put to this node's own session", () => {
+    const world = new HolderWorld();
+    world.own.add("s");
+    world.guesses.set("s", HERE);
+    world.poll("t1");
+    assert.deepEqual(world.questions(), ["me GET s t1"]);
+  });
+
+  it("waits for a search where nobody knows, and one search serves all of its session", async () => {
+    const world = new HolderWorld();
+    world.poll("t1");
+    world.post("p1");
+    world.poll("t1");
+    world.poll("t9", "other");
+    assert.deepEqual(
+      world.searches.map(({ sid }) => sid),
+      ["s", "other"],
+    );
+    await world.found(at("a"));
+    assert.deepEqual(world.questions(), ["a GET s t1", "a POST s p1"]);
+  });
+
+  it("joins a search that runs, though there is a guess by now", () => {
+    const world = new HolderWorld();
+    world.poll("t1");
+    world.guesses.set("s", at("a"));
+    world.post("p1");
+    assert.equal(world.searches.length, 1);
+    assert.deepEqual(world.questions(), []);
+  });
+
+  it("of no session is told so", async () => {
+    const world = new HolderWorld();
+    const poll = world.poll("t1");
+    await world.found({ kind: "unknown" });
+    assert.deepEqual(poll.answers, [bare(AnswerCode.UnknownSid)]);
+    assert.equal(world.holder.size, 0);
+  });
+
+  it("is not put to anybody when its connection broke during the search", async () => {
+    const world = new HolderWorld();
+    world.poll("t1").break();
+    assert.equal(world.holder.size, 0);
+    await world.found(at("a"));
+    assert.deepEqual([world.questions(), world.hints], [[], []]);
+  });
+});
+
+describe("H3: an answer", () => {
+  it("is given to every connection that waits for it, once", () => {
+    const { world, poll } = polling();
+    const retry = world.poll("t1");
+    assert.deepEqual(world.questions(), ["a GET s t1"], "asked again: the first may have been lost");
+    world.holder.onAnswer(RequestKind.Get, "s", "t1", PACKETS);
+    world.holder.onAnswer(RequestKind.Get, "s", "t1", PACKETS);
+    assert.deepEqual([poll.answers, retry.answers], [[PACKETS], [PACKETS]]);
+    assert.equal(world.holder.size, 0);
+  });
+
+  it("for another kind, session or t is nobody's here", () => {
+    const { world, poll } = polling();
+    world.holder.onAnswer(RequestKind.Post, "s", "t1", OK);
+    world.holder.onAnswer(RequestKind.Get, "st", "1", PACKETS);
+    world.holder.onAnswer(RequestKind.Get, "s", "t2", PACKETS);
+    assert.deepEqual(poll.answers, []);
+    assert.equal(world.holder.size, 1);
+  });
+
+  it("is taken from whoever gives it: also from one that is not asked any more", () => {
+    const { world, poll } = polling();
+    world.holder.askAgainAt("a", "link loss");
+    world.holder.onAnswer(RequestKind.Get, "s", "t1", PACKETS);
+    assert.deepEqual(poll.answers, [PACKETS]);
+  });
+});
+
+describe("H4: a broken connection", () => {
+  it("of the last holder is hinted to the node that was asked; before, it is not", () => {
+    const { world, poll } = polling();
+    const retry = world.poll("t1");
+    poll.break();
+    assert.deepEqual(world.hints, []);
+    retry.break();
+    assert.deepEqual(world.hints, ["a s t1"]);
+    world.holder.onAnswer(RequestKind.Get, "s", "t1", PACKETS);
+    assert.deepEqual([poll.answers, retry.answers], [[], []]);
+  });
+
+  it("twice is once, and after the answer it is nothing", () => {
+    const { world, poll } = polling();
+    world.holder.onAnswer(RequestKind.Get, "s", "t1", PACKETS);
+    poll.break();
+    poll.break();
+    assert.deepEqual(world.hints, []);
+  });
+
+  it("of a POST is no hint: it may be handled already", () => {
+    const world = new HolderWorld();
+    world.guesses.set("s", at("a"));
+    world.post("p1").break();
+    assert.deepEqual(world.hints, []);
+    assert.equal(world.holder.size, 0);
+  });
+});
+
+describe("H2: a request is asked again, with the same t", () => {
+  it("when the node says that it is not its own", async () => {
+    const { world } = polling();
+    world.holder.onNotMine("a", RequestKind.Get, "s", "t1");
+    assert.deepEqual(world.repeats, ["not mine"]);
+    assert.equal(world.searches.length, 0, "after a pause: the owner may be claiming it at this moment");
+    world.clock.advance(20);
+    await world.found(at("b"));
+    assert.deepEqual(world.questions(), ["b GET s t1"]);
+  });
+
+  it("but not for a late word of a node that was asked before", () => {
+    const { world } = polling();
+    world.guesses.set("s", at("b"));
+    world.poll("t1");
+    assert.deepEqual(world.questions(), ["b GET s t1"]);
+    world.holder.onNotMine("a", RequestKind.Get, "s", "t1");
+    assert.deepEqual(world.repeats, []);
+  });
+
+  it("when the link may have lost it, or the node is dead: all that was put there, and nothing else", async () => {
+    const { world } = polling();
+    world.post("p1");
+    world.guesses.set("elsewhere", at("b"));
+    world.poll("t7", "elsewhere");
+    world.questions();
+    world.holder.askAgainAt("a", "link loss");
+    assert.deepEqual(
+      world.searches.map(({ sid }) => sid),
+      ["s"],
+    );
+    assert.deepEqual(world.repeats, ["link loss", "link loss"]);
+    await world.found(at("a"));
+    assert.deepEqual(world.questions(), ["a GET s t1", "a POST s p1"]);
+    world.holder.askAgainAt("c", "node dead");
+    assert.equal(world.searches.length, 0);
+  });
+
+  it("when a POST was not answered in time; a poll may wait for ever", async () => {
+    const { world } = polling();
+    world.post("p1");
+    world.questions();
+    world.clock.advance(TIMES.postDeadline - 1);
+    assert.equal(world.searches.length, 0);
+    world.clock.advance(1);
+    assert.deepEqual(world.repeats, ["deadline"]);
+    await world.found(at("b"));
+    assert.deepEqual(world.questions(), ["b POST s p1"]);
+  });
+
+  it("after pauses that grow and have an end, while nobody can say", async () => {
+    const world = new HolderWorld();
+    world.poll("t1");
+    const pauses: number[] = [];
+    for (let i = 0; i < 30; i++) {
+      await world.found(AWAY);
+      const from = world.clock.now();
+      while (world.searches.length === 0) world.clock.advance(1);
+      pauses.push(world.clock.now() - from);
+    }
+    assert.deepEqual(pauses.slice(0, 4), [20, 40, 60, 80]);
+    assert.ok(pauses.every((pause, i) => pause <= 500 && pause >= (pauses[i - 1] ?? 0)));
+  });
+
+  it("with doubt after three times the wrong node", async () => {
+    const { world } = polling();
+    const doubts: boolean[] = [];
+    for (let i = 0; i < 4; i++) {
+      world.holder.onNotMine("a", RequestKind.Get, "s", "t1");
+      world.clock.advance(500);
+      doubts.push(world.searches[0]?.doubt ?? assert.fail("no search"));
+      await world.found(at("a"));
+    }
+    assert.deepEqual(doubts, [false, false, true, true]);
+  });
+
+  it("where this node was said to own it and does not", async () => {
+    const world = new HolderWorld();
+    const poll = world.poll("t1");
+    await world.found(HERE);
+    world.clock.advance(20);
+    world.own.add("s");
+    await world.found(HERE);
+    assert.deepEqual(world.questions(), ["me GET s t1"]);
+    assert.deepEqual(poll.answers, []);
+  });
+
+  it("never where nobody waits for it any more", async () => {
+    const world = new HolderWorld();
+    const poll = world.poll("t1");
+    await world.found(AWAY);
+    poll.break();
+    world.clock.advance(60_000);
+    await world.promises();
+    assert.equal(world.searches.length, 0);
+    assert.equal(world.clock.timers, 0);
+  });
+});
+
+describe("the bound of a search", () => {
+  it("is an answer Unavailable, in all its pauses and repeats", async () => {
+    const world = new HolderWorld();
+    const poll = world.poll("t1");
+    const post = world.post("p1");
+    let waited = 0;
+    while (poll.answers.length === 0 && waited <= TIMES.giveUpAfter) {
+      if (world.searches.length > 0) await world.found(AWAY);
+      world.clock.advance(100);
+      waited += 100;
+    }
+    assert.equal(waited, TIMES.giveUpAfter);
+    assert.deepEqual([poll.answers, post.answers], [[UNAVAILABLE], [UNAVAILABLE]]);
+    assert.equal(world.holder.size, 0);
+    if (world.searches.length > 0) await world.found(at("a"));
+    world.clock.advance(60_000);
+    assert.deepEqual(world.questions(), []);
+  });
+
+  it("holds for a search that is never answered at all", () => {
+    const world = new HolderWorld();
+    const poll = world.poll("t1");
+    world.clock.advance(TIMES.giveUpAfter);
+    assert.deepEqual(poll.answers, [UNAVAILABLE]);
+  });
+
+  it("does not hold for a poll that an owner has", async () => {
+    const world = new HolderWorld();
+    const poll = world.poll("t1");
+    await world.found(at("a"));
+    world.clock.advance(10 * TIMES.giveUpAfter);
+    assert.deepEqual(poll.answers, []);
+    assert.equal(world.holder.size, 1);
+  });
+
+  it("holds for a POST that owner after owner does not answer", async () => {
+    const world = new HolderWorld();
+    const post = world.post("p1");
+    for (let waited = 0; waited < TIMES.giveUpAfter; waited += 500) {
+      if (world.searches.length > 0) await world.found(at("a"));
+      world.clock.advance(500);
+    }
+    assert.deepEqual(post.answers, [UNAVAILABLE]);
+  });
+
+  it("begins anew with the next request", () => {
+    const world = new HolderWorld();
+    const first = world.poll("t1");
+    world.clock.advance(TIMES.giveUpAfter - 100);
+    const second = world.poll("t2");
+    world.clock.advance(100);
+    assert.deepEqual([first.answers.length, second.answers.length], [1, 0]);
+    world.clock.advance(TIMES.giveUpAfter - 100);
+    assert.equal(second.answers.length, 1);
+  });
+});
+
+describe("stop", () => {
+  it("breaks every connection, so that the front asks another node, and asks nothing more", async () => {
+    const { world, poll } = polling();
+    const retry = world.poll("t1");
+    const searching = world.post("p1", "unknown yet");
+    const pausing = world.poll("t3", "away");
+    await world.promises();
+    world.questions();
+    world.holder.stop();
+    assert.deepEqual(
+      [poll, retry, searching, pausing].map(({ abandoned }) => abandoned),
+      [1, 1, 1, 1],
+    );
+    assert.equal(world.holder.size, 0);
+    assert.equal(world.clock.timers, 0);
+    while (world.searches.length > 0) await world.found(at("a"));
+    world.clock.advance(60_000);
+    assert.deepEqual([world.questions(), world.hints], [[], []]);
+  });
+});
