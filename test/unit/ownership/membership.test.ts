@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Membership, SUSPECT_AFTER } from "../../../src/ownership/membership";
+import type { LeaseResult, LivingNode, NodeId, SessionStore } from "../../../src/store/port";
+import { VirtualTime } from "../../../src/time/virtual-clock";
+
+const TTL = 6000;
+
+/** Leases of other nodes as a test wants them; of a store the membership uses nothing else. */
+class LeaseStore {
+  readonly others = new Map<NodeId, number>();
+  /** Incarnations that the node under test asked with, and when. */
+  readonly asked: [incarnation: number, at: number][] = [];
+  readonly released: NodeId[] = [];
+  away = false;
+  /** Set: the answer is held back until `resolve` is called. */
+  hold: ((resolve: () => void) => void) | undefined;
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  lease(node: NodeId, incarnation: number): Promise<LeaseResult> {
+    this.asked.push([incarnation, this.#now()]);
+    const answer = (): LeaseResult => {
+      if (this.away) return { kind: "away" };
+      const nodes: LivingNode[] = [...this.others].map(([node, incarnation]) => ({ node, incarnation }));
+      return { kind: "ok", nodes: [...nodes, { node, incarnation }] };
+    };
+    const { hold } = this;
+    if (hold === undefined) return Promise.resolve(answer());
+    return new Promise((resolve) => {
+      hold(() => {
+        resolve(answer());
+      });
+    });
+  }
+
+  release(node: NodeId): Promise<void> {
+    this.released.push(node);
+    return Promise.resolve();
+  }
+
+  port(): SessionStore {
+    const unused = (): never => assert.fail("the membership asks for leases only");
+    return {
+      lease: (node, incarnation) => this.lease(node, incarnation),
+      release: (node) => this.release(node),
+      ready: unused,
+      open: unused,
+      look: unused,
+      commit: unused,
+      claim: unused,
+      restore: unused,
+      renew: unused,
+      index: unused,
+      indexSlice: unused,
+      close: unused,
+    };
+  }
+}
+
+class World {
+  readonly time = new VirtualTime(1);
+  readonly store = new LeaseStore(() => this.time.now);
+  readonly events: string[] = [];
+  readonly membership = new Membership({
+    node: "me",
+    store: this.store.port(),
+    clock: this.time.process(),
+    leaseTtl: TTL,
+    listener: {
+      onNodeJoined: (node) => this.events.push(`joined ${node}`),
+      onNodeDead: (node) => this.events.push(`dead ${node}`),
+      onLeaseRetaken: (incarnation) => this.events.push(`retaken ${String(incarnation)}`),
+    },
+  });
+
+  /** Lets virtual time pass, and between two of its events the promises that are settled. */
+  async pass(ms: number): Promise<void> {
+    const end = this.time.now + ms;
+    this.time.schedule(ms, () => undefined);
+    for (;;) {
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+      if (this.time.next === undefined || this.time.next > end) return;
+      this.time.step();
+    }
+  }
+
+  static async joined(...others: NodeId[]): Promise<World> {
+    const world = new World();
+    for (const node of others) world.store.others.set(node, 1);
+    await world.membership.start();
+    assert.deepEqual(
+      world.events.splice(0),
+      others.map((node) => `joined ${node}`),
+    );
+    return world;
+  }
+}
+
+describe("the lease of this node", () => {
+  it("is held when start resolves, and renewed at a third of its time", async () => {
+    const world = await World.joined();
+    await world.pass(TTL);
+    assert.deepEqual(
+      world.store.asked.map(([incarnation, at]) => [incarnation, at]),
+      [0, 1, 2, 3].map((n) => [1, (n * TTL) / 3]),
+    );
+  });
+
+  it("is asked for until the store is there", async () => {
+    const world = new World();
+    world.store.away = true;
+    let started = false;
+    void world.membership.start().then(() => (started = true));
+    await world.pass(1000);
+    assert.equal(started, false);
+    world.store.away = false;
+    await world.pass(100);
+    assert.equal(started, true);
+  });
+
+  it("that ended by this node's own clock is taken again with a new incarnation", async () => {
+    const world = await World.joined();
+    world.store.away = true;
+    await world.pass(2 * TTL);
+    assert.deepEqual(world.events, []);
+    world.store.away = false;
+    await world.pass(TTL / 3);
+    assert.deepEqual(world.events, ["retaken 2"]);
+    assert.equal(world.membership.incarnation, 2);
+    await world.pass(2 * TTL);
+    assert.deepEqual(world.events, ["retaken 2"]);
+  });
+
+  it("keeps its incarnation over a break that is shorter than the lease", async () => {
+    const world = await World.joined();
+    world.store.away = true;
+    await world.pass(TTL / 2);
+    world.store.away = false;
+    await world.pass(TTL);
+    assert.equal(world.membership.incarnation, 1);
+    assert.deepEqual(world.events, []);
+  });
+
+  it("asks with the same new incarnation as often as it takes", async () => {
+    const world = await World.joined();
+    world.store.away = true;
+    await world.pass(3 * TTL);
+    const late = world.store.asked.filter(([, at]) => at > TTL * 1.5).map(([incarnation]) => incarnation);
+    assert.ok(late.length >= 3);
+    assert.deepEqual(new Set(late), new Set([2]));
+  });
+
+  it("counts from when it was asked for: an answer that took longer than the lease gives none", async () => {
+    const world = await World.joined();
+    let resolve: () => void = () => assert.fail("not asked");
+    world.store.hold = (answer) => (resolve = answer);
+    await world.pass(TTL / 3);
+    world.store.hold = undefined;
+    await world.pass(2 * TTL);
+    resolve();
+    await world.pass(TTL / 3);
+    assert.deepEqual(world.events, ["retaken 2"]);
+  });
+
+  it("is given back at the stop, and not asked for again", async () => {
+    const world = await World.joined("a");
+    await world.membership.stop();
+    assert.deepEqual(world.store.released, ["me"]);
+    const asked = world.store.asked.length;
+    world.store.others.clear();
+    await world.pass(3 * TTL);
+    assert.equal(world.store.asked.length, asked);
+    assert.deepEqual(world.events, []);
+  });
+});
+
+describe("other nodes", () => {
+  it("join when their lease is seen, and are dead when it is missing", async () => {
+    const world = await World.joined("a");
+    world.store.others.set("b", 1);
+    await world.pass(TTL / 3);
+    assert.deepEqual(world.events.splice(0), ["joined b"]);
+    assert.deepEqual(world.membership.others, ["a", "b"]);
+    world.store.others.delete("a");
+    await world.pass(TTL / 3);
+    assert.deepEqual(world.events, ["dead a"]);
+    assert.deepEqual([world.membership.isDead("a"), world.membership.isDead("b")], [true, false]);
+    assert.deepEqual(world.membership.others, ["b"]);
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["dead a"]);
+  });
+
+  it("that nobody ever heard of are not dead", async () => {
+    const world = await World.joined();
+    assert.equal(world.membership.isDead("stranger"), false);
+  });
+
+  it("are not dead by their leases until the store has been back for a whole lease time", async () => {
+    const world = await World.joined("a", "b");
+    world.store.away = true;
+    await world.pass(2 * TTL);
+    world.store.others.clear();
+    world.store.away = false;
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["retaken 2"]);
+    // One of them has renewed meanwhile, the other has not.
+    world.store.others.set("a", 2);
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["retaken 2", "dead b"]);
+    assert.deepEqual(world.membership.others, ["a"]);
+  });
+
+  it("are given the whole time again when the store goes away once more", async () => {
+    const world = await World.joined("a");
+    world.store.away = true;
+    await world.pass(TTL / 2);
+    world.store.away = false;
+    world.store.others.clear();
+    await world.pass(TTL / 2);
+    world.store.away = true;
+    await world.pass(TTL / 2);
+    world.store.away = false;
+    await world.pass(TTL * 0.9);
+    assert.deepEqual(world.events, []);
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["dead a"]);
+  });
+});
+
+describe("a message that finds nobody", () => {
+  it("makes a node dead the second time, if some time has passed between", async () => {
+    const world = await World.joined("a", "b");
+    world.membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER - 1);
+    world.membership.foundNobody("a");
+    assert.equal(world.membership.isDead("a"), false);
+    await world.pass(1);
+    world.membership.foundNobody("a");
+    assert.equal(world.membership.isDead("a"), true);
+    world.membership.foundNobody("a");
+    assert.deepEqual(world.events, ["dead a"]);
+    assert.deepEqual(world.membership.others, ["b"]);
+  });
+
+  it("is forgotten when the node was heard in between", async () => {
+    const world = await World.joined("a");
+    world.membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    world.membership.heardFrom("a");
+    world.membership.foundNobody("a");
+    assert.equal(world.membership.isDead("a"), false);
+  });
+
+  it("does not say that the lease has ended, and a word from the node makes it live again", async () => {
+    const world = await World.joined("a");
+    world.membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    world.membership.foundNobody("a");
+    assert.equal(world.membership.leaseEnded("a"), false);
+    world.membership.heardFrom("a");
+    assert.equal(world.membership.isDead("a"), false);
+    world.store.others.delete("a");
+    await world.pass(TTL);
+    assert.equal(world.membership.leaseEnded("a"), world.membership.isDead("a"));
+  });
+
+  it("says so when the lease has ended too", async () => {
+    const world = await World.joined("a");
+    world.membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    world.membership.foundNobody("a");
+    world.store.others.delete("a");
+    await world.pass(TTL / 3);
+    assert.deepEqual([world.membership.isDead("a"), world.membership.leaseEnded("a")], [true, true]);
+  });
+
+  it("leaves a node dead whose lease still stands", async () => {
+    const world = await World.joined("a");
+    world.membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    world.membership.foundNobody("a");
+    await world.pass(TTL / 3);
+    assert.equal(world.membership.isDead("a"), true);
+    assert.deepEqual(world.events, ["dead a"]);
+  });
+});
