@@ -176,6 +176,19 @@ describe("the lease of this node", () => {
     assert.equal(world.store.asked.length, asked);
     assert.deepEqual(world.events, []);
   });
+
+  it("tells nobody of an answer that comes after the stop", async () => {
+    const world = await World.joined("a");
+    let resolve: () => void = () => assert.fail("not asked");
+    world.store.hold = (answer) => (resolve = answer);
+    await world.pass(TTL / 3);
+    await world.membership.stop();
+    world.store.others.clear();
+    world.store.others.set("b", 1);
+    resolve();
+    await world.pass(TTL);
+    assert.deepEqual(world.events, []);
+  });
 });
 
 describe("other nodes", () => {
@@ -241,6 +254,8 @@ describe("a message that finds nobody", () => {
     await world.pass(1);
     world.membership.foundNobody("a");
     assert.equal(world.membership.isDead("a"), true);
+    world.membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
     world.membership.foundNobody("a");
     assert.deepEqual(world.events, ["dead a"]);
     assert.deepEqual(world.membership.others, ["b"]);
