@@ -1,4 +1,3 @@
-import type { WebSocket } from "ws";
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
 import { Membership, type MembershipListener } from "../ownership/membership";
@@ -14,6 +13,7 @@ import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
+import type { WebSocketLike } from "../transports/websocket";
 import { Gateways, type GatewayNode } from "./gateways";
 import type { Held, WaitingConnection } from "./held";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
@@ -202,7 +202,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   /** A websocket of a session that another node owns. */
-  relay(sid: string, websocket: WebSocket, compressFrom: number | undefined): void {
+  relay(sid: string, websocket: WebSocketLike, compressFrom: number | undefined): void {
     this.#counters.count("relayed");
     this.#gateways.open(sid, websocket, compressFrom);
   }

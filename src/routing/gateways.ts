@@ -2,18 +2,9 @@ import type { Frame } from "../bus/frame";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
+import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
 import { MessageKind, relayFrame } from "./messages";
-
-/** What a gateway uses of a websocket of the package `ws`. */
-export interface HeldWebSocket {
-  on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): unknown;
-  on(event: "close" | "error", listener: () => void): unknown;
-  send(data: string | Uint8Array, options: { compress?: boolean }, sent: (error?: Error | null) => void): void;
-  close(code?: number): void;
-  pause(): void;
-  resume(): void;
-}
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -41,7 +32,7 @@ class Gateway implements TickWork {
   readonly sid: string;
   readonly name: string;
   readonly #gateways: Gateways;
-  readonly #websocket: HeldWebSocket;
+  readonly #websocket: WebSocketLike;
   readonly #compressFrom: number | undefined;
   owner: NodeId | undefined;
   #try = 0;
@@ -61,7 +52,7 @@ class Gateway implements TickWork {
   #misses = 0;
   #searching = false;
 
-  constructor(gateways: Gateways, sid: string, name: string, websocket: HeldWebSocket, compressFrom: number | undefined) {
+  constructor(gateways: Gateways, sid: string, name: string, websocket: WebSocketLike, compressFrom: number | undefined) {
     this.#gateways = gateways;
     this.sid = sid;
     this.name = name;
@@ -226,7 +217,7 @@ export class Gateways {
     return this.#byName.size;
   }
 
-  open(sid: string, websocket: HeldWebSocket, compressFrom: number | undefined): void {
+  open(sid: string, websocket: WebSocketLike, compressFrom: number | undefined): void {
     const name = `w${String(++this.#names)}`;
     const gateway = new Gateway(this, sid, name, websocket, compressFrom);
     this.#byName.set(name, gateway);

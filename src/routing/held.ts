@@ -22,6 +22,8 @@ export class Held {
   since: number;
   /** How often the search found somebody who was not the owner. */
   misses = 0;
+  /** How often a poll was said again to the node that has it. */
+  repeats = 0;
 
   constructor(kind: RequestKind, sid: string, t: string, body: string | Uint8Array, since: number) {
     this.kind = kind;

@@ -38,6 +38,9 @@ export interface HolderTimes {
 /** Pause before the search goes on when it finds nobody or the wrong node, in milliseconds; grows with each miss. */
 const SEARCH_PAUSE = 20;
 const LONGEST_SEARCH_PAUSE = 500;
+/** A poll that waits at another node is said again after so many milliseconds, so many times; both within `pollGrace`. */
+const POLL_REPEAT_AFTER = 600;
+const POLL_REPEATS = 2;
 /** So many times the search may find the same wrong node before its word is doubted. */
 const MISSES_BEFORE_DOUBT = 3;
 
@@ -50,6 +53,7 @@ export class Holder {
   readonly #held = new HeldRequests();
   readonly #postDeadlines: Deadlines<Held>;
   readonly #searchDeadlines: Deadlines<Held>;
+  readonly #pollRepeats: Deadlines<Held>;
   /** Requests by session whose owner is looked for: one search for all of them. */
   readonly #searches = new Map<string, Set<Held>>();
   readonly #pauses = new Set<Timer>();
@@ -58,6 +62,9 @@ export class Holder {
     this.#node = node;
     this.#postDeadlines = new Deadlines(node.clock, times.postDeadline, (held) => {
       this.#postOverdue(held);
+    });
+    this.#pollRepeats = new Deadlines(node.clock, POLL_REPEAT_AFTER, (held) => {
+      this.#repeatPoll(held);
     });
     this.#searchDeadlines = new Deadlines(node.clock, times.giveUpAfter, (held) => {
       this.#finish(held, bare(AnswerCode.Unavailable));
@@ -124,6 +131,7 @@ export class Holder {
       for (const connection of held.connections) connection.abandon();
     }
     this.#postDeadlines.stop();
+    this.#pollRepeats.stop();
     this.#searchDeadlines.stop();
   }
 
@@ -213,7 +221,21 @@ export class Holder {
     this.#held.asked(held, node);
     // But for a poll, which may be parked, the search's deadline runs on until the answer.
     if (held.kind !== RequestKind.Get) this.#postDeadlines.add(held);
-    else this.#searchDeadlines.remove(held);
+    else {
+      this.#searchDeadlines.remove(held);
+      if (node !== this.#node.id) this.#pollRepeats.add(held);
+    }
+  }
+
+  /**
+   * A poll that is still held is said again, twice. A balancer that moves a poll on breaks its first connection, and the
+   * owner then waits for `pollGrace` only: it is not to depend on the beats alone whether it hears of the second one.
+   */
+  #repeatPoll(held: Held): void {
+    const { askedAt } = held;
+    if (askedAt === undefined || askedAt === this.#node.id) return;
+    this.#node.ask(askedAt, held);
+    if (++held.repeats < POLL_REPEATS) this.#pollRepeats.add(held);
   }
 
   #postOverdue(held: Held): void {
@@ -231,5 +253,6 @@ export class Holder {
     this.#held.remove(held);
     this.#searchDeadlines.remove(held);
     this.#postDeadlines.remove(held);
+    this.#pollRepeats.remove(held);
   }
 }

@@ -10,8 +10,7 @@ import type { SessionRecord } from "../store/port";
 import type { Clock } from "../time/clock";
 import { OwnedPolling } from "../transports/owned-polling";
 import type { Transport } from "../transports/transport";
-import { WebSocketTransport } from "../transports/websocket";
-import type { WebSocket } from "ws";
+import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { answerOk, answerStatus, TEXT_PAYLOAD, type EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
 import { Exchange } from "./exchange";
@@ -195,7 +194,6 @@ export class ClusterHost implements SessionHost, NodeEngine {
     }
   }
 
-  /** A websocket for a session that polls: held here, whoever owns the session. */
   async #joinWebSocket(offer: WebSocketOffer, sid: string): Promise<void> {
     const node = this.#node;
     const found = await node?.find(sid, false);
@@ -205,15 +203,20 @@ export class ClusterHost implements SessionHost, NodeEngine {
       offer.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
     } else {
       offer.accept((websocket) => {
-        const session = node.session(sid);
-        if (session === undefined) node.relay(sid, websocket, this.#engine.compressFrom);
-        else this.#upgradeHere(session, websocket);
+        this.join(node, sid, websocket);
       });
     }
   }
 
-  #upgradeHere(session: OwnedSession, websocket: WebSocket): void {
-    const transport = new WebSocketTransport(session.protocol, websocket, this.#engine.compressFrom);
+  /** A websocket for a session that polls, held here, whoever owns the session. */
+  join(node: ClusterNode, sid: string, websocket: WebSocketLike): void {
+    const session = node.session(sid);
+    const { compressFrom } = this.#engine;
+    if (session === undefined) {
+      node.relay(sid, websocket, compressFrom);
+      return;
+    }
+    const transport = new WebSocketTransport(session.protocol, websocket, compressFrom);
     // A second websocket is let in and closed, as engine.io does.
     if (!session.upgradeTo(transport, nothing)) transport.close();
   }

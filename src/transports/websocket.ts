@@ -1,25 +1,36 @@
-import type { WebSocket } from "ws";
 import { decodePacketText, encodePacketText } from "../protocol/codec4";
 import type { Revision } from "../protocol/names";
 import { toBuffer, type Packet } from "../protocol/packet";
 import { Transport } from "./transport";
 
+/** What is used of a websocket of the package `ws`. */
+export interface WebSocketLike {
+  on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): unknown;
+  on(event: "close", listener: () => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  send(data: string | Uint8Array, sent?: (error?: Error | null) => void): void;
+  send(data: string | Uint8Array, options: { compress?: boolean }, sent?: (error?: Error | null) => void): void;
+  close(code?: number): void;
+  pause(): void;
+  resume(): void;
+}
+
 /** A websocket in this process's hands. One packet is one message: text, or for binary data a binary one. */
 export class WebSocketTransport extends Transport {
   readonly name = "websocket";
   readonly supportsFraming = true;
-  /** The websocket of the package `ws`. */
-  readonly socket: WebSocket;
+  /** The websocket, of the package `ws`. */
+  readonly socket: WebSocketLike;
   /** Messages below this size, in bytes, are not compressed; undefined where compression was not negotiated. */
   readonly #compressFrom: number | undefined;
   #writable = true;
 
-  constructor(protocol: Revision, socket: WebSocket, compressFrom?: number) {
+  constructor(protocol: Revision, socket: WebSocketLike, compressFrom?: number) {
     super(protocol);
     this.socket = socket;
     this.#compressFrom = compressFrom;
     socket.on("message", this.#onMessage);
-    socket.once("close", this.#onSocketClose);
+    socket.on("close", this.#onSocketClose);
     socket.on("error", this.#onSocketError);
   }
 
@@ -50,7 +61,7 @@ export class WebSocketTransport extends Transport {
     return packet.options?.compress !== false && length >= (this.#compressFrom ?? 0);
   }
 
-  readonly #onSent = (error?: Error): void => {
+  readonly #onSent = (error?: Error | null): void => {
     if (error !== undefined && error !== null) {
       this.onError("write error", error);
       return;

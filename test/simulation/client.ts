@@ -1,5 +1,6 @@
 import { decodePayload } from "../../src/protocol/codec4";
 import { AnswerCode, RequestKind, type Answer } from "../../src/session/answers";
+import { SimWebSocket } from "./sim-websocket";
 import { fakeRequest, PING_INTERVAL, PING_TIMEOUT, type SimNode, type World } from "./world";
 
 /**
@@ -9,23 +10,35 @@ import { fakeRequest, PING_INTERVAL, PING_TIMEOUT, type SimNode, type World } fr
 export class SimClient {
   readonly #world: World;
   readonly #messages: number;
+  readonly #upgradeAfter: number | undefined;
   sid = "";
   dropped: string | undefined;
   sent = 0;
   acknowledged = 0;
   echoes = 0;
   readonly pushes: number[] = [];
+  /** Its websocket was closed: allowed where a fault can explain it, and the end of the session. */
+  ended = false;
+  #websocket: SimWebSocket | undefined;
+  #transport: "polling" | "upgrading" | "websocket" = "polling";
+  #polling = false;
   #posting = false;
   #pongs = 0;
   #lastPing = 0;
 
-  constructor(world: World, messages: number) {
+  /** `upgradeAfter`: when, in virtual milliseconds, it tries to go over to a websocket; undefined: never. */
+  constructor(world: World, messages: number, upgradeAfter?: number) {
+    this.#upgradeAfter = upgradeAfter;
     this.#world = world;
     this.#messages = messages;
   }
 
+  get upgraded(): boolean {
+    return this.#transport === "websocket";
+  }
+
   get done(): boolean {
-    return this.dropped !== undefined || (this.echoes === this.#messages && this.acknowledged === this.#messages);
+    return this.dropped !== undefined || this.ended || (this.echoes === this.#messages && this.acknowledged === this.#messages);
   }
 
   connect(): void {
@@ -52,13 +65,83 @@ export class SimClient {
       this.#poll();
       this.#sendSoon();
       this.#watchPings();
+      if (this.#upgradeAfter !== undefined) {
+        time.schedule(this.#upgradeAfter, () => {
+          this.#upgrade();
+        });
+      }
     });
+  }
+
+  // ---- the upgrade, as the stock client does it ----
+
+  #upgrade(): void {
+    const node = this.#world.pick();
+    if (node === undefined || this.dropped !== undefined) return;
+    void node.node.find(this.sid, false).then((found) => {
+      if (!node.alive || found.kind === "away") return;
+      if (found.kind === "unknown") {
+        this.#drop("the websocket was refused: unknown");
+        return;
+      }
+      this.#world.log(`client ${this.sid} opens a websocket at ${node.id}`);
+      const websocket = new SimWebSocket(this.#world, node, {
+        onMessage: (text) => {
+          this.#onWebSocketMessage(text);
+        },
+        onClose: () => {
+          this.#onWebSocketClose();
+        },
+      });
+      this.#websocket = websocket;
+      node.host.join(node.node, this.sid, websocket);
+      websocket.say("2probe");
+    });
+  }
+
+  #onWebSocketMessage(text: string): void {
+    if (text === "3probe") {
+      if (this.#transport !== "polling") return;
+      this.#transport = "upgrading";
+      this.#switch();
+    } else if (this.#transport !== "websocket") {
+      this.#drop(`"${text}" came by a websocket that is not the session's`);
+    } else if (text === "2") {
+      this.#lastPing = this.#world.time.now;
+      this.#websocket?.say("3");
+    } else if (text.startsWith("4")) {
+      this.#message(text.slice(1));
+    } else this.#drop(`"${text}" came by the websocket`);
+  }
+
+  /** Goes over when neither a poll nor a POST is under way. */
+  #switch(): void {
+    if (this.#transport !== "upgrading" || this.#polling || this.#posting || this.#websocket === undefined) return;
+    this.#transport = "websocket";
+    this.#world.log(`client ${this.sid} goes over`);
+    this.#websocket.say("5");
+    for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket.say(`4m${String(i)}`);
+    this.acknowledged = this.sent;
+  }
+
+  #onWebSocketClose(): void {
+    this.#websocket = undefined;
+    if (this.#transport === "websocket") {
+      this.#world.log(`client ${this.sid} loses its websocket`);
+      this.ended = true;
+      if (!this.#world.faulty) this.#drop("the websocket was closed though nothing failed");
+    } else {
+      // The try has failed; polling goes on.
+      this.#transport = "polling";
+      if (!this.#polling) this.#poll();
+      this.#post();
+    }
   }
 
   #watchPings(): void {
     const { time } = this.#world;
     time.schedule(1000, () => {
-      if (this.dropped !== undefined) return;
+      if (this.dropped !== undefined || this.ended) return;
       if (time.now - this.#lastPing > PING_INTERVAL + PING_TIMEOUT) this.#drop("no ping came in time");
       else this.#watchPings();
     });
@@ -72,13 +155,16 @@ export class SimClient {
 
   #poll(): void {
     if (this.dropped !== undefined) return;
+    this.#polling = true;
     this.#world.request(RequestKind.Get, this.sid, this.#world.nextT(), "", (answer) => {
+      this.#polling = false;
       if (answer.code !== AnswerCode.Packets) {
         this.#drop(`a poll was answered with code ${String(answer.code)}`);
         return;
       }
       this.#read(answer);
-      this.#poll();
+      if (this.#transport === "polling") this.#poll();
+      else this.#switch();
     });
   }
 
@@ -117,7 +203,12 @@ export class SimClient {
 
   /** One POST at a time, with all that waits: pongs and messages. */
   #post(): void {
-    if (this.#posting || this.dropped !== undefined) return;
+    if (this.#posting || this.dropped !== undefined || this.ended || this.#transport === "upgrading") return;
+    if (this.#transport === "websocket") {
+      for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket?.say(`4m${String(i)}`);
+      this.acknowledged = this.sent;
+      return;
+    }
     const packets = Array.from({ length: this.#pongs }, () => "3");
     const from = this.acknowledged;
     const upTo = this.sent;
@@ -133,6 +224,7 @@ export class SimClient {
       }
       this.acknowledged = upTo;
       this.#post();
+      this.#switch();
     });
   }
 }

@@ -8,6 +8,9 @@ export interface Outcome {
   readonly events: number;
   readonly recovered: number;
   readonly sessions: number;
+  /** Sessions that went over to a websocket, and those that lost it. */
+  readonly upgraded: number;
+  readonly ended: number;
 }
 
 const CLIENTS = 3;
@@ -19,7 +22,10 @@ const LONGEST = 120_000;
 export async function runHistory(options: WorldOptions): Promise<Outcome> {
   const world = new World(options);
   const { time } = world;
-  const clients = Array.from({ length: CLIENTS }, () => new SimClient(world, MESSAGES));
+  const clients = Array.from({ length: CLIENTS }, () => {
+    const upgrades = time.random() < options.faults.upgrades;
+    return new SimClient(world, MESSAGES, upgrades ? time.random() * 6000 : undefined);
+  });
   for (const client of clients) {
     time.schedule(time.random() * 300 + 50, () => {
       client.connect();
@@ -50,13 +56,13 @@ export async function runHistory(options: WorldOptions): Promise<Outcome> {
   check(world, clients);
   const recovered = [...world.recovered.values()].reduce((sum, count) => sum + count, 0);
   const sessions = clients.filter((client) => client.sid !== "").length;
-  return { seed: options.seed, violations: world.violations, trace: world.trace, events, recovered, sessions };
+  return { seed: options.seed, violations: world.violations, trace: world.trace, events, recovered, sessions, upgraded: clients.filter((client) => client.upgraded).length, ended: clients.filter((client) => client.ended).length };
 }
 
 function finished(world: World, clients: readonly SimClient[]): boolean {
   return (
     world.time.now > 12_000 &&
-    clients.every((client) => client.sid === "" || (client.done && missing(world, client).length === 0))
+    clients.every((client) => client.sid === "" || client.ended || (client.done && missing(world, client).length === 0))
   );
 }
 
@@ -69,7 +75,8 @@ function missing(world: World, client: SimClient): number[] {
 function check(world: World, clients: readonly SimClient[]): void {
   if (world.violations.length > 0) return;
   for (const client of clients) {
-    if (client.sid === "") continue;
+    // What a websocket had not delivered when it was closed is lost with it, as everywhere.
+    if (client.sid === "" || client.ended) continue;
     if (!client.done) {
       const counts = `sent ${String(client.sent)}, ok ${String(client.acknowledged)}, echoes ${String(client.echoes)}`;
       world.violate(`${client.sid} hangs: ${counts}`);

@@ -28,6 +28,8 @@ export interface Faults {
   readonly resend: number;
   /** How often a node takes a living one for dead, and claims from it. */
   readonly suspects: number;
+  /** Share of the clients that go over to a websocket. */
+  readonly upgrades: number;
   /** Chance that the balancer sends a request to a second node while the first still has it. */
   readonly retry: number;
 }
@@ -194,6 +196,12 @@ export class World {
     this.time.schedule(130, () => {
       if (believer.alive) believer.node.onNoResponder(victim.id);
     });
+  }
+
+  /** Whether anything can fail in this history that may end a websocket. */
+  get faulty(): boolean {
+    const { kills, loss, suspects } = this.options.faults;
+    return kills > 0 || loss > 0 || suspects > 0;
   }
 
   get living(): SimNode[] {
