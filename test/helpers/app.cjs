@@ -13,22 +13,74 @@ module.exports = function testApp(engine, httpServer) {
   const closes = [];
   const takeovers = [];
   const messages = {};
+  const messagesBy = {};
+  const upgrades = { begun: 0, done: 0, atOnce: 0 };
 
   engine.on("connection", (socket) => {
     sockets.set(socket.id, socket);
     const { url, method, headers, _query } = socket.request;
-    const request = { url, method, userAgent: headers["user-agent"], query: { ..._query } };
+    const { remoteAddress } = socket;
+    const request = { url, method, headers: { ...headers }, query: { ..._query }, remoteAddress };
     connections.push({ sid: socket.id, recovered: socket.recovered, data: socket.data, request });
     socket.on("message", (data) => {
       messages[socket.id] = (messages[socket.id] ?? 0) + 1;
+      const { name } = socket.transport;
+      messagesBy[name] = (messagesBy[name] ?? 0) + 1;
       socket.send(data);
     });
-    socket.on("close", (reason) => {
+    socket.on("upgrading", () => {
+      upgrades.begun++;
+      upgrades.atOnce = Math.max(upgrades.atOnce, upgrades.begun - upgrades.done);
+    });
+    socket.on("upgrade", () => upgrades.done++);
+    socket.on("close", (reason, description) => {
       if (sockets.get(socket.id) === socket) sockets.delete(socket.id);
-      closes.push({ sid: socket.id, reason });
+      closes.push({ sid: socket.id, reason, ...(description instanceof Error ? { why: description.message } : {}) });
     });
   });
   engine.cluster?.on("takeover", ({ sid, from }) => takeovers.push({ sid, from }));
+
+  /** What one socket is told, by the path of the request. */
+  const orders = {
+    push: (socket, body, query) => socket.send(query.has("binary") ? body : body.toString()),
+    data: (socket, body) => (socket.data = JSON.parse(body.toString())),
+    close: (socket) => socket.close(),
+    flood: (socket, body, query) => void flood(socket, body, Number(query.get("bytes"))),
+  };
+
+  /** What this node is asked to do, whoever owns the session. */
+  const requests = {
+    stats: () => ({
+      pid: process.pid,
+      sids: [...sockets.keys()],
+      connections,
+      closes,
+      takeovers,
+      messages,
+      messagesBy,
+      upgrades,
+      rss: process.memoryUsage().rss,
+      stats: engine.cluster?.stats(),
+    }),
+    // To all sessions here, in one tick.
+    "push-all": (body) => {
+      for (const socket of sockets.values()) socket.send(body.toString());
+      return { sent: sockets.size };
+    },
+    "cluster-send": async (body, query) => {
+      const data = query.has("binary") ? body : body.toString();
+      return { answers: await Promise.all(query.getAll("sid").map((sid) => engine.cluster.send(sid, data))) };
+    },
+    // Numbered messages to each of the sessions, all in one tick.
+    "cluster-send-many": async (body) => {
+      const { sids, each } = JSON.parse(body.toString());
+      const answers = [];
+      for (let n = 1; n <= each; n++) for (const sid of sids) answers.push(engine.cluster.send(sid, `many ${n}`));
+      return { taken: (await Promise.all(answers)).filter((taken) => taken).length };
+    },
+    "cluster-close": async (_body, query) => ({ answers: [await engine.cluster.close(query.get("sid"))] }),
+    "cluster-count": async () => ({ count: await engine.cluster.count() }),
+  };
 
   httpServer.on("request", (request, response) => {
     const { pathname, searchParams } = new URL(request.url, "http://localhost");
@@ -40,35 +92,26 @@ module.exports = function testApp(engine, httpServer) {
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
       const body = Buffer.concat(chunks);
-      const socket = sockets.get(searchParams.get("sid") ?? "");
-      switch (`${request.method} ${pathname}`) {
-        case "GET /__test/stats": {
-          const stats = engine.cluster?.stats();
-          return answer(200, {
-            pid: process.pid,
-            sids: [...sockets.keys()],
-            connections,
-            closes,
-            takeovers,
-            messages,
-            stats,
-          });
-        }
-        case "POST /__test/push":
-          if (socket === undefined) return answer(404, { error: "not here" });
-          socket.send(searchParams.has("binary") ? body : body.toString());
-          return answer(200, { pid: process.pid });
-        case "POST /__test/data":
-          if (socket === undefined) return answer(404, { error: "not here" });
-          socket.data = JSON.parse(body.toString());
-          return answer(200, { pid: process.pid });
-        case "POST /__test/close":
-          if (socket === undefined) return answer(404, { error: "not here" });
-          socket.close();
-          return answer(200, { pid: process.pid });
-        default:
-          return answer(404, { error: "no such page" });
+      const name = pathname.startsWith("/__test/") ? pathname.slice("/__test/".length) : "";
+      if (Object.hasOwn(orders, name)) {
+        const socket = sockets.get(searchParams.get("sid") ?? "");
+        if (socket === undefined) return answer(404, { error: "not here" });
+        orders[name](socket, body, searchParams);
+        return answer(200, { pid: process.pid });
       }
+      if (!Object.hasOwn(requests, name)) return answer(404, { error: "no such page" });
+      Promise.resolve(requests[name](body, searchParams)).then(
+        (result) => answer(200, result),
+        (error) => answer(500, { error: String(error) }),
+      );
     });
   });
 };
+
+/** Sends the same message again and again, a little in each turn of the event loop, until it was so many bytes. */
+async function flood(socket, body, bytes) {
+  for (let sent = 0; sent < bytes && socket.readyState === "open"; sent += body.length) {
+    socket.send(body);
+    if (sent % (64 * body.length) === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import type { ClusterStats } from "../../src/index";
+import type { ClusterStats, ClusterTuning, EngineOptions } from "../../src/index";
 import { startProcess, type ProcessEnd, type RunningProcess } from "./processes";
 import { waitFor } from "./wait-for";
 
 const ROOT = join(__dirname, "../..");
 const CLI = join(ROOT, "dist/cluster/cli.js");
 const APP = join(__dirname, "app.cjs");
+const NODE = join(__dirname, "node.cjs");
 
 /** What the tests' application at one node tells of itself; see app.cjs. */
 export interface NodeAccount {
@@ -23,15 +24,22 @@ export interface NodeAccount {
     readonly request: {
       readonly url: string;
       readonly method: string;
-      readonly userAgent?: string;
+      readonly headers: Readonly<Record<string, string | readonly string[]>>;
       readonly query: Readonly<Record<string, string>>;
+      readonly remoteAddress: string;
     };
   }[];
-  /** Each `close` that a socket here emitted. */
-  readonly closes: readonly { readonly sid: string; readonly reason: string }[];
+  /** Each `close` that a socket here emitted, with its description where that is an error. */
+  readonly closes: readonly { readonly sid: string; readonly reason: string; readonly why?: string }[];
   readonly takeovers: readonly { readonly sid: string; readonly from: string }[];
   /** Messages that were handled here, by session. */
   readonly messages: Readonly<Record<string, number>>;
+  /** The same by the transport that they came by. */
+  readonly messagesBy: { readonly polling?: number; readonly websocket?: number };
+  /** Of sessions here: upgrades that have begun, those that were completed, and how many were under way at once at most. */
+  readonly upgrades: { readonly begun: number; readonly done: number; readonly atOnce: number };
+  /** Memory of the process, in bytes. */
+  readonly rss: number;
   readonly stats?: ClusterStats;
 }
 
@@ -46,13 +54,36 @@ export interface ServeOptions {
   /** Default: a free one. */
   readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Options that the command does not have: the node is made by the package's API then. Needs Redis and NATS. */
+  readonly options?: NodeOptions;
   readonly name?: string;
 }
+
+export type NodeOptions = EngineOptions & { readonly cluster?: ClusterTuning };
 
 /** Runs the built command `serve`, and resolves when it listens. */
 export async function startServe(options: ServeOptions = {}): Promise<ServeProcess> {
   if (!existsSync(CLI)) throw new Error(`there is no ${CLI}: npm run build makes it`);
-  const { workers = 1, balancer, redisUrl, natsUrl, app = APP, port = 0, env, name = "serve" } = options;
+  const { workers = 1, env, name = "serve" } = options;
+  const prefix = env?.["PREFIX"] ?? randomPrefix();
+  // Nothing that this test happens to run in may configure what it tests.
+  const cleared = { REDIS_URL: "", NATS_URL: "", PREFIX: prefix, NODE_ENV: "test", LOG_FORMAT: "json" };
+  const [args, own] = options.options === undefined ? [command(options), {}] : [[NODE], ownNode(options, prefix)];
+  const started = startProcess(process.execPath, ["--enable-source-maps", ...args], {
+    name,
+    env: { ...cleared, ...own, ...env },
+  });
+  try {
+    const [, found] = await started.prints(/"port":(\d+)[^\n]*"msg":"listening"/);
+    return new ServeProcess(started, Number(found), workers);
+  } catch (error) {
+    await started.kill();
+    throw error;
+  }
+}
+
+function command(options: ServeOptions): string[] {
+  const { workers = 1, balancer, redisUrl, natsUrl, app = APP, port = 0 } = options;
   const args = [
     CLI,
     "serve",
@@ -68,19 +99,19 @@ export async function startServe(options: ServeOptions = {}): Promise<ServeProce
   if (balancer !== undefined) args.push("--balancer", balancer);
   if (redisUrl !== undefined) args.push("--redis", redisUrl);
   if (natsUrl !== undefined) args.push("--nats", natsUrl);
-  // Nothing that this test happens to run in may configure what it tests.
-  const cleared = { REDIS_URL: "", NATS_URL: "", PREFIX: randomPrefix(), NODE_ENV: "test", LOG_FORMAT: "json" };
-  const started = startProcess(process.execPath, ["--enable-source-maps", ...args], {
-    name,
-    env: { ...cleared, ...env },
-  });
-  try {
-    const [, found] = await started.prints(/"port":(\d+)[^\n]*"msg":"listening"/);
-    return new ServeProcess(started, Number(found), workers);
-  } catch (error) {
-    await started.kill();
-    throw error;
-  }
+  return args;
+}
+
+/** What node.cjs is told. */
+function ownNode(options: ServeOptions, prefix: string): Record<string, string> {
+  const { redisUrl: redis, natsUrl: nats, app = APP, port = 0, options: given } = options;
+  return {
+    TEST_NODE: JSON.stringify({
+      app,
+      port,
+      options: { ...given, cluster: { ...given?.cluster, redis, nats, prefix } },
+    }),
+  };
 }
 
 /** One `serve`, be it one node or a primary with its workers. */
@@ -131,6 +162,37 @@ export class ServeProcess {
     return this.#tell(`close?sid=${encodeURIComponent(sid)}`, "");
   }
 
+  /** Makes the owner of the session send its client so many bytes in messages of this size, as fast as it can. */
+  flood(sid: string, messageBytes: number, bytes: number): Promise<boolean> {
+    return this.#tell(`flood?sid=${encodeURIComponent(sid)}&bytes=${bytes}`, Buffer.alloc(messageBytes, 1));
+  }
+
+  /** Sends this to all sessions that the node, or whichever worker is next, owns: in one tick. */
+  pushAll(text: string): Promise<number> {
+    return this.#do<{ sent: number }>("push-all", text).then(({ sent }) => sent);
+  }
+
+  /** `engine.cluster.send` there, to each of these sessions. */
+  clusterSend(sids: readonly string[], data: string | Uint8Array): Promise<boolean[]> {
+    const query = sids.map((sid) => `sid=${encodeURIComponent(sid)}`);
+    if (typeof data !== "string") query.push("binary=1");
+    return this.#do<{ answers: boolean[] }>(`cluster-send?${query.join("&")}`, data).then(({ answers }) => answers);
+  }
+
+  /** "many 1" to "many <each>" to each of these sessions by `engine.cluster.send`, all in one tick: how many were taken. */
+  clusterSendMany(sids: readonly string[], each: number): Promise<number> {
+    return this.#do<{ taken: number }>("cluster-send-many", JSON.stringify({ sids, each })).then(({ taken }) => taken);
+  }
+
+  clusterClose(sid: string): Promise<boolean> {
+    const path = `cluster-close?sid=${encodeURIComponent(sid)}`;
+    return this.#do<{ answers: boolean[] }>(path, "").then(({ answers }) => answers[0] === true);
+  }
+
+  clusterCount(): Promise<number> {
+    return this.#do<{ count: number }>("cluster-count", "").then(({ count }) => count);
+  }
+
   /** Ends it as an operator would: SIGTERM, and everything that follows from it. */
   stop(): Promise<ProcessEnd> {
     return this.process.stop();
@@ -152,9 +214,15 @@ export class ServeProcess {
     return false;
   }
 
+  async #do<T>(path: string, data: string | Uint8Array): Promise<T> {
+    const { status, body } = await this.#ask("POST", path, data);
+    if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
+    return JSON.parse(body) as T;
+  }
+
   #ask(method: string, path: string, data?: string | Uint8Array): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
-      const sent = request(`${this.url}/__test/${path}`, { method, agent: false, timeout: 10_000 }, (response) => {
+      const sent = request(`${this.url}/__test/${path}`, { method, agent: false, timeout: 30_000 }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.once("error", reject);
@@ -163,7 +231,7 @@ export class ServeProcess {
         );
       });
       sent.once("error", reject);
-      sent.once("timeout", () => sent.destroy(new Error(`${path}: no answer within 10 s`)));
+      sent.once("timeout", () => sent.destroy(new Error(`${path}: no answer within 30 s`)));
       sent.end(data);
     });
   }
@@ -175,6 +243,7 @@ export interface ClusterOptions {
   readonly natsUrl: string;
   readonly app?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly options?: NodeOptions;
 }
 
 /** So many nodes, each a process of its own, that share a prefix which nobody else has. */
