@@ -6,9 +6,17 @@ import { RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../session/deadlines";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
-import type { OwnerRules } from "../session/owner-node";
+import type { OwnerRules, SessionHandle } from "../session/owner-node";
 import type { Socket } from "../session/socket";
-import type { Commit, CommitWaiter, NodeId, OpenResult, RestoreResult, SessionRecord, SessionStore } from "../store/port";
+import type {
+  Commit,
+  CommitWaiter,
+  NodeId,
+  OpenResult,
+  RestoreResult,
+  SessionRecord,
+  SessionStore,
+} from "../store/port";
 import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
@@ -77,10 +85,10 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly upgradeTimeout: number;
   readonly relayLimit: number;
   readonly tick: Tick;
-  readonly grace: Deadlines<OwnedSession>;
-  readonly closing: Deadlines<OwnedSession>;
+  readonly grace: Deadlines<SessionHandle>;
+  readonly closing: Deadlines<SessionHandle>;
   readonly #options: ClusterNodeOptions;
-  readonly #lingering: Deadlines<OwnedSession>;
+  readonly #lingering: Deadlines<SessionHandle>;
   readonly #sessions = new Map<string, OwnedSession>();
   readonly #takeovers: Takeovers;
   readonly #renewals: Renewals;
@@ -268,17 +276,17 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     else this.#links.send(holder, notMine(kind, sid, t));
   }
 
-  onUpgraded(session: OwnedSession): void {
+  onUpgraded(session: SessionHandle): void {
     this.#renewals.add(session);
   }
 
-  onEnded(session: OwnedSession): void {
+  onEnded(session: SessionHandle): void {
     this.#renewals.remove(session);
     this.#options.store.index(this.id, [], [session.sid]);
     this.#lingering.add(session);
   }
 
-  onLost(session: OwnedSession, owner: NodeId | undefined): void {
+  onLost(session: SessionHandle, owner: NodeId | undefined): void {
     this.#counters.count("lost");
     this.#renewals.remove(session);
     if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
@@ -491,10 +499,10 @@ const AWAY: Whereabouts = { kind: "away" };
 /** How long to wait, in milliseconds, before a node that nobody answered for is asked the second time; more than SUSPECT_AFTER. */
 const NO_RESPONDER_PAUSE = 120;
 
-function graceOver(session: OwnedSession): void {
+function graceOver(session: SessionHandle): void {
   session.graceOver();
 }
 
-function closingOver(session: OwnedSession): void {
+function closingOver(session: SessionHandle): void {
   session.closingOver();
 }

@@ -52,7 +52,13 @@ class Gateway implements TickWork {
   #misses = 0;
   #searching = false;
 
-  constructor(gateways: Gateways, sid: string, name: string, websocket: WebSocketLike, compressFrom: number | undefined) {
+  constructor(
+    gateways: Gateways,
+    sid: string,
+    name: string,
+    websocket: WebSocketLike,
+    compressFrom: number | undefined,
+  ) {
     this.#gateways = gateways;
     this.sid = sid;
     this.name = name;
@@ -229,7 +235,8 @@ export class Gateways {
     const gateway = this.#byName.get(name);
     if (gateway === undefined) {
       // It closed while this was under way, or the owner has not heard.
-      if (frame.kind !== MessageKind.RelayClose) this.node.send(from, relayFrame(MessageKind.RelayGone, frame.sid, name, 0));
+      if (frame.kind !== MessageKind.RelayClose)
+        this.node.send(from, relayFrame(MessageKind.RelayGone, frame.sid, name, 0));
       return;
     }
     switch (frame.kind) {

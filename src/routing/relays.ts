@@ -74,7 +74,10 @@ class Relay implements RelayPipe, TickWork {
 
   leave(): void {
     this.#relays.forget(this);
-    this.#relays.node.send(this.gateway, relayFrame(MessageKind.RelayNotMine, this.sid, `${this.name}.${this.tried}`, 0));
+    this.#relays.node.send(
+      this.gateway,
+      relayFrame(MessageKind.RelayNotMine, this.sid, `${this.name}.${this.tried}`, 0),
+    );
   }
 
   /** How far the client's messages have been handled, once per tick. */

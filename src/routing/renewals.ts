@@ -1,4 +1,4 @@
-import type { OwnedSession } from "../session/owned-session";
+import type { SessionHandle } from "../session/owner-node";
 import type { NodeId, SessionStore } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 
@@ -11,7 +11,7 @@ export class Renewals {
   readonly #store: SessionStore;
   readonly #node: NodeId;
   readonly #interval: number;
-  readonly #sessions = new Map<string, OwnedSession>();
+  readonly #sessions = new Map<string, SessionHandle>();
   #timer: Timer | undefined;
 
   /** `interval`: milliseconds; several must fit into a record's time to live. */
@@ -22,12 +22,12 @@ export class Renewals {
     this.#interval = interval;
   }
 
-  add(session: OwnedSession): void {
+  add(session: SessionHandle): void {
     this.#sessions.set(session.sid, session);
     this.#timer ??= this.#clock.afterUnref(this.#interval, this.#onTimer);
   }
 
-  remove(session: OwnedSession): void {
+  remove(session: SessionHandle): void {
     if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
   }
 

@@ -1,30 +1,35 @@
 import type { Revision, TransportName } from "../protocol/names";
 import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
-import type { Commit, CommitResult, CommitWaiter, NodeId, SessionPhase, SessionRecord } from "../store/port";
-import type { Timer } from "../time/clock";
-import type { TickWork } from "../time/tick";
+import type { NodeId, SessionRecord } from "../store/port";
 import type { PollState } from "../transports/owned-polling";
 import { TransportError, type Transport } from "../transports/transport";
 import { AnswerCode, bare, RequestKind, type Answer } from "./answers";
 import { DirectJournal } from "./direct-journal";
 import { handlePayload, sendStored } from "./handle-payload";
 import type { Journal } from "./journal";
-import { Outbox } from "./outbox";
 import type { OwnerNode } from "./owner-node";
 import { Ring } from "./ring";
 import { joinExtra, Senders, splitExtra } from "./senders";
 import type { Socket } from "./socket";
-import { Next, waitersOfPoll, type Ending, type Parked, type Plan, type Turn, type UpgradeStep, type Waiter } from "./turn";
+import {
+  Next,
+  waitersOfPoll,
+  type Ending,
+  type Parked,
+  type Plan,
+  type Taken,
+  type Turn,
+  type UpgradeStep,
+  type Waiter,
+} from "./turn";
+import { TurnSeries, type SeriesStart } from "./turn-series";
 import { Upgrade, type UpgradeHost } from "./upgrade";
 
 /** What a session that its owner opens or adopts starts from. */
-export interface OwnedSessionStart {
+export interface OwnedSessionStart extends SeriesStart {
   readonly protocol: Revision;
   readonly transport: TransportName;
-  readonly turn: number;
-  readonly phase: SessionPhase;
-  readonly outbox: Outbox;
   readonly answered: readonly string[];
   readonly handled: readonly string[];
   readonly handshake: string;
@@ -34,39 +39,24 @@ export interface OwnedSessionStart {
 /** The answer to a poll that is let go by an upgrade. */
 const NOOP: Answer = { code: AnswerCode.Packets, body: "6", compress: false };
 
-/** How long to wait before a commit that the store did not answer is sent again, in milliseconds. */
-const COMMIT_AGAIN = 200;
-
 /**
  * The owner's side of one polling session: it alone decides what the session says. All that happens becomes turns, one
  * commit at a time, and nothing of a turn is let out before its commit: not a packet, not the `ok` of a
  * POST, not a refusal. Names of rules (O1…) are those of docs/protocol.md.
  */
-export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState {
-  readonly sid: string;
+export class OwnedSession extends TurnSeries implements Journal, PollState {
   readonly handshake: string;
   readonly protocol: Revision;
-  readonly #node: OwnerNode;
-  readonly #outbox: Outbox;
   readonly #answered: Ring;
   readonly #handled: Ring;
   #socket: Socket | undefined;
-  /** Number of the last turn that is committed. */
-  #turn: number;
-  #phase: SessionPhase;
   #parked: Parked | undefined;
-  #committing: Turn | undefined;
-  #next = new Next();
-  /** A turn is asked for at the end of this tick. */
-  #due = false;
   /** The session has a websocket: what it says goes there, and turns are left for its end. */
   #upgraded: boolean;
   /** An upgrade waits for the parked poll to be answered. */
   #release = false;
   /** `close()` was called: the close leaves behind what is buffered. */
-  #closeAsked = false;
-  /** Lost, or closed and recorded so: no turn follows. */
-  #over = false;
+  #closeAsked: boolean;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   #lastPing = 0;
   /** JSON of `socket.data` as the record has it, or will have it. */
@@ -74,53 +64,36 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   readonly #senders: Senders;
   /** What the record has of both. */
   #extra: string;
-  #refreshedAt: number;
-  #again: Timer | undefined;
 
   constructor(sid: string, node: OwnerNode, start: OwnedSessionStart) {
-    this.sid = sid;
-    this.#node = node;
-    this.#turn = start.turn;
-    this.#phase = start.phase;
-    this.#outbox = start.outbox;
+    super(sid, node, start);
     this.#answered = new Ring(node.ring, start.answered);
     this.#handled = new Ring(node.ring, start.handled);
     this.handshake = start.handshake;
+    this.protocol = start.protocol;
+    this.#upgraded = start.transport === "websocket";
+    this.#closeAsked = start.phase === "closing";
     const { senders, data } = splitExtra(start.extra);
     this.#extra = start.extra;
     this.#senders = Senders.parse(senders);
     this.#data = data;
-    this.#refreshedAt = node.clock.now();
-    this.protocol = start.protocol;
-    this.#upgraded = start.transport === "websocket";
-    this.#over = start.phase === "closed";
-    if (start.phase === "closing") this.#closeAsked = true;
+  }
+
+  protected override get direct(): boolean {
+    return this.#upgraded;
   }
 
   get writable(): boolean {
-    return this.#parked !== undefined && this.#outbox.waiting === 0;
-  }
-
-  get turn(): number {
-    return this.#turn;
+    return this.#parked !== undefined && this.outbox.waiting === 0;
   }
 
   get socket(): Socket | undefined {
     return this.#socket;
   }
 
-  /** Closed and recorded so: only its last answer is of interest. */
-  get over(): boolean {
-    return this.#over;
-  }
-
   /** Packets that wait for a poll, as an adopted session's record has them. */
   get waitingPackets(): readonly string[] {
-    return this.#outbox.waitingPackets;
-  }
-
-  get phase(): SessionPhase {
-    return this.#phase;
+    return this.outbox.waitingPackets;
   }
 
   useSocket(socket: Socket): void {
@@ -133,38 +106,38 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     this.#socket = socket;
     socket.useJournal(new DirectJournal(socket, transport));
     socket.once("close", this.#onSocketClosed);
-    this.#node.onUpgraded(this);
+    this.node.onUpgraded(this);
   }
 
   /** U6: a websocket's session whose owner is dead has no way to its client; it was claimed only to be closed. */
   endOrphan(): void {
-    this.#end({ packet: "1", reason: "" });
+    this.end({ packet: "1", reason: "" });
   }
 
   /** A close that was waiting for a poll when the session was adopted goes on waiting. */
   resume(): void {
-    if (this.#closeAsked) this.#node.closing.add(this);
+    if (this.#closeAsked) this.node.closing.add(this);
   }
 
   // ---- requests, put to the owner by the nodes that hold them ----
 
   /** O1. */
   poll(t: string, holder: NodeId): void {
-    const outbox = this.#outbox;
-    const taken = this.#committing?.taken;
-    if (this.#upgraded && !this.#over) {
-      this.#node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
+    const outbox = this.outbox;
+    const taken = this.committing?.taken;
+    if (this.#upgraded && !this.over) {
+      this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
       this.#addHolder(taken.holders, holder);
     } else if (outbox.inflight?.t === t) {
       this.#answerPackets(t, [holder]);
-    } else if (this.#over) {
-      this.#node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
+    } else if (this.over) {
+      this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
     } else if (this.#parked?.t === t) {
       this.#addHolder(this.#parked.holders, holder);
-      this.#node.grace.remove(this);
+      this.node.grace.remove(this);
       // While nobody held it no turn could take it.
-      this.#touch();
+      this.touch();
     } else if (this.#answered.has(t)) {
       this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
     } else if (taken !== undefined || this.#isHeld()) {
@@ -174,25 +147,25 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       const before = outbox.arrived();
       if (before !== undefined) this.#answered.add(before);
       this.#parked = { t, holders: [holder] };
-      this.#node.grace.remove(this);
-      if (outbox.waiting > 0 || this.#closeAsked || this.#next.ending !== undefined) this.#touch();
+      this.node.grace.remove(this);
+      if (outbox.waiting > 0 || this.#closeAsked || this.next.ending !== undefined) this.touch();
     }
   }
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.#handled.has(key)) {
-      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
       return;
     }
-    const waiters = this.#committing?.next.posts.get(key) ?? this.#next.posts.get(key);
+    const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
     if (waiters !== undefined) {
       this.#addHolder(waiters, holder);
-    } else if (this.#over) {
-      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
+    } else if (this.over) {
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
     } else if (this.#upgraded) {
-      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
-    } else if (this.#ending) {
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
+    } else if (this.isEnding) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
     } else if (typeof body !== "string") {
       // Protocol 4 has no binary payloads.
@@ -200,15 +173,15 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       this.#socket?.onError(new TransportError("invalid content"));
     } else if (body === "3") {
       // O7: a pong changes nothing that a successor would need.
-      handlePayload(this.#socket, body, this.#node.clock);
-      this.#node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
-    } else if (this.#next.posts.size > 0 || (this.#committing?.next.posts.size ?? 0) > 0) {
+      handlePayload(this.#socket, body, this.node.clock);
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.#socket?.onError(new TransportError("data request overlap from client"));
     } else {
-      this.#next.posts.set(key, [holder]);
-      this.#touch();
-      handlePayload(this.#socket, body, this.#node.clock);
+      this.next.posts.set(key, [holder]);
+      this.touch();
+      handlePayload(this.#socket, body, this.node.clock);
     }
   }
 
@@ -217,18 +190,19 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
    * stored packets, or "close".
    */
   sendFrom(name: string, holder: NodeId, body: string | Uint8Array): void {
-    const { sends } = this.#next;
-    const waiters = this.#committing?.next.sends.get(name) ?? sends.get(name);
+    const { sends } = this.next;
+    const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
     if (waiters !== undefined) this.#addHolder(waiters, holder);
-    else if (this.#senders.has(name)) this.#node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
-    else if (this.#over) this.#node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
-    else if (this.#ending || this.#socket?.readyState !== "open") this.#refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
+    else if (this.#senders.has(name)) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+    else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
+    else if (this.isEnding || this.#socket?.readyState !== "open")
+      this.#refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
     else {
       this.#senders.add(name);
-      if (this.#upgraded) this.#node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+      if (this.#upgraded) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
       else {
         sends.set(name, [holder]);
-        this.#touch();
+        this.touch();
       }
       sendStored(this.#socket, String(body));
     }
@@ -239,23 +213,23 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     const parked = this.#parked;
     if (parked?.t !== t || !parked.holders.includes(holder)) return;
     parked.holders = parked.holders.filter((node) => node !== holder);
-    if (parked.holders.length === 0) this.#node.grace.add(this);
+    if (parked.holders.length === 0) this.node.grace.add(this);
   }
 
   /** A node is taken for dead. It stays a holder all the same: one that lives after all still waits for its answer. */
   holderDied(holder: NodeId): void {
-    if (this.#parked?.holders.includes(holder) === true && !this.#isHeld()) this.#node.grace.add(this);
+    if (this.#parked?.holders.includes(holder) === true && !this.#isHeld()) this.node.grace.add(this);
   }
 
   /** Whether a poll is parked and a node that lives has its connection. */
   #isHeld(): boolean {
-    return this.#parked?.holders.some((holder) => this.#node.lives(holder)) === true;
+    return this.#parked?.holders.some((holder) => this.node.lives(holder)) === true;
   }
 
   /** O9: nobody came back for the parked poll. */
   graceOver(): void {
     if (this.#parked === undefined || this.#isHeld()) return;
-    this.#end({
+    this.end({
       packet: "1",
       reason: "transport error",
       description: new TransportError("poll connection closed prematurely"),
@@ -264,14 +238,7 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
 
   /** No poll came to carry the close. */
   closingOver(): void {
-    this.#end({ packet: "1", reason: "forced close" });
-  }
-
-  /** O6: an empty turn, which tells whether this node still owns the session. */
-  prove(): void {
-    if (this.#over) return;
-    this.#next.proof = true;
-    this.#touch();
+    this.end({ packet: "1", reason: "forced close" });
   }
 
   // ---- the websocket ----
@@ -279,14 +246,15 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   /** Tries to go over to `transport`; false where the session cannot. `recorded` is called before anything goes out by it. */
   upgradeTo(transport: Transport, recorded: () => void): boolean {
     const socket = this.#socket;
-    if (socket === undefined || socket.upgrading || this.#upgraded || socket.readyState === "closed" || this.#ending) return false;
+    if (socket === undefined || socket.upgrading || this.#upgraded || socket.readyState === "closed" || this.isEnding)
+      return false;
     const host: UpgradeHost = {
       releasePoll: () => {
         this.#release = true;
-        this.#touch();
+        this.touch();
       },
       takeTransport: (taken, done) => {
-        this.#next.upgrade = {
+        this.next.upgrade = {
           transport: taken,
           recorded: () => {
             recorded();
@@ -294,10 +262,10 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
             done();
           },
         };
-        this.#touch();
+        this.touch();
       },
     };
-    new Upgrade(socket, transport, host, this.#node.clock, this.#node.upgradeTimeout);
+    new Upgrade(socket, transport, host, this.node.clock, this.node.upgradeTimeout);
     return true;
   }
 
@@ -309,27 +277,27 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       return;
     }
     this.#upgraded = true;
-    this.#node.grace.remove(this);
-    this.#node.onUpgraded(this);
+    this.node.grace.remove(this);
+    this.node.onUpgraded(this);
     socket.once("close", this.#onSocketClosed);
     step.recorded();
   }
 
   readonly #onSocketClosed = (): void => {
-    if (!this.#over) this.#end({ packet: "1", reason: "" });
+    if (!this.over) this.end({ packet: "1", reason: "" });
   };
 
   /** The record of this websocket session was not renewed: it is another node's, or the store lost it. */
   async renewFailed(): Promise<void> {
-    if (this.#over || this.#committing !== undefined) return;
-    const result = await this.#node.restore(this.sid, this.#copy(false));
-    if (result.kind === "fenced" && !this.#over) this.#lose(result.owner);
+    if (this.over || this.committing !== undefined) return;
+    const result = await this.node.restore(this.sid, this.copy(false));
+    if (result.kind === "fenced" && !this.over) this.lose(result.owner);
   }
 
   // ---- the journal: what the socket says ----
 
   flush(): void {
-    this.#touch();
+    this.touch();
   }
 
   close(discard: boolean): void {
@@ -338,98 +306,37 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
       return;
     }
     this.#closeAsked = true;
-    this.#touch();
+    this.touch();
   }
 
   ended(reason: string): void {
-    if (this.#over || this.#ending) return;
+    if (this.over || this.isEnding) return;
     // "forced close" comes from `close(true)` here, which loses what is buffered.
-    if (reason === "forced close") this.#outbox.dropUnrecorded();
+    if (reason === "forced close") this.outbox.dropUnrecorded();
     else this.#encode(this.#socket?.writeBuffer ?? []);
-    this.#next.ending = { packet: reason === "transport close" ? "6" : "1", reason: "" };
-    this.#touch();
+    this.next.ending = { packet: reason === "transport close" ? "6" : "1", reason: "" };
+    this.touch();
   }
 
   timedOut(): void {
     // O12: a ping that no commit has confirmed may never have left; the client is not to blame.
-    if (this.#lastPing > this.#outbox.recorded) this.#socket?.server.heartbeat.await(this.#socket);
-    else this.#end({ packet: "1", reason: "ping timeout" });
+    if (this.#lastPing > this.outbox.recorded) this.#socket?.server.heartbeat.await(this.#socket);
+    else this.end({ packet: "1", reason: "ping timeout" });
   }
 
-  // ---- turns ----
+  // ---- what a turn is made of, and what it lets out ----
 
-  /** The end of the tick in which something happened. */
-  run(): void {
-    this.#due = false;
-    this.#startTurn();
-  }
-
-  #touch(): void {
-    if (this.#due || this.#over) return;
-    this.#due = true;
-    this.#node.turnDue(this);
-  }
-
-  #end(ending: Ending): void {
-    if (this.#over || this.#ending) return;
-    this.#next.ending = ending;
-    this.#touch();
-  }
-
-  /** Whether the session's end is decided, and only its commit is missing. */
-  get #ending(): boolean {
-    return this.#next.ending !== undefined || this.#committing?.phase === "closed";
-  }
-
-  /** O3. */
-  #startTurn(): void {
-    if (this.#over || this.#committing !== undefined) return;
-    // First: data that cannot be written ends the session, in this very turn.
-    const data = this.#changedExtra();
-    const next = this.#next;
-    const plan = this.#plan(next);
-    const { phase, taken } = plan;
-    const released = next.upgrade === undefined ? undefined : this.#parked;
-    if (taken !== undefined) this.#outbox.take(taken.t);
-    if (taken !== undefined || released !== undefined) this.#parked = undefined;
-    const packets = this.#upgraded || next.upgrade !== undefined ? [] : this.#outbox.unrecorded();
-    const changed = packets.length > 0 || phase !== this.#phase || data !== undefined;
-    if (next.empty && taken === undefined && !changed) return;
-    const now = this.#node.clock.now();
-    const refresh = now - this.#refreshedAt > this.#node.refreshAfter;
-    if (refresh) this.#refreshedAt = now;
-    const said = taken !== undefined || this.#node.rules.sayInFlight;
-    const commit: Commit = {
-      sid: this.sid,
-      node: this.#node.id,
-      turn: this.#turn + 1,
-      acked: this.#outbox.acked,
-      inflight: said ? this.#outbox.inflight : null,
-      packets,
-      posts: [...next.posts.keys()],
-      keep: this.#node.ring,
-      refresh,
-      ...(phase === this.#phase ? {} : { phase }),
-      ...(data === undefined ? {} : { data }),
-      ...(next.upgrade === undefined ? {} : { transport: "websocket" }),
-    };
-    this.#next = new Next();
-    this.#committing = { ...plan, commit, next, released, tail: this.#outbox.tail, data };
-    if (!this.#node.rules.commitFirst && taken !== undefined && packets.length === 0) {
-      this.#answerPackets(taken.t, taken.holders);
-    }
-    this.#node.commit(commit, this);
-  }
-
-  #plan(next: Next): Plan {
-    const stays = { phase: this.#phase, taken: undefined, flushed: false };
+  protected plan(next: Next): Plan {
+    const stays = { phase: this.phase, taken: undefined, released: undefined, flushed: false };
     if (next.ending !== undefined) return this.#finish(next.ending);
     if (this.#upgraded) return stays;
     if (next.upgrade === undefined) return this.#goOn();
     // U2: a client that says "upgrade" has read the answer to its last poll.
-    const before = this.#outbox.arrived();
+    const before = this.outbox.arrived();
     if (before !== undefined) this.#answered.add(before);
-    return stays;
+    const released = this.#parked;
+    this.#parked = undefined;
+    return { ...stays, released };
   }
 
   /** A turn of a session that goes on, or that closes when a poll has taken what is buffered. */
@@ -437,98 +344,59 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     const socket = this.#socket;
     this.#encode(socket?.writeBuffer ?? []);
     const parked = this.#parked;
-    const wanted = this.#outbox.waiting > 0 || this.#closeAsked || this.#release;
+    const wanted = this.outbox.waiting > 0 || this.#closeAsked || this.#release;
     // A poll that nobody holds is no poll: its client may be gone.
     if (parked === undefined || parked.holders.length === 0 || !wanted) {
-      return { phase: this.#closeAsked ? "closing" : this.#phase, taken: undefined, flushed: false };
+      return {
+        phase: this.#closeAsked ? "closing" : this.phase,
+        taken: undefined,
+        released: undefined,
+        flushed: false,
+      };
     }
     const flushed = socket !== undefined && socket.writeBuffer.length > 0;
     // Listeners of "flush" may send more; it joins this take.
     if (flushed) this.#encode(socket.takeBuffer());
-    if (this.#outbox.waiting === 0 && this.#release && !this.#closeAsked) this.#outbox.push("6");
+    if (this.outbox.waiting === 0 && this.#release && !this.#closeAsked) this.outbox.push("6");
     this.#release = false;
-    if (!this.#closeAsked) return { phase: this.#phase, taken: parked, flushed };
-    if (this.#phase === "closing") this.#outbox.push("6");
-    this.#outbox.push("1");
-    return { phase: "closed", taken: parked, flushed };
+    this.#parked = undefined;
+    if (!this.#closeAsked) return { phase: this.phase, taken: parked, released: undefined, flushed };
+    if (this.phase === "closing") this.outbox.push("6");
+    this.outbox.push("1");
+    return { phase: "closed", taken: parked, released: undefined, flushed };
   }
 
   /** The last turn. */
   #finish(ending: Ending): Plan {
     // A poll that nobody holds is no poll.
     const taken = this.#parked?.holders.length === 0 ? undefined : this.#parked;
-    if (taken === undefined) this.#outbox.dropUnrecorded();
-    else if (ending.packet !== "") this.#outbox.push(ending.packet);
-    return { phase: "closed", taken, flushed: false };
+    if (taken === undefined) this.outbox.dropUnrecorded();
+    else if (ending.packet !== "") this.outbox.push(ending.packet);
+    if (taken !== undefined) this.#parked = undefined;
+    return { phase: "closed", taken, released: undefined, flushed: false };
   }
 
   /** Stores the packets that were added to the buffer since the last time. */
   #encode(buffer: readonly Packet[]): void {
-    for (let i = this.#outbox.waiting; i < buffer.length; i++) {
+    for (let i = this.outbox.waiting; i < buffer.length; i++) {
       const packet = buffer[i];
       if (packet === undefined) continue;
-      this.#outbox.push(toStored(packet));
-      if (packet.type === "ping") this.#lastPing = this.#outbox.tail;
+      this.outbox.push(toStored(packet));
+      if (packet.type === "ping") this.#lastPing = this.outbox.tail;
     }
   }
 
   /** The owner's own part of the record, where it differs from what the record has. */
-  #changedExtra(): string | undefined {
-    this.#data = this.#socket?.dataToStore(this.#node.maxDataChars) ?? this.#data;
+  protected ownPart(): string | undefined {
+    this.#data = this.#socket?.dataToStore(this.node.maxDataChars) ?? this.#data;
     const extra = joinExtra(this.#senders.text(), this.#data);
     return extra === this.#extra ? undefined : extra;
   }
 
-  onCommitResult(result: CommitResult): void {
-    const turn = this.#committing;
-    if (turn === undefined || this.#over) return;
-    switch (result.kind) {
-      case "ok":
-        this.#committed(turn);
-        return;
-      case "fenced":
-        this.#lose(result.owner);
-        return;
-      case "unknown":
-        this.#lose(undefined);
-        return;
-      case "overflow":
-        this.#overflowed(turn);
-        return;
-      case "behind":
-        void this.#restore(turn);
-        return;
-      case "away":
-        // It may have been written or not: the same commit again is harmless, and tells.
-        this.#again = this.#node.clock.after(COMMIT_AGAIN, () => {
-          this.#node.commit(turn.commit, this);
-        });
-    }
-  }
-
   /** O4: now, and not before, what the turn decided is let out. */
-  #committed(turn: Turn): void {
-    this.#committing = undefined;
-    this.#turn++;
-    this.#phase = turn.phase;
+  protected letOut(turn: Turn): void {
+    const node = this.node;
     if (turn.data !== undefined) this.#extra = turn.data;
-    this.#outbox.committed(turn.tail);
-    this.#letOut(turn);
-    if (turn.flushed) {
-      this.#socket?.runCallbacks();
-      this.#socket?.drained();
-    }
-    if (turn.phase === "closed") {
-      this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
-      return;
-    }
-    if (turn.next.upgrade !== undefined) this.#upgradeRecorded(turn.next.upgrade);
-    if (turn.commit.phase === "closing") this.#node.closing.add(this);
-    this.#startTurn();
-  }
-
-  #letOut(turn: Turn): void {
-    const node = this.#node;
     for (const [key, waiters] of turn.next.posts) {
       this.#handled.add(key);
       for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
@@ -541,88 +409,80 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
     }
     if (turn.taken !== undefined) this.#answerPackets(turn.taken.t, turn.taken.holders);
     for (const { holder, t } of waitersOfPoll(turn.released)) node.answer(holder, RequestKind.Get, this.sid, t, NOOP);
+    if (turn.flushed) {
+      this.#socket?.runCallbacks();
+      this.#socket?.drained();
+    }
+    if (turn.phase === "closed") {
+      this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
+      return;
+    }
+    if (turn.next.upgrade !== undefined) this.#upgradeRecorded(turn.next.upgrade);
+    if (turn.commit.phase === "closing") this.node.closing.add(this);
+  }
+
+  protected answerEarly(taken: Taken): void {
+    this.#answerPackets(taken.t, taken.holders);
+  }
+
+  protected takeBack(taken: Taken): void {
+    this.#parked = taken;
   }
 
   /** O8. */
   #close(ending: Ending): void {
-    this.#over = true;
+    this.stop();
     const refuse = bare(AnswerCode.UnknownSid);
-    for (const { holder, kind, t } of this.#waiters()) this.#node.answer(holder, kind, this.sid, t, refuse);
+    for (const { holder, kind, t } of this.#waiters()) this.node.answer(holder, kind, this.sid, t, refuse);
     this.#leave();
-    this.#node.onEnded(this);
+    this.node.onEnded(this);
     if (ending.reason !== "") this.#socket?.onClose(ending.reason, ending.description);
     this.#socket = undefined;
   }
 
   /** O5: everybody who waits asks the owner of now. */
-  #lose(owner: NodeId | undefined): void {
-    this.#over = true;
+  protected lose(owner: NodeId | undefined): void {
+    this.stop();
     this.#leave();
-    this.#node.onLost(this, owner);
+    this.node.onLost(this, owner);
     const socket = this.#socket;
     // What the record has is its owner's to send; in the buffer stays what no commit confirmed.
-    if (socket !== undefined) socket.writeBuffer = socket.writeBuffer.slice(this.#outbox.waitingRecorded);
-    for (const { holder, kind, t } of this.#waiters()) this.#node.notMine(holder, kind, this.sid, t);
+    if (socket !== undefined) socket.writeBuffer = socket.writeBuffer.slice(this.outbox.waitingRecorded);
+    for (const { holder, kind, t } of this.#waiters()) this.node.notMine(holder, kind, this.sid, t);
     socket?.onClose("taken over");
     this.#socket = undefined;
   }
 
   #leave(): void {
-    this.#node.grace.remove(this);
-    this.#node.closing.remove(this);
-    this.#again?.stop();
+    this.node.grace.remove(this);
+    this.node.closing.remove(this);
   }
 
   /** Everybody who waits for something, who is then forgotten. */
   #waiters(): Waiter[] {
-    const turn = this.#committing;
+    const turn = this.committing;
     const all = [
       ...waitersOfPoll(this.#parked),
       ...waitersOfPoll(turn?.taken),
       ...waitersOfPoll(turn?.released),
       ...(turn?.next.waiters() ?? []),
-      ...this.#next.waiters(),
+      ...this.next.waiters(),
     ];
     this.#parked = undefined;
-    this.#committing = undefined;
-    this.#next = new Next();
+    this.committing = undefined;
+    this.next = new Next();
     return all;
   }
 
-  /** The record cannot take what the session has to say: it ends, and its client and application are told. */
-  #overflowed(turn: Turn): void {
-    this.#committing = undefined;
-    if (turn.taken !== undefined) {
-      this.#outbox.untake();
-      this.#parked = turn.taken;
-    }
-    this.#outbox.dropUnrecorded();
-    const next = turn.next.with(this.#next);
-    const description = new TransportError("the session's write buffer is over its limit");
-    // A record that is full refuses even the packet of the close; without any it takes the turn.
-    next.ending = { packet: turn.phase === "closed" ? "" : "1", reason: "transport error", description };
-    this.#next = next;
-    this.#touch();
-  }
-
-  /** The record is older than this owner's knowledge: the store lost data. */
-  async #restore(turn: Turn): Promise<void> {
-    const result = await this.#node.restore(this.sid, this.#copy(turn.taken !== undefined));
-    if (this.#over || this.#committing !== turn) return;
-    if (result.kind === "fenced") this.#lose(result.owner);
-    else if (result.kind === "ok") this.#node.commit(turn.commit, this);
-    else this.onCommitResult(result);
-  }
-
   /** The record as it stood before the turn that is under way; `taking`: that turn answers a poll. */
-  #copy(taking: boolean): SessionRecord {
+  protected copy(taking: boolean): SessionRecord {
     return {
-      ...this.#outbox.recordedPart(taking),
-      owner: this.#node.id,
-      turn: this.#turn,
+      ...this.outbox.recordedPart(taking),
+      owner: this.node.id,
+      turn: this.turn,
       protocol: this.protocol,
       transport: this.#upgraded ? "websocket" : "polling",
-      phase: this.#phase,
+      phase: this.phase,
       answered: this.#answered.list(),
       handled: this.#handled.list(),
       handshake: this.handshake,
@@ -633,21 +493,21 @@ export class OwnedSession implements Journal, CommitWaiter, TickWork, PollState 
   // ---- small parts ----
 
   #answerPackets(t: string, holders: readonly NodeId[]): void {
-    const answer = this.#outbox.answer();
-    for (const holder of holders) this.#node.answer(holder, RequestKind.Get, this.sid, t, answer);
+    const answer = this.outbox.answer();
+    for (const holder of holders) this.node.answer(holder, RequestKind.Get, this.sid, t, answer);
   }
 
   #refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
-    if (!this.#node.rules.proveRefusals) {
-      this.#node.answer(holder, kind, this.sid, t, bare(code));
+    if (!this.node.rules.proveRefusals) {
+      this.node.answer(holder, kind, this.sid, t, bare(code));
       return;
     }
-    this.#next.refusals.push({ kind, t, holder, code });
-    this.#touch();
+    this.next.refusals.push({ kind, t, holder, code });
+    this.touch();
   }
 
   #addHolder(holders: NodeId[], holder: NodeId): void {
-    if (!this.#node.rules.manyHolders) holders.length = 0;
+    if (!this.node.rules.manyHolders) holders.length = 0;
     if (!holders.includes(holder)) holders.push(holder);
   }
 }

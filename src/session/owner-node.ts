@@ -3,7 +3,17 @@ import type { Clock } from "../time/clock";
 import type { TickWork } from "../time/tick";
 import type { Answer, RequestKind } from "./answers";
 import type { Deadlines } from "./deadlines";
-import type { OwnedSession } from "./owned-session";
+
+/** A session, as its node's timers and tables know it. */
+export interface SessionHandle {
+  readonly sid: string;
+  /** Nobody came back for the parked poll (O9). */
+  graceOver(): void;
+  /** No poll came to carry a close. */
+  closingOver(): void;
+  /** The record was not renewed: it is another node's, or the store lost it. */
+  renewFailed(): Promise<void>;
+}
 
 /** What the sessions that a node owns need of it. */
 export interface OwnerNode {
@@ -17,16 +27,16 @@ export interface OwnerNode {
   /** The longest JSON of `socket.data`, in characters. */
   readonly maxDataChars: number;
   /** A parked poll has lost its last holder: the session ends unless one comes back. */
-  readonly grace: Deadlines<OwnedSession>;
+  readonly grace: Deadlines<SessionHandle>;
   /** A close waits for a poll to carry it. */
-  readonly closing: Deadlines<OwnedSession>;
+  readonly closing: Deadlines<SessionHandle>;
 
   /** Whether the node is not known to be dead. */
   lives(node: NodeId): boolean;
   /** How long a client may take to complete an upgrade, in milliseconds. */
   readonly upgradeTimeout: number;
   /** The session has a websocket now: its record is renewed with others, not by turns. */
-  onUpgraded(session: OwnedSession): void;
+  onUpgraded(session: SessionHandle): void;
   /** Calls `work.run()` at the end of the tick. */
   turnDue(work: TickWork): void;
   commit(commit: Commit, waiter: CommitWaiter): void;
@@ -36,9 +46,9 @@ export interface OwnerNode {
   /** The session is another node's: `holder` looks for its owner and asks again. */
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
   /** The session is over; its last answer can be asked for until `linger` has passed. */
-  onEnded(session: OwnedSession): void;
+  onEnded(session: SessionHandle): void;
   /** The session is another node's, or nobody's. */
-  onLost(session: OwnedSession, owner: NodeId | undefined): void;
+  onLost(session: SessionHandle, owner: NodeId | undefined): void;
 }
 
 /**

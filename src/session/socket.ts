@@ -313,6 +313,5 @@ export class Socket extends EventEmitter implements Beating {
 function coerce(data: unknown): RawData | undefined {
   if (typeof data === "string") return data === "" ? undefined : data;
   if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return data;
-  if (data === undefined || data === null || data === false || data === 0) return undefined;
-  return String(data);
+  return data ? String(data) : undefined;
 }

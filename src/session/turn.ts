@@ -76,6 +76,8 @@ export interface Taken {
 export interface Plan {
   readonly phase: SessionPhase;
   readonly taken: Taken | undefined;
+  /** A poll that is let go because the session has another transport. */
+  readonly released: Parked | undefined;
   /** Whether the socket's buffer was taken, so that callbacks are due. */
   readonly flushed: boolean;
 }
@@ -84,8 +86,6 @@ export interface Plan {
 export interface Turn extends Plan {
   readonly commit: Commit;
   readonly next: Next;
-  /** A poll that is let go because the session has another transport. */
-  readonly released: Parked | undefined;
   /** Number of the last packet that the record has once this is committed. */
   readonly tail: number;
   /** JSON of `socket.data` that this turn writes. */

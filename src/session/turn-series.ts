@@ -1,0 +1,218 @@
+import type { Commit, CommitResult, CommitWaiter, NodeId, SessionPhase, SessionRecord } from "../store/port";
+import type { Timer } from "../time/clock";
+import type { TickWork } from "../time/tick";
+import { TransportError } from "../transports/transport";
+import type { Outbox } from "./outbox";
+import type { OwnerNode } from "./owner-node";
+import { Next, type Ending, type Plan, type Taken, type Turn } from "./turn";
+
+export interface SeriesStart {
+  readonly turn: number;
+  readonly phase: SessionPhase;
+  readonly outbox: Outbox;
+}
+
+/** How long to wait before a commit that the store did not answer is sent again, in milliseconds. */
+const COMMIT_AGAIN = 200;
+
+/**
+ * The turns of one session, one commit under way at a time: what happens meanwhile makes the next one. That keeps order,
+ * and batches under load. What a turn holds, and what it lets out when it is committed, is the subclass's business.
+ */
+export abstract class TurnSeries implements CommitWaiter, TickWork {
+  readonly sid: string;
+  protected readonly node: OwnerNode;
+  protected readonly outbox: Outbox;
+  protected committing: Turn | undefined;
+  protected next = new Next();
+  #turn: number;
+  #phase: SessionPhase;
+  /** Lost, or closed and recorded so: no turn follows. */
+  #over: boolean;
+  /** A turn is asked for at the end of this tick. */
+  #due = false;
+  #refreshedAt: number;
+  #again: Timer | undefined;
+
+  constructor(sid: string, node: OwnerNode, start: SeriesStart) {
+    this.sid = sid;
+    this.node = node;
+    this.outbox = start.outbox;
+    this.#turn = start.turn;
+    this.#phase = start.phase;
+    this.#over = start.phase === "closed";
+    this.#refreshedAt = node.clock.now();
+  }
+
+  /** Number of the last turn that is committed. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  get phase(): SessionPhase {
+    return this.#phase;
+  }
+
+  /** Closed and recorded so, in which case only its last answer is of interest; or lost. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Whether packets leave by a connection of this node's, and not by turns. */
+  protected abstract get direct(): boolean;
+  /** What the next turn does to polls and phase. What it takes is the turn's. */
+  protected abstract plan(next: Next): Plan;
+  /** The part of the record that only the owner understands, where it has changed. */
+  protected abstract ownPart(): string | undefined;
+  /** The turn is committed. */
+  protected abstract letOut(turn: Turn): void;
+  /** Only where the rule is taken away that forbids it. */
+  protected abstract answerEarly(taken: Taken): void;
+  /** The turn that took the poll is given up. */
+  protected abstract takeBack(taken: Taken): void;
+  /** O5: the session is another node's, or nobody's. */
+  protected abstract lose(owner: NodeId | undefined): void;
+  /** The record as it stood before the turn that is under way; `taking`: that turn answers a poll. */
+  protected abstract copy(taking: boolean): SessionRecord;
+
+  /** O6: an empty turn, which tells whether this node still owns the session. */
+  prove(): void {
+    if (this.#over) return;
+    this.next.proof = true;
+    this.touch();
+  }
+
+  /** The end of the tick in which something happened. */
+  run(): void {
+    this.#due = false;
+    this.#start();
+  }
+
+  /** Something happened: a turn is due at the end of the tick. */
+  protected touch(): void {
+    if (this.#due || this.#over) return;
+    this.#due = true;
+    this.node.turnDue(this);
+  }
+
+  /** The session ends with the next turn. */
+  protected end(ending: Ending): void {
+    if (this.#over || this.isEnding) return;
+    this.next.ending = ending;
+    this.touch();
+  }
+
+  /** Whether the session's end is decided, and only its commit is missing. */
+  protected get isEnding(): boolean {
+    return this.next.ending !== undefined || this.committing?.phase === "closed";
+  }
+
+  /** No turn follows. */
+  protected stop(): void {
+    this.#over = true;
+    this.#again?.stop();
+  }
+
+  /** O3. */
+  #start(): void {
+    if (this.#over || this.committing !== undefined) return;
+    // First: data that cannot be written ends the session, in this very turn.
+    const data = this.ownPart();
+    const next = this.next;
+    const plan = this.plan(next);
+    const { phase, taken } = plan;
+    if (taken !== undefined) this.outbox.take(taken.t);
+    const packets = this.direct || next.upgrade !== undefined ? NONE : this.outbox.unrecorded();
+    const changed = packets.length > 0 || phase !== this.#phase || data !== undefined;
+    if (next.empty && taken === undefined && !changed) return;
+    const said = taken !== undefined || this.node.rules.sayInFlight;
+    const commit: Commit = {
+      sid: this.sid,
+      node: this.node.id,
+      turn: this.#turn + 1,
+      acked: this.outbox.acked,
+      inflight: said ? this.outbox.inflight : null,
+      packets,
+      posts: next.posts.size === 0 ? NONE : [...next.posts.keys()],
+      keep: this.node.ring,
+      refresh: this.#refreshDue(),
+      ...(phase === this.#phase ? {} : { phase }),
+      ...(data === undefined ? {} : { data }),
+      ...(next.upgrade === undefined ? {} : { transport: "websocket" }),
+    };
+    this.next = new Next();
+    this.committing = { ...plan, commit, next, tail: this.outbox.tail, data };
+    if (!this.node.rules.commitFirst && taken !== undefined && packets.length === 0) this.answerEarly(taken);
+    this.node.commit(commit, this);
+  }
+
+  #refreshDue(): boolean {
+    const now = this.node.clock.now();
+    if (now - this.#refreshedAt <= this.node.refreshAfter) return false;
+    this.#refreshedAt = now;
+    return true;
+  }
+
+  onCommitResult(result: CommitResult): void {
+    const turn = this.committing;
+    if (turn === undefined || this.#over) return;
+    switch (result.kind) {
+      case "ok":
+        this.#committed(turn);
+        return;
+      case "fenced":
+        this.lose(result.owner);
+        return;
+      case "unknown":
+        this.lose(undefined);
+        return;
+      case "overflow":
+        this.#overflowed(turn);
+        return;
+      case "behind":
+        void this.#restore(turn);
+        return;
+      case "away":
+        // It may have been written or not: the same commit again is harmless, and tells.
+        this.#again = this.node.clock.after(COMMIT_AGAIN, () => {
+          this.node.commit(turn.commit, this);
+        });
+    }
+  }
+
+  #committed(turn: Turn): void {
+    this.committing = undefined;
+    this.#turn++;
+    this.#phase = turn.phase;
+    this.outbox.committed(turn.tail);
+    this.letOut(turn);
+    this.#start();
+  }
+
+  /** The record cannot take what the session has to say: it ends, and its client and application are told. */
+  #overflowed(turn: Turn): void {
+    this.committing = undefined;
+    if (turn.taken !== undefined) {
+      this.outbox.untake();
+      this.takeBack(turn.taken);
+    }
+    this.outbox.dropUnrecorded();
+    const next = turn.next.with(this.next);
+    const description = new TransportError("the session's write buffer is over its limit");
+    // A record that is full refuses even the packet of the close; without any it takes the turn.
+    next.ending = { packet: turn.phase === "closed" ? "" : "1", reason: "transport error", description };
+    this.next = next;
+    this.touch();
+  }
+
+  /** The record is older than this owner's knowledge: the store lost data. */
+  async #restore(turn: Turn): Promise<void> {
+    const result = await this.node.restore(this.sid, this.copy(turn.taken !== undefined));
+    if (this.#over || this.committing !== turn) return;
+    if (result.kind === "fenced") this.lose(result.owner);
+    else if (result.kind === "ok") this.node.commit(turn.commit, this);
+    else this.onCommitResult(result);
+  }
+}
+
+const NONE: readonly string[] = [];
