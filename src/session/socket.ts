@@ -210,7 +210,8 @@ export class Socket extends EventEmitter implements Beating {
   dataToStore(maxChars: number): string | undefined {
     if (!this.#dataTouched || this.#state === State.Closed) return undefined;
     try {
-      const json = JSON.stringify(this.#data) ?? "";
+      // JSON has no undefined, whatever its type says.
+      const json = (JSON.stringify(this.#data) as string | undefined) ?? "";
       if (json.length <= maxChars) return json;
       throw new RangeError(`socket.data is ${String(json.length)} characters as JSON, ${String(maxChars)} are allowed`);
     } catch (error) {
@@ -272,6 +273,10 @@ export class Socket extends EventEmitter implements Beating {
       case "error":
         this.onClose("parse error");
         return;
+      case "open":
+      case "upgrade":
+      case "noop":
+      // Of no meaning here, and harmless.
     }
   }
 
@@ -313,5 +318,6 @@ export class Socket extends EventEmitter implements Beating {
 function coerce(data: unknown): RawData | undefined {
   if (typeof data === "string") return data === "" ? undefined : data;
   if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return data;
+  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- what an object becomes as text is its own business
   return data ? String(data) : undefined;
 }

@@ -58,7 +58,7 @@ export class Polling extends Transport {
     this.#writable = true;
     this.emit("ready");
     // Nothing to send, but a close that waited for this poll.
-    if (this.#writable && this.#closeWaits !== undefined) this.send([{ type: "noop" }]);
+    if (this.writable && this.#closeWaits !== undefined) this.send([{ type: "noop" }]);
   }
 
   readonly #onPollBroken = (): void => {
@@ -118,10 +118,13 @@ export class Polling extends Transport {
     if (poll === undefined) return;
     const texts = packets.map(encodePacketText);
     const closes = this.#closeWaits;
-    if (closes !== undefined) texts.push("1");
     this.#forgetPoll();
+    if (closes !== undefined) {
+      texts.push("1");
+      // Before the answer is written, as in engine.io.
+      closes();
+    }
     answerOk(poll.request, poll.response, TEXT_PAYLOAD, joinPayload(texts), this.emitHeaders);
-    if (closes !== undefined) closes();
     this.emit("drain");
   }
 

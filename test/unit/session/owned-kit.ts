@@ -8,7 +8,7 @@ import { Deadlines } from "../../../src/session/deadlines";
 import { Heartbeat } from "../../../src/session/heartbeat";
 import { Outbox } from "../../../src/session/outbox";
 import { OwnedSession } from "../../../src/session/owned-session";
-import { ALL_RULES, type OwnerNode } from "../../../src/session/owner-node";
+import { ALL_RULES, type OwnerNode, type SessionHandle } from "../../../src/session/owner-node";
 import { Socket, type SocketHost } from "../../../src/session/socket";
 import type { Commit, CommitResult, CommitWaiter, NodeId, RestoreResult, SessionRecord } from "../../../src/store/port";
 import type { TickWork } from "../../../src/time/tick";
@@ -29,10 +29,10 @@ export class FakeOwner implements OwnerNode {
   readonly refreshAfter = 10_000;
   readonly maxDataChars = 100;
   readonly upgradeTimeout = 10_000;
-  readonly grace = new Deadlines<OwnedSession>(this.clock, GRACE, (session) => {
+  readonly grace = new Deadlines<SessionHandle>(this.clock, GRACE, (session) => {
     session.graceOver();
   });
-  readonly closing = new Deadlines<OwnedSession>(this.clock, CLOSE_WAIT, (session) => {
+  readonly closing = new Deadlines<SessionHandle>(this.clock, CLOSE_WAIT, (session) => {
     session.closingOver();
   });
   readonly dead = new Set<NodeId>();
@@ -41,7 +41,7 @@ export class FakeOwner implements OwnerNode {
   readonly restores: { readonly record: SessionRecord; readonly answer: (result: RestoreResult) => void }[] = [];
   /** All that was let out: `holder kind t answer`. */
   readonly said: string[] = [];
-  readonly ended: OwnedSession[] = [];
+  readonly ended: SessionHandle[] = [];
   readonly lost: (NodeId | undefined)[] = [];
 
   lives(node: NodeId): boolean {
@@ -74,11 +74,11 @@ export class FakeOwner implements OwnerNode {
     assert.fail("these sessions have no websocket");
   }
 
-  onEnded(session: OwnedSession): void {
+  onEnded(session: SessionHandle): void {
     this.ended.push(session);
   }
 
-  onLost(_session: OwnedSession, owner: NodeId | undefined): void {
+  onLost(_session: SessionHandle, owner: NodeId | undefined): void {
     this.lost.push(owner);
   }
 }
