@@ -28,7 +28,7 @@ function servePrimary(config: Config, log: Log, onReady: (port: number) => void)
     config,
     // Beside this file, and compiled as it is.
     workerFile: join(__dirname, `worker-process${extname(__filename)}`),
-    hub: localHub(config, runtimeClock, log),
+    hub: localHub(config, log),
     clock: runtimeClock,
     log,
     onReady,

@@ -63,7 +63,8 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
   }
 
   #joined(what: string): ClusterNode {
-    if (this.#node === undefined) throw new Error(`cluster.${what} works when the node has joined: await engine.ready() first`);
+    if (this.#node === undefined)
+      throw new Error(`cluster.${what} works when the node has joined: await engine.ready() first`);
     return this.#node;
   }
 

@@ -61,7 +61,11 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
   };
   if (tuning.pollGrace < 3 * tuning.beatInterval) {
     // A poll that another node took over may need that long to be asked for again.
-    throw new OptionError("cluster.pollGrace", tuning.pollGrace, `at least three times beatInterval (${String(tuning.beatInterval)})`);
+    throw new OptionError(
+      "cluster.pollGrace",
+      tuning.pollGrace,
+      `at least three times beatInterval (${String(tuning.beatInterval)})`,
+    );
   }
   if (tuning.storeAwayAfter >= pingInterval + pingTimeout) {
     throw new OptionError("cluster.storeAwayAfter", tuning.storeAwayAfter, "below pingInterval + pingTimeout");

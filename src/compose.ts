@@ -4,10 +4,11 @@ import { HubBus } from "./bus/hub/hub-bus";
 import { NatsBus } from "./bus/nats/nats-bus";
 import type { Bus } from "./bus/port";
 import { ClusterFace } from "./cluster-face";
-import { resolveTuning, type ClusterOptions, type ResolvedTuning } from "./cluster-options";
+import { resolveTuning, type ClusterOptions, type ClusterTuning, type ResolvedTuning } from "./cluster-options";
 import { HubClient } from "./hub/client";
-import { hubFromEnvironment, HUB_PATH_VARIABLE } from "./hub/environment";
-import type { AttachOptions, ServerOptions } from "./options";
+import { hubEnvironment, hubFromEnvironment, HUB_PATH_VARIABLE } from "./hub/environment";
+import { HubPrimary } from "./hub/primary";
+import { resolveOptions, type AttachOptions, type ServerOptions } from "./options";
 import type { ClusterNode, NodeEngine } from "./routing/cluster-node";
 import type { RequestSource } from "./server/attach";
 import { ClusterHost } from "./server/cluster-host";
@@ -51,7 +52,16 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
   const make = async (host: NodeEngine): Promise<ClusterNode> => {
     const tick = new Tick(runtimeClock);
     const { store, bus } = await makeAdapters(options, tuning, limits, tick, face);
-    const parts = { id: face.nodeId, clock: runtimeClock, tick, store, bus, tuning, counters: face.counters, events: face };
+    const parts = {
+      id: face.nodeId,
+      clock: runtimeClock,
+      tick,
+      store,
+      bus,
+      tuning,
+      counters: face.counters,
+      events: face,
+    };
     const node = wireNode(parts, host, engine.opts);
     face.use(node, store.stats as Readonly<Record<string, number>>);
     return node;
@@ -87,6 +97,33 @@ async function makeAdapters(
     store: new RedisStore({ redis, prefix: tuning.prefix, clock, tick, limits, onError }),
     bus: new NatsBus({ nats, prefix: tuning.prefix, clock, onError }),
   };
+}
+
+/** The hub of an embedded cluster, in the process that forks the workers. */
+export interface Hub {
+  /** Environment variables that each worker needs, for `cluster.fork`. */
+  readonly environment: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+/** Options of a hub. `pingInterval` and `pingTimeout` are those of the workers' engines. */
+export interface HubOptions extends ClusterTuning {
+  pingInterval?: number;
+  pingTimeout?: number;
+  onError?: (error: Error) => void;
+}
+
+/**
+ * Starts the hub of an embedded cluster in this process: it keeps the records of all sessions and passes messages between the
+ * workers, whose engines have `cluster: "local"`. When this process dies, all ends.
+ */
+export async function startHub(options: HubOptions = {}): Promise<Hub> {
+  const { pingInterval, pingTimeout } = resolveOptions(options);
+  const limits = storeLimits(resolveTuning(options, pingInterval, pingTimeout), pingInterval, pingTimeout);
+  const { onError } = options;
+  const hub = new HubPrimary({ clock: runtimeClock, limits, ...(onError === undefined ? {} : { onError }) });
+  const address = await hub.listen();
+  return { environment: hubEnvironment(address), close: () => hub.close() };
 }
 
 /** Makes a server and attaches it to an HTTP server. */

@@ -1,4 +1,5 @@
-export { Server, attach, listen } from "./compose";
+export { Server, attach, listen, startHub } from "./compose";
+export type { Hub, HubOptions } from "./compose";
 export { Socket } from "./session/socket";
 export { Transport, TransportError } from "./transports/transport";
 export { ClusterFace } from "./cluster-face";

@@ -66,7 +66,7 @@ const SUPPORTED: readonly TransportName[] = ["polling", "websocket"];
 
 export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const transports = options.transports ?? SUPPORTED;
-  if (!Array.isArray(transports) || transports.length === 0 || transports.some((name) => !SUPPORTED.includes(name))) {
+  if (!isList(transports) || transports.length === 0 || transports.some((name) => !SUPPORTED.includes(name))) {
     throw new OptionError("transports", transports, `a list of ${SUPPORTED.map((name) => `"${name}"`).join(", ")}`);
   }
   return {
@@ -85,7 +85,13 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
 /** The path that requests must start with. */
 export function resolvePath(options: AttachOptions): string {
   const path = options.path ?? "/engine.io";
-  if (typeof path !== "string" || !path.startsWith("/")) throw new OptionError("path", path, `a path such as "/engine.io"`);
+  if (typeof path !== "string" || !path.startsWith("/"))
+    throw new OptionError("path", path, `a path such as "/engine.io"`);
   const bare = path.replace(/\/$/, "");
   return options.addTrailingSlash === false ? bare : `${bare}/`;
+}
+
+/** Callers without types can give anything. */
+function isList(value: unknown): boolean {
+  return Array.isArray(value);
 }

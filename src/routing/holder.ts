@@ -109,7 +109,7 @@ export class Holder {
   /** H2: the node that was asked is not the owner. */
   onNotMine(from: NodeId, kind: RequestKind, sid: string, t: string): void {
     const held = this.#held.get(kind, sid, t);
-    if (held === undefined || held.askedAt !== from) return;
+    if (held?.askedAt !== from) return;
     held.misses++;
     this.#node.countRepeat("not mine");
     this.#searchAgain(held);

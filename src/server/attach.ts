@@ -33,7 +33,13 @@ export function attachTo(server: RequestSource, engine: RequestTaker, options: A
 }
 
 /** A websocket request that nobody answers would stay open for ever: some time is left to other listeners, then it is closed. */
-function attachUpgrades(server: RequestSource, engine: RequestTaker, path: string, options: AttachOptions, clock: Clock): void {
+function attachUpgrades(
+  server: RequestSource,
+  engine: RequestTaker,
+  path: string,
+  options: AttachOptions,
+  clock: Clock,
+): void {
   const timeout = options.destroyUpgradeTimeout ?? 1000;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (request.url?.startsWith(path) === true) engine.handleUpgrade(request, socket, head);

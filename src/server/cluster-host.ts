@@ -163,7 +163,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   websocket(offer: WebSocketOffer, protocol: Revision): void {
     const { sid } = offer.request._query;
-    const ending = sid === undefined || sid === "" ? this.#openWebSocket(offer, protocol) : this.#joinWebSocket(offer, sid);
+    const ending =
+      sid === undefined || sid === "" ? this.#openWebSocket(offer, protocol) : this.#joinWebSocket(offer, sid);
     ending.catch((error: unknown) => {
       offer.unavailable();
       throw error;
@@ -180,17 +181,16 @@ export class ClusterHost implements SessionHost, NodeEngine {
     else if (opened.kind === "no id") {
       offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
     } else {
-      let begun = false;
+      const { session } = opened;
       offer.accept((websocket) => {
-        begun = true;
         const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
-        const socket = this.#socket(opened.session, opening, transport);
-        opened.session.useWebSocket(socket, transport);
+        const socket = this.#socket(session, opening, transport);
+        session.useWebSocket(socket, transport);
         socket.onOpen();
         this.announce(socket);
       });
       // The package ws has refused what was no websocket request, or its connection is gone.
-      if (!begun) opened.session.endOrphan();
+      if (session.socket === undefined) session.endOrphan();
     }
   }
 

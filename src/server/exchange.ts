@@ -28,7 +28,14 @@ export class Exchange implements WaitingConnection, BodyListener {
   readonly #refuse: Refuse;
   #held: Held | undefined;
 
-  constructor(node: ClusterNode, request: EngineRequest, response: ServerResponse, sid: string, t: string, hooks: Hooks) {
+  constructor(
+    node: ClusterNode,
+    request: EngineRequest,
+    response: ServerResponse,
+    sid: string,
+    t: string,
+    hooks: Hooks,
+  ) {
     this.#node = node;
     this.#request = request;
     this.#response = response;

@@ -66,7 +66,8 @@ export class LocalHost implements SessionHost {
       offer.accept((websocket) => {
         const socket = this.clients[sid];
         // A second websocket is let in and closed, as engine.io does.
-        if (socket === undefined || socket.upgrading || socket.upgraded || socket.transport.name !== "polling") websocket.close();
+        if (socket === undefined || socket.upgrading || socket.upgraded || socket.transport.name !== "polling")
+          websocket.close();
         else this.#upgrade(socket, websocket);
       });
     }

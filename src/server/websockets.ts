@@ -22,7 +22,8 @@ export class WebSockets {
       const headers: OutgoingHttpHeaders = {};
       hook(headers, request as EngineRequest);
       for (const [name, value] of Object.entries(headers)) {
-        for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) lines.push(`${name}: ${String(one)}`);
+        for (const one of Array.isArray(value) ? value : [value])
+          if (one !== undefined) lines.push(`${name}: ${String(one)}`);
       }
     });
   }

@@ -291,7 +291,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   async renewFailed(): Promise<void> {
     if (this.over || this.committing !== undefined) return;
     const result = await this.node.restore(this.sid, this.copy(false));
-    if (result.kind === "fenced" && !this.over) this.lose(result.owner);
+    if (result.kind === "fenced") this.lose(result.owner);
   }
 
   // ---- the journal: what the socket says ----
@@ -442,6 +442,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** O5: everybody who waits asks the owner of now. */
   protected lose(owner: NodeId | undefined): void {
+    if (this.over) return;
     this.stop();
     this.#leave();
     this.node.onLost(this, owner);

@@ -18,7 +18,6 @@ export type { TransportName };
 /** Names one start of one server process. */
 export type NodeId = string;
 
-
 /** `closing`: a close was asked for and waits for a poll to carry it; `closed`: over, kept for `linger` only. */
 export type SessionPhase = "open" | "closing" | "closed";
 

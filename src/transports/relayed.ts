@@ -57,7 +57,7 @@ export class RelayedTransport extends Transport {
 
   /** The gateway's runtime has taken so much, in all. */
   onWritten(total: number): void {
-    const waited = !this.writable;
+    const waited = this.#sent - this.#written >= this.#limit;
     this.#written = Math.max(this.#written, total);
     if (waited && this.writable) this.emit("ready");
   }

@@ -49,7 +49,10 @@ describe("handshake", () => {
       assert.equal(reply.body[0], "0");
       const opening = JSON.parse(reply.body.slice(1)) as Record<string, unknown>;
       assert.match(String(opening["sid"]), /^[A-Za-z0-9_-]{20}$/);
-      assert.deepEqual({ ...opening, sid: "" }, { sid: "", upgrades: [], pingInterval: 25_000, pingTimeout: 20_000, maxPayload: 1e6 });
+      assert.deepEqual(
+        { ...opening, sid: "" },
+        { sid: "", upgrades: [], pingInterval: 25_000, pingTimeout: 20_000, maxPayload: 1e6 },
+      );
     },
     { transports: ["polling"] },
   );
@@ -79,7 +82,10 @@ describe("handshake", () => {
       assert.equal(reply.status, 400);
       assert.equal(reply.body, JSON.stringify({ code, message }));
       assert.equal(reply.headers["content-type"], "application/json");
-      assert.deepEqual(errors.map((error) => error.code), [code]);
+      assert.deepEqual(
+        errors.map((error) => error.code),
+        [code],
+      );
     });
   }
   behaviour(
@@ -155,7 +161,11 @@ describe("requests that contradict each other", () => {
   behaviour("two polls of one session at a time are refused", async (engines) => {
     const sockets = connections(engines);
     const client = await RawClient.open(engines);
-    const closed = new Promise<unknown[]>((resolve) => sockets[0]?.once("close", (...args) => { resolve(args); }));
+    const closed = new Promise<unknown[]>((resolve) =>
+      sockets[0]?.once("close", (...args) => {
+        resolve(args);
+      }),
+    );
     const first = client.poll();
     await until("the poll is parked", () => sockets[0]?.transport.writable === true);
     const second = await client.poll();
@@ -219,7 +229,13 @@ describe("requests that contradict each other", () => {
       });
       const client = await RawClient.open(engines);
       const replies = await Promise.all([client.post("4one", "p1"), client.post("4one", "p1")]);
-      assert.deepEqual(replies.map(({ status, body }) => [status, body]), [[200, "ok"], [200, "ok"]]);
+      assert.deepEqual(
+        replies.map(({ status, body }) => [status, body]),
+        [
+          [200, "ok"],
+          [200, "ok"],
+        ],
+      );
       assert.equal((await client.post("4one", "p1")).body, "ok");
       assert.deepEqual(messages, ["one"]);
       // Another body under the same t is another POST.
@@ -238,7 +254,9 @@ describe("requests that contradict each other", () => {
   behaviour("a binary POST in protocol 4 closes", async (engines) => {
     const sockets = connections(engines);
     const client = await RawClient.open(engines);
-    const reply = await client.post(Buffer.from([1, 2, 3]), "b1", { headers: { "content-type": "application/octet-stream" } });
+    const reply = await client.post(Buffer.from([1, 2, 3]), "b1", {
+      headers: { "content-type": "application/octet-stream" },
+    });
     assert.equal(reply.status, 400);
     await until("the session is closed", () => sockets[0]?.readyState === "closed");
   });
@@ -298,7 +316,9 @@ describe("close", () => {
     });
     const client = await RawClient.open(engines);
     const poll = client.poll();
-    await until("the poll is parked", () => engines.engines.some((engine) => Object.values(engine.clients)[0]?.transport.writable === true));
+    await until("the poll is parked", () =>
+      engines.engines.some((engine) => Object.values(engine.clients)[0]?.transport.writable === true),
+    );
     assert.equal((await client.post("4good\x1e?bad\x1e4never")).status, 200);
     assert.equal((await poll).body, "1");
     assert.deepEqual(messages, ["good", "parse error"]);
@@ -306,7 +326,11 @@ describe("close", () => {
   behaviour("on a poll whose connection breaks and does not come back", async (engines) => {
     const sockets = connections(engines);
     const client = await RawClient.open(engines);
-    const closed = new Promise<unknown[]>((resolve) => sockets[0]?.once("close", (...args) => { resolve(args); }));
+    const closed = new Promise<unknown[]>((resolve) =>
+      sockets[0]?.once("close", (...args) => {
+        resolve(args);
+      }),
+    );
     let abort: () => void = () => undefined;
     const poll = client.poll("broken", { onStarted: (function_) => (abort = function_) });
     await until("the poll is parked", () => sockets[0]?.transport.writable === true);
@@ -366,10 +390,14 @@ describe("heartbeat", () => {
       // Nothing of it outlives its linger.
       const { records } = engines;
       if (records !== undefined) {
-        await until("the record is gone", () => {
-          records.sweep(1000);
-          return records.size === 0;
-        }, 5000);
+        await until(
+          "the record is gone",
+          () => {
+            records.sweep(1000);
+            return records.size === 0;
+          },
+          5000,
+        );
       }
     },
     fast,

@@ -111,7 +111,9 @@ describe("websocket", () => {
     const sockets = echo(engines);
     const client = new Client(url, { transports: ["polling", "websocket"] });
     await until("it is upgraded", () => sockets[0]?.upgraded === true && client.transport.name === "websocket");
-    const second = new WebSocket(`${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${String(sockets[0]?.id)}`);
+    const second = new WebSocket(
+      `${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${String(sockets[0]?.id)}`,
+    );
     let opened = false;
     second.on("open", () => (opened = true));
     await new Promise((resolve) => second.on("close", resolve));
@@ -122,7 +124,9 @@ describe("websocket", () => {
   behaviour("a wrong probe closes only the websocket", async (engines, url) => {
     const sockets = echo(engines);
     const client = await RawClient.open(engines);
-    const websocket = new WebSocket(`${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`);
+    const websocket = new WebSocket(
+      `${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`,
+    );
     await new Promise((resolve) => websocket.on("open", resolve));
     websocket.send("2wrong");
     await new Promise((resolve) => websocket.on("close", resolve));
@@ -161,7 +165,9 @@ describe("websocket", () => {
     async (engines, url) => {
       const sockets = echo(engines);
       const client = await RawClient.open(engines);
-      const websocket = new WebSocket(`${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`);
+      const websocket = new WebSocket(
+        `${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`,
+      );
       await new Promise((resolve) => websocket.on("open", resolve));
       websocket.send("2probe");
       await new Promise((resolve) => websocket.on("close", resolve));
@@ -175,10 +181,12 @@ describe("websocket", () => {
     const client = await RawClient.open(engines);
     const poll = client.poll();
     await until("it is parked", () => sockets[0]?.transport.writable === true);
-    const websocket = new WebSocket(`${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`);
+    const websocket = new WebSocket(
+      `${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`,
+    );
     await new Promise((resolve) => websocket.on("open", resolve));
     const said: string[] = [];
-    websocket.on("message", (data) => said.push(String(data as Buffer)));
+    websocket.on("message", (data) => said.push(String(data)));
     websocket.send("2probe");
     assert.equal((await poll).body, "6");
     await until("the pong is there", () => said.length === 1);
@@ -196,10 +204,12 @@ describe("websocket", () => {
     const client = await RawClient.open(engines);
     sockets[0]?.send("waits");
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const websocket = new WebSocket(`${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`);
+    const websocket = new WebSocket(
+      `${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`,
+    );
     await new Promise((resolve) => websocket.on("open", resolve));
     const said: string[] = [];
-    websocket.on("message", (data) => said.push(String(data as Buffer)));
+    websocket.on("message", (data) => said.push(String(data)));
     websocket.send("2probe");
     await until("the pong is there", () => said.length === 1);
     sockets[0]?.send("too");

@@ -15,7 +15,7 @@ export interface Pushes {
 export interface LoadOptions {
   readonly url: string;
   readonly sessions: number;
-  /** How many messages each session sends, each to be echoed by the server's application. */
+  /** How many messages each session sends, each to be echoed by the server's application. Infinity: until `finish`. */
   readonly messages: number;
   /** "mixed" (the default) sends text and binary in turn. */
   readonly payload?: Payload;
@@ -78,6 +78,8 @@ export interface Load {
   verdict(): Verdict;
   /** Resolves when every session has done all or can do no more, and its client is closed. */
   readonly done: Promise<Verdict>;
+  /** Sessions send nothing new, and are done when what was sent has come. */
+  finish(): void;
   /** Ends it before its time. */
   abort(): void;
 }
@@ -155,6 +157,10 @@ class RunningLoad implements Load {
     });
   }
 
+  finish(): void {
+    for (const session of this.#sessions) session.finish();
+  }
+
   abort(): void {
     this.#aborted = true;
   }
@@ -227,7 +233,7 @@ class Stream {
   sent = 0;
   doubled = 0;
   outOfOrder = 0;
-  readonly #total: number;
+  #total: number;
   readonly #window: number;
   readonly #seen = new Set<number>();
   #highest = 0;
@@ -270,6 +276,10 @@ class Stream {
     if (n < this.#highest) this.outOfOrder++;
     this.#highest = Math.max(this.#highest, n);
     return true;
+  }
+
+  finish(): void {
+    this.#total = this.sent;
   }
 
   giveUp(): void {
@@ -356,6 +366,11 @@ class Session {
       if (!this.isOver) this.state = "settled";
       client.close();
     });
+  }
+
+  finish(): void {
+    this.echoes.finish();
+    this.pushes.finish();
   }
 
   /** Called every few milliseconds: sends what is due, and gives up on what does not come. */

@@ -35,7 +35,11 @@ export interface TestEngines {
 }
 
 /** Engines on real HTTP; the cluster's nodes share a store and a bus in memory. */
-export async function startEngines(mode: Mode, options: EngineOptions = {}, tuning: ClusterTuning = {}): Promise<TestEngines> {
+export async function startEngines(
+  mode: Mode,
+  options: EngineOptions = {},
+  tuning: ClusterTuning = {},
+): Promise<TestEngines> {
   const medium = new MemoryMedium(runtimeClock);
   const pingInterval = options.pingInterval ?? 25_000;
   const pingTimeout = options.pingTimeout ?? 20_000;
@@ -53,7 +57,16 @@ export async function startEngines(mode: Mode, options: EngineOptions = {}, tuni
       const tick = new Tick(runtimeClock);
       const store = new MemoryStore({ clock: runtimeClock, tick, limits, records });
       const events = { onNodeJoined: nothing, onNodeDead: nothing, onTakeover: nothing };
-      const parts = { id, clock: runtimeClock, tick, store, bus: medium.bus(), tuning: tuned, counters: counter, events };
+      const parts = {
+        id,
+        clock: runtimeClock,
+        tick,
+        store,
+        bus: medium.bus(),
+        tuning: tuned,
+        counters: counter,
+        events,
+      };
       return new ClusterHost(engine, runtimeClock, id, (host) => Promise.resolve(wireNode(parts, host, engine.opts)));
     });
     const server = createServer((_request, response) => {
@@ -113,14 +126,22 @@ export interface RequestOptions {
 /** One HTTP request on a connection of its own. */
 export function http(url: string, options: RequestOptions = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(url, { method: options.method ?? "GET", headers: options.headers ?? {}, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", reject);
-      response.on("end", () => {
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString("utf8") });
-      });
-    });
+    const request = httpRequest(
+      url,
+      { method: options.method ?? "GET", headers: options.headers ?? {}, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString("utf8"),
+          });
+        });
+      },
+    );
     request.on("error", reject);
     request.end(options.body);
     options.onStarted?.(() => request.destroy());

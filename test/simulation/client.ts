@@ -38,7 +38,11 @@ export class SimClient {
   }
 
   get done(): boolean {
-    return this.dropped !== undefined || this.ended || (this.echoes === this.#messages && this.acknowledged === this.#messages);
+    return (
+      this.dropped !== undefined ||
+      this.ended ||
+      (this.echoes === this.#messages && this.acknowledged === this.#messages)
+    );
   }
 
   connect(): void {
@@ -52,7 +56,13 @@ export class SimClient {
 
   async #handshake(node: SimNode): Promise<void> {
     const { time } = this.#world;
-    const opening = { request: fakeRequest(), remoteAddress: "", handshake: HANDSHAKE, protocol: 4, transport: "polling" } as const;
+    const opening = {
+      request: fakeRequest(),
+      remoteAddress: "",
+      handshake: HANDSHAKE,
+      protocol: 4,
+      transport: "polling",
+    } as const;
     const opened = await node.host.open(opening);
     if (!node.alive || opened.kind !== "ok") return;
     const { socket } = node.host.start(opened, opening);
@@ -174,7 +184,7 @@ export class SimClient {
         this.#lastPing = this.#world.time.now;
         this.#pongs++;
         this.#post();
-      } else if (packet.type === "message") this.#message(String(packet.data));
+      } else if (packet.type === "message") this.#message(textOf(packet.data));
       else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
     }
   }
@@ -183,7 +193,8 @@ export class SimClient {
     const number = Number(text.slice(text.startsWith("e") ? 2 : 1));
     this.#world.log(`client ${this.sid} gets ${text}`);
     if (text.startsWith("e")) {
-      if (number !== this.echoes + 1) this.#world.violate(`${this.sid}: echo ${String(number)} after ${String(this.echoes)}`);
+      if (number !== this.echoes + 1)
+        this.#world.violate(`${this.sid}: echo ${String(number)} after ${String(this.echoes)}`);
       this.echoes = Math.max(this.echoes, number);
     } else {
       const last = this.pushes.at(-1) ?? 0;
@@ -230,3 +241,9 @@ export class SimClient {
 }
 
 const HANDSHAKE = JSON.stringify({ url: "/", method: "GET", headers: {}, query: {}, address: "", encrypted: false });
+
+/** The simulated application sends text only. */
+function textOf(data: unknown): string {
+  if (typeof data !== "string") throw new Error("a message is not text");
+  return data;
+}

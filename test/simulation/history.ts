@@ -56,7 +56,16 @@ export async function runHistory(options: WorldOptions): Promise<Outcome> {
   check(world, clients);
   const recovered = [...world.recovered.values()].reduce((sum, count) => sum + count, 0);
   const sessions = clients.filter((client) => client.sid !== "").length;
-  return { seed: options.seed, violations: world.violations, trace: world.trace, events, recovered, sessions, upgraded: clients.filter((client) => client.upgraded).length, ended: clients.filter((client) => client.ended).length };
+  return {
+    seed: options.seed,
+    violations: world.violations,
+    trace: world.trace,
+    events,
+    recovered,
+    sessions,
+    upgraded: clients.filter((client) => client.upgraded).length,
+    ended: clients.filter((client) => client.ended).length,
+  };
 }
 
 function finished(world: World, clients: readonly SimClient[]): boolean {

@@ -9,7 +9,9 @@ const USAGE = `npm run simulate -- [--seeds N] [--seed S]
 `;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { seeds: { type: "string" }, seed: { type: "string" }, help: { type: "boolean" } } });
+  const { values } = parseArgs({
+    options: { seeds: { type: "string" }, seed: { type: "string" }, help: { type: "boolean" } },
+  });
   if (values.help === true) {
     process.stdout.write(USAGE);
     return;

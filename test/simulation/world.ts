@@ -1,3 +1,5 @@
+import { IncomingMessage } from "node:http";
+import { Socket as NetSocket } from "node:net";
 import { resolveTuning } from "../../src/cluster-options";
 import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
 import type { ClusterNode } from "../../src/routing/cluster-node";
@@ -60,7 +62,10 @@ export class SimNode {
     this.id = id;
     this.process = world.time.process();
     this.bus = world.medium.bus();
-    this.store = new SlowStore(world.records, world.time, this.process, { resend: world.options.faults.resend, delay: 3 });
+    this.store = new SlowStore(world.records, world.time, this.process, {
+      resend: world.options.faults.resend,
+      delay: 3,
+    });
     const tick = new Tick(this.process);
     const tuning = resolveTuning({}, PING_INTERVAL, PING_TIMEOUT);
     const engine = new Engine({ pingInterval: PING_INTERVAL, pingTimeout: PING_TIMEOUT }, this.process, (engine) => {
@@ -75,9 +80,7 @@ export class SimNode {
         events: NO_EVENTS,
         rules: { ...ALL_RULES, ...world.options.rules },
       };
-      return new ClusterHost(engine, this.process, id, (host) =>
-        Promise.resolve(wireNode(parts, host, engine.opts)),
-      );
+      return new ClusterHost(engine, this.process, id, (host) => Promise.resolve(wireNode(parts, host, engine.opts)));
     });
     engine.generateId = () => world.nextSid();
     engine.on("connection", (socket: Socket) => {
@@ -227,10 +230,21 @@ export class World {
         this.time.schedule(50, attempt);
         return;
       }
-      const mine: Attempt = { node, over: false, connection: { answer: (answer) => arrived(mine, answer), abandon: nothing } };
+      const mine: Attempt = {
+        node,
+        over: false,
+        connection: { answer: (answer) => arrived(mine, answer), abandon: nothing },
+      };
       attempts.push(mine);
       this.time.schedule(this.time.random() * 2, () => {
-        if (node.alive && !over) mine.held = node.node.hold(kind, sid, kind === RequestKind.Post ? postKey(t, body) : t, body, mine.connection);
+        if (node.alive && !over)
+          mine.held = node.node.hold(
+            kind,
+            sid,
+            kind === RequestKind.Post ? postKey(t, body) : t,
+            body,
+            mine.connection,
+          );
       });
       this.#watch(mine, () => over, attempt);
     };
@@ -285,5 +299,8 @@ function hostOf(engine: Engine): ClusterHost {
 }
 
 export function fakeRequest(): EngineRequest {
-  return { _query: Object.create(null) as Record<string, string>, res: null } as EngineRequest;
+  return Object.assign(new IncomingMessage(new NetSocket()), {
+    _query: Object.create(null) as Record<string, string>,
+    res: null,
+  });
 }

@@ -29,6 +29,8 @@ export class Connection {
   #verifying: Promise<void> | undefined;
   #lastError = "";
   #closed = false;
+  #tellClosed: () => void = () => undefined;
+  readonly #whenClosed = new Promise<void>((resolve) => (this.#tellClosed = resolve));
 
   constructor({ redis, clock, onError }: ConnectionOptions) {
     this.#clock = clock;
@@ -59,7 +61,9 @@ export class Connection {
   async check(): Promise<void> {
     for (;;) {
       try {
-        await inspectServer(this.client, this.#onError);
+        // The client lets a command wait for ever when it is closed between two tries to connect.
+        await Promise.race([inspectServer(this.client, this.#onError), this.#whenClosed]);
+        if (this.#closed) throw new Error("closed");
         return;
       } catch (error) {
         if (this.#closed) throw new Error("The store was closed before Redis could be reached.", { cause: error });
@@ -80,6 +84,7 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#tellClosed();
     this.client.off("ready", this.#onClientReady);
     this.client.off("-node", this.#onNodeGone);
     if (this.#own) await this.#quit();

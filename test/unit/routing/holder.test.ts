@@ -175,6 +175,8 @@ describe("H2: a request is asked again, with the same t", () => {
     world.questions();
     world.clock.advance(TIMES.postDeadline - 1);
     assert.equal(world.searches.length, 0);
+    // The poll was said again, twice, and is left alone then.
+    assert.deepEqual(world.questions(), ["a GET s t1", "a GET s t1"]);
     world.clock.advance(1);
     assert.deepEqual(world.repeats, ["deadline"]);
     await world.found(at("b"));
