@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Socket } from "engine.io-client";
 import { Redis } from "ioredis";
@@ -13,8 +12,8 @@ const INTERVAL = 400;
 const TIMEOUT = 1_600;
 const LINGER = 1_000;
 /** So many pings each session must see, and answer. */
-const PINGS = 8;
-const SESSIONS = 60;
+const PINGS = 5;
+const SESSIONS = 30;
 
 describe("heartbeat", () => {
   let backends: Backends;
@@ -144,6 +143,5 @@ async function silence(urls: readonly string[], accounts: () => Promise<readonly
     closes.map(({ sid, reason }) => `${sid} ${reason}`).sort(),
     sids.map((sid) => `${sid} ping timeout`).sort(),
   );
-  await sleep(0);
   return sids;
 }

@@ -49,7 +49,7 @@ export interface ServeOptions {
   readonly balancer?: "front" | "round-robin";
   readonly redisUrl?: string;
   readonly natsUrl?: string;
-  /** A module; by default the tests' own, which echoes and gives account. */
+  /** A module; by default the tests' own, which echoes and gives account. "demo": none, and so the demo page. */
   readonly app?: string;
   /** Default: a free one. */
   readonly port?: number;
@@ -84,18 +84,8 @@ export async function startServe(options: ServeOptions = {}): Promise<ServeProce
 
 function command(options: ServeOptions): string[] {
   const { workers = 1, balancer, redisUrl, natsUrl, app = APP, port = 0 } = options;
-  const args = [
-    CLI,
-    "serve",
-    "--workers",
-    String(workers),
-    "--port",
-    String(port),
-    "--host",
-    "127.0.0.1",
-    "--app",
-    app,
-  ];
+  const args = [CLI, "serve", "--workers", String(workers), "--port", String(port), "--host", "127.0.0.1"];
+  if (app !== "demo") args.push("--app", app);
   if (balancer !== undefined) args.push("--balancer", balancer);
   if (redisUrl !== undefined) args.push("--redis", redisUrl);
   if (natsUrl !== undefined) args.push("--nats", natsUrl);
