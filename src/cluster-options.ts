@@ -30,7 +30,7 @@ export interface ClusterTuning {
   postDeadline?: number;
   /** How long a request waits for an owner before it is answered 503. Default 15000. */
   giveUpAfter?: number;
-  /** Packets that wait in one session at most. Default 1000. */
+  /** Packets that wait in one session at most. Default 50000. */
   maxBufferedPackets?: number;
   /** Characters that wait in one session at most, in stored form. Default 10e6. */
   maxBufferedSize?: number;
@@ -56,7 +56,7 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     storeAwayAfter: time("storeAwayAfter", options.storeAwayAfter, Math.min(10_000, pingTimeout / 2)),
     postDeadline: time("postDeadline", options.postDeadline, 5000),
     giveUpAfter: time("giveUpAfter", options.giveUpAfter, 15_000),
-    maxBufferedPackets: time("maxBufferedPackets", options.maxBufferedPackets, 1000),
+    maxBufferedPackets: time("maxBufferedPackets", options.maxBufferedPackets, 50_000),
     maxBufferedSize: time("maxBufferedSize", options.maxBufferedSize, 10e6),
   };
   if (tuning.pollGrace < 3 * tuning.beatInterval) {

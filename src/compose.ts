@@ -21,7 +21,7 @@ import type { SessionStore, StoreLimits } from "./store/port";
 import { Counters } from "./telemetry/counters";
 import { runtimeClock } from "./time/runtime-clock";
 import { Tick } from "./time/tick";
-import { storeLimits, wireNode } from "./wiring";
+import { bufferLimit, storeLimits, wireNode } from "./wiring";
 
 /** Store and bus of one node, and what ends with them. */
 interface Adapters {
@@ -66,7 +66,8 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
     face.use(node, store.stats as Readonly<Record<string, number>>);
     return node;
   };
-  return new ClusterHost(engine, runtimeClock, face.nodeId, make);
+  const setup = { clock: runtimeClock, nodeId: face.nodeId, bufferLimit: bufferLimit(tuning), make };
+  return new ClusterHost(engine, setup);
 }
 
 /** The one place that knows which adapters there are. */

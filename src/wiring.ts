@@ -3,6 +3,7 @@ import type { Bus } from "./bus/port";
 import { Links } from "./bus/links";
 import { ClusterNode, type NodeEngine, type NodeEvents } from "./routing/cluster-node";
 import { ALL_RULES, type OwnerRules } from "./session/owner-node";
+import type { BufferLimit } from "./session/socket";
 import type { SessionStore, StoreLimits } from "./store/port";
 import type { Counters } from "./telemetry/counters";
 import type { Clock } from "./time/clock";
@@ -50,6 +51,11 @@ export function storeLimits(tuning: ResolvedTuning, pingInterval: number, pingTi
 /** Twice what a silent client is given: the record must outlive a takeover that comes at the last moment. */
 function recordTtl(pingInterval: number, pingTimeout: number): number {
   return 2 * (pingInterval + pingTimeout);
+}
+
+/** What the write buffer of one session may hold. */
+export function bufferLimit(tuning: ResolvedTuning): BufferLimit {
+  return { packets: tuning.maxBufferedPackets, size: tuning.maxBufferedSize };
 }
 
 /** Makes a node of its parts, whatever adapters they are. */

@@ -21,6 +21,9 @@ export interface MembershipOptions {
 /** Two requests at least this far apart, in milliseconds, must find nobody before a node counts as dead. */
 export const SUSPECT_AFTER = 100;
 
+/** So many dead nodes are remembered. */
+const MOST_DEAD = 1000;
+
 /** This node's lease, and which other nodes have one. */
 export class Membership {
   readonly #options: MembershipOptions;
@@ -90,6 +93,13 @@ export class Membership {
     this.#living.delete(node);
     this.#suspects.delete(node);
     this.#dead.set(node, why);
+    // Long dead nodes own nothing any more that lives; a message to one finds nobody, which tells as well.
+    if (this.#dead.size > MOST_DEAD) {
+      for (const oldest of this.#dead.keys()) {
+        this.#dead.delete(oldest);
+        break;
+      }
+    }
     this.#options.listener.onNodeDead(node);
   }
 

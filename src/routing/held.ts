@@ -18,19 +18,16 @@ export class Held {
   readonly connections = new Set<WaitingConnection>();
   /** The node that was asked last; undefined while the owner is looked for. */
   askedAt: NodeId | undefined;
-  /** When the search for its owner began, by the node's clock. */
-  since: number;
   /** How often the search found somebody who was not the owner. */
   misses = 0;
   /** How often a poll was said again to the node that has it. */
   repeats = 0;
 
-  constructor(kind: RequestKind, sid: string, t: string, body: string | Uint8Array, since: number) {
+  constructor(kind: RequestKind, sid: string, t: string, body: string | Uint8Array) {
     this.kind = kind;
     this.sid = sid;
     this.t = t;
     this.body = body;
-    this.since = since;
   }
 }
 

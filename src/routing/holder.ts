@@ -85,7 +85,7 @@ export class Holder {
       if (known.askedAt !== undefined) this.#route(known);
       return known;
     }
-    const held = new Held(kind, sid, t, body, this.#node.clock.now());
+    const held = new Held(kind, sid, t, body);
     held.connections.add(connection);
     this.#held.add(held);
     this.#route(held);
@@ -143,7 +143,6 @@ export class Holder {
 
   #searchAgain(held: Held): void {
     this.#held.asked(held, undefined);
-    held.since = this.#node.clock.now();
     this.#search(held);
   }
 

@@ -38,7 +38,7 @@ export class Takeovers {
     const result = await this.#store.claim(sid, this.#node.id, found.turn);
     switch (result.kind) {
       case "ok":
-        this.#node.onClaimed(sessionOf(sid, this.#node, result.record), found.owner, result.record);
+        this.#adopt(sid, found.owner, result.record);
         return { kind: "here" };
       case "no":
         if (result.owner === this.#node.id || this.#node.isDead(result.owner)) return { kind: "away" };
@@ -46,6 +46,17 @@ export class Takeovers {
       case "unknown":
       case "away":
         return { kind: result.kind };
+    }
+  }
+
+  #adopt(sid: string, from: NodeId, record: SessionRecord): void {
+    try {
+      this.#node.onClaimed(sessionOf(sid, this.#node, record), from, record);
+    } catch (error) {
+      // A listener of "connection" threw: the process is to end of it, and whoever waits for this claim is not to wait for ever.
+      this.#node.clock.defer(() => {
+        throw error;
+      });
     }
   }
 }

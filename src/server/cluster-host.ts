@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { joinPayload } from "../protocol/codec4";
@@ -5,7 +6,7 @@ import { fromStored, storedText, toStored } from "../protocol/stored";
 import type { ClusterNode, NodeEngine } from "../routing/cluster-node";
 import { rebuildRequest, storeHandshake } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
-import { Socket } from "../session/socket";
+import { Socket, type BufferLimit } from "../session/socket";
 import type { SessionRecord } from "../store/port";
 import type { Clock } from "../time/clock";
 import { OwnedPolling } from "../transports/owned-polling";
@@ -33,15 +34,26 @@ export interface Opening {
   readonly transport: TransportName;
 }
 
+export interface ClusterSetup {
+  readonly clock: Clock;
+  readonly nodeId: string;
+  readonly bufferLimit: BufferLimit;
+  readonly make: (host: NodeEngine) => Promise<ClusterNode>;
+}
+
 /** The longest session id, in characters: ids become part of keys. */
 const MAX_ID_CHARS = 128;
 const ID_TRIES = 3;
+/** The longest `t` that is kept as it is, in characters. The stock client's have 7 or 8. */
+const MAX_T_CHARS = 48;
 /** Adopted sessions are pinged within this time, in milliseconds, not all at once. */
 const ADOPTION_SPREAD = 1000;
 
 /** Sessions of a cluster, as one of its nodes sees them. */
 export class ClusterHost implements SessionHost, NodeEngine {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
+  /** What the write buffer of each session may hold. */
+  readonly bufferLimit: BufferLimit;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #nodeId: string;
@@ -53,11 +65,12 @@ export class ClusterHost implements SessionHost, NodeEngine {
   /** Numbers the requests that have no `t`. */
   #unnamed = 0;
 
-  constructor(engine: Engine, clock: Clock, nodeId: string, make: (host: NodeEngine) => Promise<ClusterNode>) {
+  constructor(engine: Engine, setup: ClusterSetup) {
     this.#engine = engine;
-    this.#clock = clock;
-    this.#nodeId = nodeId;
-    this.#ready = this.#join(make);
+    this.#clock = setup.clock;
+    this.#nodeId = setup.nodeId;
+    this.bufferLimit = setup.bufferLimit;
+    this.#ready = this.#join(setup.make);
     // Whoever calls `ready()` hears of a failure; requests are answered 503 meanwhile.
     this.#ready.catch(() => undefined);
   }
@@ -154,7 +167,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   #socket({ sid: id }: OwnedSession, opening: Opening, transport: Transport): Socket {
     const { request, remoteAddress, protocol } = opening;
-    const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
+    const { bufferLimit } = this;
+    const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol, bufferLimit });
     this.#register(socket);
     return socket;
   }
@@ -231,7 +245,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
       remoteAddress: request.connection.remoteAddress,
       protocol: record.protocol,
       recovered: true,
-      ...(record.data === "" ? {} : { data: JSON.parse(record.data) as unknown }),
+      bufferLimit: this.bufferLimit,
+      ...(session.data === "" ? {} : { data: JSON.parse(session.data) as unknown }),
     });
     this.#register(socket);
     socket.onAdopted(session.waitingPackets.map(fromStored), record.phase === "closing", ADOPTION_SPREAD);
@@ -261,7 +276,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
     }
     const query = request._query;
     // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
-    const t = query["t"] ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
+    const t = nameOf(query["t"]) ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
     const hooks = { headers: this.#engine.onHeaders, refuse };
     const exchange = new Exchange(node, request, response, query["sid"] ?? "", t, hooks);
     if (request.method === "GET") exchange.poll();
@@ -302,6 +317,12 @@ export class ClusterHost implements SessionHost, NodeEngine {
 /** How long `close` waits for the store, and how often it looks, in milliseconds. */
 const CLOSE_PATIENCE = 2000;
 const CLOSE_LOOK = 5;
+
+/** The name that a request gave itself; a long one by its hash, since names are kept in the record. */
+function nameOf(t: string | undefined): string | undefined {
+  if (t === undefined || t === "") return undefined;
+  return t.length <= MAX_T_CHARS ? t : createHash("sha256").update(t).digest("base64url");
+}
 
 function nothing(): void {
   // Nobody but the socket waits for the record.

@@ -96,6 +96,11 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     return this.outbox.waitingPackets;
   }
 
+  /** JSON of `socket.data`, empty where there is none. */
+  get data(): string {
+    return this.#data;
+  }
+
   useSocket(socket: Socket): void {
     this.#socket = socket;
     socket.useJournal(this);

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Revision } from "../protocol/names";
 import type { Packet, PacketOptions, PacketType, RawData } from "../protocol/packet";
-import type { Transport, TransportError } from "../transports/transport";
+import { TransportError, type Transport } from "../transports/transport";
 import type { Beating, Heartbeat } from "./heartbeat";
 import type { Journal } from "./journal";
 import type { RebuiltRequest } from "./handshake";
@@ -34,6 +34,14 @@ export interface SocketOptions {
   /** Whether the session was adopted from another node. */
   readonly recovered?: boolean;
   readonly data?: unknown;
+  /** What the write buffer may hold; without it, whatever memory there is. */
+  readonly bufferLimit?: BufferLimit;
+}
+
+/** Packets, and units of their data, that may wait for a transport. Over it the session is closed: its client does not keep up. */
+export interface BufferLimit {
+  readonly packets: number;
+  readonly size: number;
 }
 
 /**
@@ -61,6 +69,9 @@ export class Socket extends EventEmitter implements Beating {
   /** Packets that no transport has taken yet. Readable in the `close` listener, empty a tick later. */
   writeBuffer: Packet[] = [];
 
+  readonly #bufferLimit: BufferLimit | undefined;
+  /** Units of data in the write buffer. */
+  #bufferedSize = 0;
   #data: unknown;
   /** Whether `data` was ever looked at: from then on any turn may have changed it. */
   #dataTouched = false;
@@ -81,6 +92,7 @@ export class Socket extends EventEmitter implements Beating {
     this.protocol = options.protocol;
     this.recovered = options.recovered ?? false;
     this.#data = options.data;
+    this.#bufferLimit = options.bufferLimit;
   }
 
   /**
@@ -187,6 +199,16 @@ export class Socket extends EventEmitter implements Beating {
     this.writeBuffer.push(packet);
     if (callback !== undefined) this.#callbacks[this.writeBuffer.length - 1] = callback;
     this.flush();
+    if (this.#bufferLimit !== undefined) this.#checkBuffer(this.#bufferLimit, data);
+  }
+
+  #checkBuffer(limit: BufferLimit, data: RawData | undefined): void {
+    // Whatever was taken meanwhile took all.
+    if (this.writeBuffer.length === 0) return;
+    this.#bufferedSize += sizeOf(data);
+    if (this.writeBuffer.length <= limit.packets && this.#bufferedSize <= limit.size) return;
+    const what = `${String(this.writeBuffer.length)} packets, ${String(this.#bufferedSize)} units`;
+    this.onError(new TransportError(`the session's write buffer is over its limit: ${what}`));
   }
 
   /** Gives what is buffered to the transport, if it can take it. */
@@ -227,6 +249,7 @@ export class Socket extends EventEmitter implements Beating {
     this.emit("flush", packets);
     this.server.emit("flush", this, packets);
     this.writeBuffer = [];
+    this.#bufferedSize = 0;
     this.#taken.push(this.#callbacks);
     this.#callbacks = [];
     return packets;
@@ -312,6 +335,11 @@ export class Socket extends EventEmitter implements Beating {
   #become(event: StateEvent): void {
     this.#state = next(this.#state, event);
   }
+}
+
+function sizeOf(data: RawData | undefined): number {
+  if (data === undefined) return 0;
+  return typeof data === "string" ? data.length : data.byteLength;
 }
 
 /** What a caller gives to `send`, as engine.io understands it: binary stays, falsy is an empty message, all else is text. */

@@ -144,6 +144,16 @@ describe("messages", () => {
     sockets[0]?.send(Buffer.from([0, 255]));
     assert.equal((await client.poll()).body, "4a\x1ebAP8=");
   });
+  behaviour("ten thousand in one payload are echoed in order", async (engines) => {
+    echo(engines);
+    const client = await RawClient.open(engines);
+    const numbers = Array.from({ length: 10_000 }, (_, i) => `4${String(i)}`);
+    const poll = client.poll();
+    assert.equal((await client.post(numbers.join("\x1e"))).status, 200);
+    const got = (await poll).body.split("\x1e");
+    while (got.length < numbers.length) got.push(...(await client.poll()).body.split("\x1e"));
+    assert.deepEqual(got, numbers);
+  });
   behaviour(
     "over the limit are refused, and the session lives",
     async (engines) => {
@@ -155,6 +165,25 @@ describe("messages", () => {
     },
     { maxHttpBufferSize: 100 },
   );
+});
+
+describe("names of requests", () => {
+  behaviour("that are empty are none: each poll is a new one", async (engines) => {
+    const sockets = connections(engines);
+    const client = await RawClient.open(engines);
+    for (const text of ["a", "b"]) {
+      sockets[0]?.send(text);
+      assert.equal((await client.poll("")).body, `4${text}`);
+    }
+  });
+  behaviour("may be long, and are told apart all the same", async (engines) => {
+    const sockets = connections(engines);
+    const client = await RawClient.open(engines);
+    for (const text of ["a", "b"]) {
+      sockets[0]?.send(text);
+      assert.equal((await client.poll(`${"x".repeat(5000)}${text}`)).body, `4${text}`);
+    }
+  });
 });
 
 describe("requests that contradict each other", () => {

@@ -176,6 +176,46 @@ describe("websocket", () => {
     },
     { upgradeTimeout: 200 },
   );
+  behaviour(
+    "a client that does not read is closed when what waits for it is over the limit",
+    async (engines, url) => {
+      const sockets = echo(engines);
+      for (const upgraded of [false, true]) {
+        const sid = upgraded ? `&sid=${(await RawClient.open(engines)).sid}` : "";
+        const websocket = new WebSocket(`${url.replace("http", "ws")}/engine.io/?EIO=4&transport=websocket${sid}`);
+        await new Promise((resolve) => websocket.on("open", resolve));
+        if (upgraded) {
+          const pong = new Promise((resolve) => websocket.once("message", resolve));
+          websocket.send("2probe");
+          await pong;
+          websocket.send("5");
+        }
+        const socket = sockets.at(-1);
+        await until("it has its websocket", () => socket?.transport.name === "websocket");
+        websocket.pause();
+        const closed = new Promise<unknown[]>((resolve) => {
+          socket?.once("close", (...args) => {
+            resolve(args);
+          });
+        });
+        let sent = 0;
+        const push = (): void => {
+          if (socket?.readyState !== "open") return;
+          for (let i = 0; i < 10; i++) socket.send("x".repeat(100_000));
+          sent += 10;
+          // Far more than the runtime, the kernel, the relay and the buffer can hold.
+          if (sent < 2000) setImmediate(push);
+        };
+        push();
+        const [reason, description] = await closed;
+        assert.equal(reason, "transport error");
+        assert.match(String(description), /write buffer is over its limit/);
+        websocket.terminate();
+      }
+    },
+    {},
+    ["owner", "next"],
+  );
   behaviour("the parked poll is let go by the probe", async (engines, url) => {
     const sockets = echo(engines);
     const client = await RawClient.open(engines);

@@ -10,7 +10,7 @@ import { MemoryStore, Records } from "../../src/store/memory";
 import { Counters } from "../../src/telemetry/counters";
 import { runtimeClock } from "../../src/time/runtime-clock";
 import { Tick } from "../../src/time/tick";
-import { storeLimits, wireNode } from "../../src/wiring";
+import { bufferLimit, storeLimits, wireNode } from "../../src/wiring";
 
 /**
  * Where a session's requests land: `local` at one process without a cluster; `owner` at the node of a cluster that
@@ -67,7 +67,12 @@ export async function startEngines(
         counters: counter,
         events,
       };
-      return new ClusterHost(engine, runtimeClock, id, (host) => Promise.resolve(wireNode(parts, host, engine.opts)));
+      return new ClusterHost(engine, {
+        clock: runtimeClock,
+        nodeId: id,
+        bufferLimit: bufferLimit(tuned),
+        make: (host) => Promise.resolve(wireNode(parts, host, engine.opts)),
+      });
     });
     const server = createServer((_request, response) => {
       response.writeHead(404).end();

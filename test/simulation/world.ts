@@ -15,7 +15,7 @@ import { Counters } from "../../src/telemetry/counters";
 import { Tick } from "../../src/time/tick";
 import { VirtualTime, type VirtualProcess } from "../../src/time/virtual-clock";
 import type { EngineRequest } from "../../src/transports/request";
-import { storeLimits, wireNode } from "../../src/wiring";
+import { bufferLimit, storeLimits, wireNode } from "../../src/wiring";
 import { SlowStore } from "./slow-store";
 
 export const PING_INTERVAL = 25_000;
@@ -80,7 +80,12 @@ export class SimNode {
         events: NO_EVENTS,
         rules: { ...ALL_RULES, ...world.options.rules },
       };
-      return new ClusterHost(engine, this.process, id, (host) => Promise.resolve(wireNode(parts, host, engine.opts)));
+      return new ClusterHost(engine, {
+        clock: this.process,
+        nodeId: id,
+        bufferLimit: bufferLimit(tuning),
+        make: (host) => Promise.resolve(wireNode(parts, host, engine.opts)),
+      });
     });
     engine.generateId = () => world.nextSid();
     engine.on("connection", (socket: Socket) => {
