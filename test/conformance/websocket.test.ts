@@ -226,7 +226,7 @@ describe("websocket", () => {
     );
     await new Promise((resolve) => websocket.on("open", resolve));
     const said: string[] = [];
-    websocket.on("message", (data) => said.push(String(data)));
+    websocket.on("message", (data: Buffer) => said.push(String(data)));
     websocket.send("2probe");
     assert.equal((await poll).body, "6");
     await until("the pong is there", () => said.length === 1);
@@ -249,7 +249,7 @@ describe("websocket", () => {
     );
     await new Promise((resolve) => websocket.on("open", resolve));
     const said: string[] = [];
-    websocket.on("message", (data) => said.push(String(data)));
+    websocket.on("message", (data: Buffer) => said.push(String(data)));
     websocket.send("2probe");
     await until("the pong is there", () => said.length === 1);
     sockets[0]?.send("too");
