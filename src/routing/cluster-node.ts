@@ -4,6 +4,7 @@ import { Membership, type MembershipListener } from "../ownership/membership";
 import type { Revision, TransportName } from "../protocol/names";
 import { RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../session/deadlines";
+import { queryOf, takesBase64Only } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
 import type { OwnerRules, SessionHandle } from "../session/owner-node";
@@ -204,7 +205,8 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   /** A session whose record was opened by this node. */
   own(sid: string, handshake: string, protocol: Revision, transport: TransportName): OwnedSession {
     const fresh = { turn: 0, phase: "open", outbox: new Outbox(), answered: [], handled: [], extra: "" } as const;
-    const session = new OwnedSession(sid, this, { ...fresh, handshake, protocol, transport });
+    const base64 = takesBase64Only(queryOf(handshake));
+    const session = new OwnedSession(sid, this, { ...fresh, handshake, protocol, base64, transport });
     this.#add(session);
     return session;
   }

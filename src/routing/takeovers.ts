@@ -1,3 +1,4 @@
+import { queryOf, takesBase64Only } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
 import type { OwnerNode } from "../session/owner-node";
@@ -65,6 +66,7 @@ export class Takeovers {
 function sessionOf(sid: string, node: OwnerNode, record: SessionRecord): OwnedSession {
   return new OwnedSession(sid, node, {
     protocol: record.protocol,
+    base64: takesBase64Only(queryOf(record.handshake)),
     transport: record.transport,
     turn: record.turn,
     phase: record.phase,

@@ -1,13 +1,18 @@
-import { decodePayload } from "../protocol/codec4";
+import type { Encoding } from "../protocol/encoding";
 import { fromStored } from "../protocol/stored";
 import type { Clock } from "../time/clock";
 import type { Socket } from "./socket";
 
 /** Runs the handlers for the packets of one POST, until one ends the session. */
-export function handlePayload(socket: Socket | undefined, body: string, clock: Clock): void {
+export function handlePayload(
+  socket: Socket | undefined,
+  encoding: Encoding,
+  body: string | Uint8Array,
+  clock: Clock,
+): void {
   if (socket === undefined) return;
   try {
-    for (const packet of decodePayload(body)) {
+    for (const packet of encoding.decodePayload(body)) {
       if (packet.type === "close") {
         socket.onClose("transport close");
         return;

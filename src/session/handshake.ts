@@ -44,6 +44,16 @@ export function storeHandshake(request: IncomingMessage, query: Query, address: 
   return JSON.stringify(stored);
 }
 
+/** Whether a client takes no binary payloads: it says so, or polls by JSONP, which is text. */
+export function takesBase64Only(query: Query): boolean {
+  return query["b64"] !== undefined || query["j"] !== undefined;
+}
+
+/** The query of a stored handshake. */
+export function queryOf(handshake: string): Query {
+  return (JSON.parse(handshake) as StoredHandshake).query;
+}
+
 export function rebuildRequest(handshake: string): RebuiltRequest {
   const stored = JSON.parse(handshake) as StoredHandshake;
   const connection = { remoteAddress: stored.address, encrypted: stored.encrypted };

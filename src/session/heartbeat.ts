@@ -17,12 +17,17 @@ export class Heartbeat {
   readonly #clock: Clock;
   readonly #intervals: Deadlines<Beating>;
   readonly #timeouts: Deadlines<Beating>;
+  /** Protocol 3, where it is the client that pings. */
+  readonly #silences: Deadlines<Beating>;
   readonly #adopted = new Set<Beating>();
 
   constructor(clock: Clock, pingInterval: number, pingTimeout: number) {
     this.#clock = clock;
     this.#intervals = new Deadlines(clock, pingInterval, (session) => {
       session.onPingDue();
+    });
+    this.#silences = new Deadlines(clock, pingInterval + pingTimeout, (session) => {
+      session.onPingTimeout();
     });
     this.#timeouts = new Deadlines(clock, pingTimeout, (session) => {
       session.onPingTimeout();
@@ -41,6 +46,11 @@ export class Heartbeat {
     this.#timeouts.add(session);
   }
 
+  /** Protocol 3: the client has a whole interval and the time-out to be heard again. */
+  listen(session: Beating): void {
+    this.#silences.add(session);
+  }
+
   /**
    * A ping is due soon, within `spread` milliseconds: the stock client gives up pingInterval + pingTimeout after
    * the last ping it saw, and nobody knows when the dead owner sent that. Spread, so that thousands of adopted sessions do not ping at once.
@@ -56,12 +66,14 @@ export class Heartbeat {
   forget(session: Beating): void {
     this.#intervals.remove(session);
     this.#timeouts.remove(session);
+    this.#silences.remove(session);
     this.#adopted.delete(session);
   }
 
   stop(): void {
     this.#intervals.stop();
     this.#timeouts.stop();
+    this.#silences.stop();
     this.#adopted.clear();
   }
 }

@@ -1,5 +1,5 @@
-import { joinPayload } from "../protocol/codec4";
-import { mayCompress, storedText } from "../protocol/stored";
+import type { Encoding } from "../protocol/encoding";
+import { mayCompress } from "../protocol/stored";
 import type { InFlight, SessionRecord } from "../store/port";
 import { AnswerCode, type Answer } from "./answers";
 
@@ -101,10 +101,9 @@ export class Outbox {
   }
 
   /** What the poll in flight is answered: the same packets, however often it asks. */
-  answer(): Answer {
+  answer(encoding: Encoding): Answer {
     const packets = this.#inFlight;
-    const body = joinPayload(packets.map(storedText));
-    return { code: AnswerCode.Packets, body, compress: packets.some(mayCompress) };
+    return { code: AnswerCode.Packets, body: encoding.encodeStored(packets), compress: packets.some(mayCompress) };
   }
 
   /** What the record has of this; `taking`: what is in flight was not yet so when it was written. */

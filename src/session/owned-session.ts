@@ -1,10 +1,11 @@
 import type { Revision, TransportName } from "../protocol/names";
+import { encodingOf, type Encoding } from "../protocol/encoding";
 import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
 import type { NodeId, SessionRecord } from "../store/port";
 import type { PollState } from "../transports/owned-polling";
 import { TransportError, type Transport } from "../transports/transport";
-import { AnswerCode, bare, RequestKind, type Answer } from "./answers";
+import { AnswerCode, bare, RequestKind } from "./answers";
 import { DirectJournal } from "./direct-journal";
 import { handlePayload, sendStored } from "./handle-payload";
 import type { Journal } from "./journal";
@@ -29,6 +30,8 @@ import { Upgrade, type UpgradeHost } from "./upgrade";
 /** What a session that its owner opens or adopts starts from. */
 export interface OwnedSessionStart extends SeriesStart {
   readonly protocol: Revision;
+  /** Whether the client takes no binary payloads. */
+  readonly base64: boolean;
   readonly transport: TransportName;
   readonly answered: readonly string[];
   readonly handled: readonly string[];
@@ -36,8 +39,8 @@ export interface OwnedSessionStart extends SeriesStart {
   readonly extra: string;
 }
 
-/** The answer to a poll that is let go by an upgrade. */
-const NOOP: Answer = { code: AnswerCode.Packets, body: "6", compress: false };
+/** What a poll is answered that is let go by an upgrade. */
+const NOOP = ["6"];
 
 /**
  * The owner's side of one polling session: it alone decides what the session says. All that happens becomes turns, one
@@ -46,7 +49,7 @@ const NOOP: Answer = { code: AnswerCode.Packets, body: "6", compress: false };
  */
 export class OwnedSession extends TurnSeries implements Journal, PollState {
   readonly handshake: string;
-  readonly protocol: Revision;
+  readonly encoding: Encoding;
   readonly #answered: Ring;
   readonly #handled: Ring;
   #socket: Socket | undefined;
@@ -70,13 +73,17 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     this.#answered = new Ring(node.ring, start.answered);
     this.#handled = new Ring(node.ring, start.handled);
     this.handshake = start.handshake;
-    this.protocol = start.protocol;
+    this.encoding = encodingOf(start.protocol, start.base64);
     this.#upgraded = start.transport === "websocket";
     this.#closeAsked = start.phase === "closing";
     const { senders, data } = splitExtra(start.extra);
     this.#extra = start.extra;
     this.#senders = Senders.parse(senders);
     this.#data = data;
+  }
+
+  get protocol(): Revision {
+    return this.encoding.revision;
   }
 
   protected override get direct(): boolean {
@@ -172,13 +179,12 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
     } else if (this.isEnding) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
-    } else if (typeof body !== "string") {
-      // Protocol 4 has no binary payloads.
+    } else if (typeof body !== "string" && !this.encoding.binaryPayloads) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.#socket?.onError(new TransportError("invalid content"));
-    } else if (body === "3") {
+    } else if (body === "3" && this.protocol === 4) {
       // O7: a pong changes nothing that a successor would need.
-      handlePayload(this.#socket, body, this.node.clock);
+      handlePayload(this.#socket, this.encoding, body, this.node.clock);
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
@@ -186,7 +192,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     } else {
       this.next.posts.set(key, [holder]);
       this.touch();
-      handlePayload(this.#socket, body, this.node.clock);
+      handlePayload(this.#socket, this.encoding, body, this.node.clock);
     }
   }
 
@@ -413,7 +419,10 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       node.answer(refused.holder, refused.kind, this.sid, refused.t, bare(refused.code));
     }
     if (turn.taken !== undefined) this.#answerPackets(turn.taken.t, turn.taken.holders);
-    for (const { holder, t } of waitersOfPoll(turn.released)) node.answer(holder, RequestKind.Get, this.sid, t, NOOP);
+    for (const { holder, t } of waitersOfPoll(turn.released)) {
+      const body = this.encoding.encodeStored(NOOP);
+      node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
+    }
     if (turn.flushed) {
       this.#socket?.runCallbacks();
       this.#socket?.drained();
@@ -499,7 +508,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   // ---- small parts ----
 
   #answerPackets(t: string, holders: readonly NodeId[]): void {
-    const answer = this.outbox.answer();
+    const answer = this.outbox.answer(this.encoding);
     for (const holder of holders) this.node.answer(holder, RequestKind.Get, this.sid, t, answer);
   }
 

@@ -156,7 +156,12 @@ export class Socket extends EventEmitter implements Beating {
     this.sendPacket("open", JSON.stringify(opening));
     if (initialPacket !== undefined) this.sendPacket("message", initialPacket);
     this.emit("open");
-    this.server.heartbeat.rest(this);
+    this.#startHeartbeat();
+  }
+
+  #startHeartbeat(): void {
+    if (this.protocol === 3) this.server.heartbeat.listen(this);
+    else this.server.heartbeat.rest(this);
   }
 
   /** @internal Goes on with a session that another node opened. `closing`: its close waits for a poll to carry it. */
@@ -165,6 +170,7 @@ export class Socket extends EventEmitter implements Beating {
     this.transport.sid = this.id;
     this.writeBuffer = waiting;
     if (closing) this.#become("close asked");
+    else if (this.protocol === 3) this.#startHeartbeat();
     else this.server.heartbeat.soon(this, spread);
   }
 
@@ -287,8 +293,13 @@ export class Socket extends EventEmitter implements Beating {
         this.emit("heartbeat");
         return;
       case "ping":
-        // Protocol 4: the server pings.
-        this.onError(new Error("invalid heartbeat direction"));
+        if (this.protocol === 4) {
+          this.onError(new Error("invalid heartbeat direction"));
+          return;
+        }
+        this.server.heartbeat.listen(this);
+        this.sendPacket("pong");
+        this.emit("heartbeat");
         return;
       case "close":
         this.onClose("transport close");

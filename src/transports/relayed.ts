@@ -1,6 +1,5 @@
-import { decodePacketText, encodePacketText } from "../protocol/codec4";
 import type { Revision } from "../protocol/names";
-import { toBuffer, type Packet } from "../protocol/packet";
+import type { Packet } from "../protocol/packet";
 import { Transport } from "./transport";
 
 /** The way to the node that has the websocket in its hands. */
@@ -41,8 +40,7 @@ export class RelayedTransport extends Transport {
 
   override send(packets: readonly Packet[]): void {
     for (const packet of packets) {
-      const { data } = packet;
-      const message = data === undefined || typeof data === "string" ? encodePacketText(packet) : toBuffer(data);
+      const message = this.encoding.encodeMessage(packet);
       this.#sent += message.length;
       this.#pipe.send(message);
     }
@@ -51,8 +49,8 @@ export class RelayedTransport extends Transport {
 
   /** A message of the client. */
   onMessage(message: string | Uint8Array): void {
-    const text = typeof message === "string";
-    this.onPacket(text ? decodePacketText(message) : { type: "message", data: Buffer.from(message) });
+    // A copy: the bytes are part of a larger message from the gateway.
+    this.onPacket(this.encoding.decodeMessage(typeof message === "string" ? message : Buffer.from(message)));
   }
 
   /** The gateway's runtime has taken so much, in all. */

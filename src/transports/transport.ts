@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { encodingOf, type Encoding } from "../protocol/encoding";
 import type { Packet } from "../protocol/packet";
 import type { Revision, TransportName } from "../protocol/names";
 
@@ -27,15 +28,19 @@ export abstract class Transport extends EventEmitter {
   abstract readonly name: TransportName;
   /** Revision of the Engine.IO protocol: 3 or 4. */
   readonly protocol: Revision;
+  /** How its packets look on the wire. */
+  readonly encoding: Encoding;
   /** The session that this transport carries; empty before the handshake is answered. */
   sid = "";
   readyState: TransportState = "open";
   /** Whether nobody cares any more for what still arrives here. */
   discarded = false;
 
-  constructor(protocol: Revision) {
+  /** `base64`: the client takes no binary payloads. */
+  constructor(protocol: Revision, base64 = false) {
     super();
     this.protocol = protocol;
+    this.encoding = encodingOf(protocol, base64);
   }
 
   /** Whether `send` can be called now. */

@@ -1,6 +1,5 @@
-import { decodePacketText, encodePacketText } from "../protocol/codec4";
 import type { Revision } from "../protocol/names";
-import { toBuffer, type Packet } from "../protocol/packet";
+import type { Packet } from "../protocol/packet";
 import { Transport } from "./transport";
 
 /** What is used of a websocket of the package `ws`. */
@@ -48,8 +47,7 @@ export class WebSocketTransport extends Transport {
     for (let i = 0; i <= last; i++) {
       const packet = packets[i];
       if (packet === undefined) continue;
-      const { data } = packet;
-      const message = data === undefined || typeof data === "string" ? encodePacketText(packet) : toBuffer(data);
+      const message = this.encoding.encodeMessage(packet);
       const done = i === last ? this.#onSent : undefined;
       if (this.#compressFrom === undefined) this.socket.send(message, done);
       else this.socket.send(message, { compress: this.#compresses(packet, message) }, done);
@@ -73,7 +71,7 @@ export class WebSocketTransport extends Transport {
   };
 
   readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
-    this.onPacket(isBinary ? { type: "message", data } : decodePacketText(data.toString("utf8")));
+    this.onPacket(this.encoding.decodeMessage(isBinary ? data : data.toString("utf8")));
   };
 
   readonly #onSocketClose = (): void => {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { encodingOf } from "../../../src/protocol/encoding";
 import { AnswerCode } from "../../../src/session/answers";
 import { Outbox } from "../../../src/session/outbox";
 import type { SessionRecord } from "../../../src/store/port";
+
+const ENCODING = encodingOf(4, false);
 
 function record(part: Pick<SessionRecord, "acked" | "packets" | "inflight">): SessionRecord {
   return {
@@ -34,14 +37,14 @@ describe("Outbox", () => {
     assert.equal(outbox.waiting, 0);
     outbox.push("4c");
     const answer = { code: AnswerCode.Packets, body: "4a\x1e4b", compress: true };
-    assert.deepEqual(outbox.answer(), answer);
-    assert.deepEqual(outbox.answer(), answer);
+    assert.deepEqual(outbox.answer(ENCODING), answer);
+    assert.deepEqual(outbox.answer(ENCODING), answer);
   });
 
   it("asks for compression where one packet may have it", () => {
     const none = filled("~4a", "~4b");
     none.take("t");
-    assert.equal(none.answer().compress, false);
+    assert.equal(none.answer(ENCODING).compress, false);
   });
 
   it("drops what was in flight when that has arrived, and numbers on", () => {
@@ -89,11 +92,11 @@ describe("Outbox", () => {
 
   it("goes on from a record with the same answer to the same poll", () => {
     const outbox = Outbox.fromRecord(record({ acked: 5, packets: ["4f", "4g", "4h"], inflight: { t: "t9", upTo: 7 } }));
-    assert.equal(outbox.answer().body, "4f\x1e4g");
+    assert.equal(outbox.answer(ENCODING).body, "4f\x1e4g");
     assert.deepEqual(outbox.waitingPackets, ["4h"]);
     assert.deepEqual([outbox.tail, outbox.recorded, outbox.unrecorded()], [8, 8, []]);
     const none = Outbox.fromRecord(record({ acked: 5, packets: ["4f"], inflight: null }));
-    assert.deepEqual([none.waiting, none.answer().body], [1, ""]);
+    assert.deepEqual([none.waiting, none.answer(ENCODING).body], [1, ""]);
   });
 
   it("says of itself what a record would hold before the turn that is under way", () => {
@@ -128,7 +131,7 @@ describe("Outbox", () => {
             if (outbox.waiting === 0) continue;
             outbox.take(`t${String(++polls)}`);
             outbox.committed(outbox.tail);
-            delivered.push(...String(outbox.answer().body).split("\x1e"));
+            delivered.push(...String(outbox.answer(ENCODING).body).split("\x1e"));
           } else if (one === "commit") {
             outbox.committed(outbox.tail);
           } else {
@@ -139,7 +142,7 @@ describe("Outbox", () => {
         }
         outbox.arrived();
         outbox.take("last");
-        if (outbox.answer().body !== "") delivered.push(...String(outbox.answer().body).split("\x1e"));
+        if (outbox.answer(ENCODING).body !== "") delivered.push(...String(outbox.answer(ENCODING).body).split("\x1e"));
         assert.deepEqual(delivered, sent);
       }),
     );

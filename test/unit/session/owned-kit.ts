@@ -133,7 +133,7 @@ export class OwnedWorld {
       answered: given?.answered ?? [],
       handled: given?.handled ?? [],
       handshake: "{}",
-      data: given?.data ?? "",
+      base64: false,
       extra: given?.data ?? "",
     };
     this.session = new OwnedSession("s", owner, start);
