@@ -66,6 +66,14 @@ export class RawWebSocket {
   readonly closed: Promise<number>;
   #waiting: ((message: string | undefined) => void)[] = [];
 
+  /** A session of its own at this node; also its id. */
+  static async session(url: string): Promise<{ sid: string; websocket: RawWebSocket }> {
+    const websocket = await RawWebSocket.open(`${url}/engine.io/?EIO=4&transport=websocket`);
+    const opening = (await websocket.next()) ?? "";
+    if (!opening.startsWith("0")) throw new Error(`the first message is ${opening}`);
+    return { sid: (JSON.parse(opening.slice(1)) as { sid: string }).sid, websocket };
+  }
+
   static async open(url: string): Promise<RawWebSocket> {
     const websocket = new RawWebSocket(new WebSocket(url.replace(/^http/, "ws")));
     await once(websocket.socket, "open");

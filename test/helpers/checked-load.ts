@@ -29,6 +29,8 @@ export interface LoadOptions {
   readonly path?: string;
   /** Default: ["polling"]. */
   readonly transports?: readonly string[];
+  /** How many sessions are opened at the same time. Default: 50. */
+  readonly openingAtOnce?: number;
   /** Whether the clients' connections are kept for their next requests. Default: true. */
   readonly keepAlive?: boolean;
   readonly client?: Partial<SocketOptions>;
@@ -135,11 +137,13 @@ class RunningLoad implements Load {
   readonly #sessions: Session[];
   readonly #agent: Agent;
   readonly #deadline: number;
+  readonly #openingAtOnce: number;
   #waiters: Waiter[] = [];
   #aborted = false;
 
   constructor(options: LoadOptions) {
     this.#agent = new Agent({ keepAlive: options.keepAlive ?? true, maxSockets: Infinity, maxFreeSockets: Infinity });
+    this.#openingAtOnce = options.openingAtOnce ?? OPENING_AT_ONCE;
     this.#deadline = performance.now() + (options.timeoutMs ?? 120_000);
     this.#sessions = Array.from({ length: options.sessions }, (_, i) => new Session(i, options, this.#agent));
     this.opened = this.#open();
@@ -187,12 +191,12 @@ class RunningLoad implements Load {
   }
 
   async #open(): Promise<void> {
-    // Not all at once: the test is of sessions, not of a listen backlog.
+    // Not all at once where nobody asks for it: most tests are of sessions, not of a listen backlog.
     const waiting = [...this.#sessions];
     const work = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined && !this.#aborted; next = waiting.shift()) await next.open();
     };
-    await Promise.all(Array.from({ length: OPENING_AT_ONCE }, work));
+    await Promise.all(Array.from({ length: this.#openingAtOnce }, work));
   }
 
   async #run(): Promise<Verdict> {
