@@ -27,7 +27,7 @@ function worker(): void {
   const engine = new Server(ENGINE_OPTIONS);
   engine.attach(httpServer);
   // It takes Socket.IO's server, and uses these two of its properties.
-  setupWorker({ httpServer, engine });
+  setupWorker({ httpServer, engine } as unknown as Parameters<typeof setupWorker>[0]);
   echo(engine);
   process.send?.("ready");
 }
