@@ -30,6 +30,12 @@ export interface ClusterTuning {
   postDeadline?: number;
   /** How long a request waits for an owner before it is answered 503. Default 15000. */
   giveUpAfter?: number;
+  /**
+   * What becomes of a polling session whose owner is dead: "adopt" (default): a node that is asked for it goes on with it and emits
+   * `connection` with `socket.recovered`; "close": its client is told to reconnect, which an application needs that keeps
+   * state of a connection it cannot rebuild, as plain Socket.IO does.
+   */
+  takeover?: "adopt" | "close";
   /** Packets that wait in one session at most. Default 50000. */
   maxBufferedPackets?: number;
   /** Characters that wait in one session at most, in stored form. Default 10e6. */
@@ -56,6 +62,7 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     storeAwayAfter: time("storeAwayAfter", options.storeAwayAfter, Math.min(10_000, pingTimeout / 2)),
     postDeadline: time("postDeadline", options.postDeadline, 5000),
     giveUpAfter: time("giveUpAfter", options.giveUpAfter, 15_000),
+    takeover: oneOf("takeover", options.takeover ?? "adopt", ["adopt", "close"]),
     maxBufferedPackets: time("maxBufferedPackets", options.maxBufferedPackets, 50_000),
     maxBufferedSize: time("maxBufferedSize", options.maxBufferedSize, 10e6),
   };
@@ -71,6 +78,11 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     throw new OptionError("cluster.storeAwayAfter", tuning.storeAwayAfter, "below pingInterval + pingTimeout");
   }
   return tuning;
+}
+
+function oneOf<Value extends string>(name: string, value: Value, allowed: readonly Value[]): Value {
+  if (allowed.includes(value)) return value;
+  throw new OptionError(`cluster.${name}`, value, allowed.map((one) => `"${one}"`).join(" or "));
 }
 
 function time(name: string, value: number | undefined, fallback: number): number {

@@ -74,6 +74,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
     maxDataChars: MAX_DATA_CHARS,
     ownerCache: OWNER_CACHE,
     relayLimit: RELAY_LIMIT,
+    adopts: tuning.takeover === "adopt",
     times: {
       pollGrace: tuning.pollGrace,
       linger: tuning.linger,

@@ -68,6 +68,8 @@ export interface ClusterNodeOptions {
   readonly ring: number;
   readonly maxDataChars: number;
   readonly ownerCache: number;
+  /** Whether sessions of dead owners go on here, or are closed so that their clients reconnect. */
+  readonly adopts: boolean;
   /** Units of a relayed websocket that may be under way, in each direction. */
   readonly relayLimit: number;
 }
@@ -364,6 +366,10 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     }
     this.#counters.count("takeovers");
     this.#options.events.onTakeover(sid, from);
+    if (!this.#options.adopts) {
+      session.closeUnadopted();
+      return;
+    }
     const socket = this.#options.engine.adopt(sid, record, session);
     session.useSocket(socket);
     session.resume();

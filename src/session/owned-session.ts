@@ -126,6 +126,13 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     this.end({ packet: "1", reason: "" });
   }
 
+  /** The session is not to go on: its client is told by its next poll. Nobody handles what it still says. */
+  closeUnadopted(): void {
+    this.#closeAsked = true;
+    this.node.closing.add(this);
+    this.touch();
+  }
+
   /** A close that was waiting for a poll when the session was adopted goes on waiting. */
   resume(): void {
     if (this.#closeAsked) this.node.closing.add(this);

@@ -29,6 +29,8 @@ export interface TestEngines {
   next(): string;
   /** Ports of the engines, in order. */
   readonly ports: readonly number[];
+  /** A node of the cluster is gone for all others, and its HTTP server with it. */
+  kill(index: number): void;
   /** Registers a listener on every engine. */
   on(event: string, listener: (...args: never[]) => void): void;
   stop(): Promise<void>;
@@ -49,6 +51,8 @@ export async function startEngines(
   const engines: Engine[] = [];
   const counters: Counters[] = [];
   const servers: HttpServer[] = [];
+  const dead = new Set<number>();
+  const buses = Array.from({ length: 3 }, () => medium.bus());
   for (let i = 0; i < (mode === "local" ? 1 : 3); i++) {
     const id = `node${String(i)}`;
     const counter = new Counters();
@@ -62,7 +66,7 @@ export async function startEngines(
         clock: runtimeClock,
         tick,
         store,
-        bus: medium.bus(),
+        bus: buses[i] ?? medium.bus(),
         tuning: tuned,
         counters: counter,
         events,
@@ -93,8 +97,15 @@ export async function startEngines(
     ports: servers.map((server) => (server.address() as AddressInfo).port),
     next() {
       if (mode === "next") turn++;
+      while (dead.has(Math.max(0, turn) % servers.length)) turn = Math.max(0, turn) + 1;
       const server = servers[Math.max(0, turn) % servers.length] ?? servers[0];
       return `http://127.0.0.1:${String((server?.address() as AddressInfo).port)}`;
+    },
+    kill(index) {
+      dead.add(index);
+      const bus = buses[index];
+      if (bus !== undefined) medium.kill(bus);
+      servers[index]?.closeAllConnections();
     },
     on(event, listener) {
       for (const engine of engines) engine.on(event, listener as (...args: unknown[]) => void);
