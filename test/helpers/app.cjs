@@ -45,7 +45,7 @@ module.exports = function testApp(engine, httpServer) {
     push: (socket, body, query) => socket.send(query.has("binary") ? body : body.toString()),
     data: (socket, body) => (socket.data = JSON.parse(body.toString())),
     close: (socket) => socket.close(),
-    flood: (socket, body, query) => void flood(socket, body, Number(query.get("bytes"))),
+    flood: (socket, body, query) => void flood(socket, body, Number(query.get("bytes")), query.has("patient")),
   };
 
   /** What this node is asked to do, whoever owns the session. */
@@ -108,10 +108,17 @@ module.exports = function testApp(engine, httpServer) {
   });
 };
 
-/** Sends the same message again and again, a little in each turn of the event loop, until it was so many bytes. */
-async function flood(socket, body, bytes) {
-  for (let sent = 0; sent < bytes && socket.readyState === "open"; sent += body.length) {
-    socket.send(body);
-    if (sent % (64 * body.length) === 0) await new Promise((resolve) => setImmediate(resolve));
+/**
+ * Sends the same message again and again, a little at a time, until it was so many bytes. `patient`: waits until what was sent is on
+ * its way, as an application does that heeds backpressure.
+ */
+async function flood(socket, body, bytes, patient) {
+  const each = 4 * body.length;
+  for (let sent = 0; sent < bytes && socket.readyState === "open"; sent += each) {
+    for (let i = 0; i < 3; i++) socket.send(body);
+    await new Promise((resolve) => {
+      socket.send(body, undefined, patient ? resolve : undefined);
+      if (!patient) setTimeout(resolve, 1);
+    });
   }
 }

@@ -152,9 +152,10 @@ export class ServeProcess {
     return this.#tell(`close?sid=${encodeURIComponent(sid)}`, "");
   }
 
-  /** Makes the owner of the session send its client so many bytes in messages of this size, as fast as it can. */
-  flood(sid: string, messageBytes: number, bytes: number): Promise<boolean> {
-    return this.#tell(`flood?sid=${encodeURIComponent(sid)}&bytes=${bytes}`, Buffer.alloc(messageBytes, 1));
+  /** Makes the owner of the session send its client so many bytes in messages of this size. */
+  flood(sid: string, messageBytes: number, bytes: number, pace: "patient" | "heedless"): Promise<boolean> {
+    const patience = pace === "patient" ? "&patient=1" : "";
+    return this.#tell(`flood?sid=${encodeURIComponent(sid)}&bytes=${bytes}${patience}`, Buffer.alloc(messageBytes, 1));
   }
 
   /** Sends this to all sessions that the node, or whichever worker is next, owns: in one tick. */
