@@ -33,7 +33,9 @@ function shape(config: Config): string[] {
   const spread =
     balancer === "front"
       ? "each request goes to the next worker, and to another one if that dies under it"
-      : "each connection goes to the next worker";
+      : balancer === "sticky"
+        ? "requests go to the worker where their session began, while it lives"
+        : "each connection goes to the next worker";
   return [`${String(workers)} workers; ${spread}`, sessions];
 }
 

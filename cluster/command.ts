@@ -30,9 +30,9 @@ export async function runCommand(args: readonly string[], io: CommandIo = PROCES
   const command = program.command("serve").description("serve sessions, until SIGTERM or SIGINT").exitOverride();
   for (const spec of Object.values<Setting<unknown>>(SETTINGS)) addOption(command, spec);
   command.addHelpText("after", environmentHelp());
-  command.action(async (options: Record<string, string>) => {
+  command.action(async (options: Record<string, string | true>) => {
     // commander names what it read after the option: `--ping-interval` is `pingInterval`, the setting's own name.
-    exitCode = await serveWith(options, io);
+    exitCode = await serveWith(asTexts(options), io);
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -74,6 +74,11 @@ function environmentHelp(): string {
     `\nEach option is an environment variable too, named in its brackets; an option wins over its variable.\n` +
     `Environment variables without an option:\n${lines.join("\n")}\n`
   );
+}
+
+/** An option whose value was left out means yes. */
+function asTexts(options: Readonly<Record<string, string | true>>): Environment {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value === true ? "1" : value]));
 }
 
 /** From the package's own file: the compiled command is one folder deeper than its source. */

@@ -16,7 +16,7 @@ export interface Setting<T> {
   readonly secret?: true;
 }
 
-export const BALANCERS = ["front", "round-robin"] as const;
+export const BALANCERS = ["front", "round-robin", "sticky"] as const;
 export type Balancer = (typeof BALANCERS)[number];
 
 export const LOG_FORMATS = ["plain", "json"] as const;
@@ -24,6 +24,9 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const TRANSPORTS = ["polling", "websocket"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
 // A timer that is set to more than this fires at once.
 const LONGEST = 2 ** 31 - 1;
@@ -98,9 +101,11 @@ export const SETTINGS = {
     variable: "BALANCER",
     flag: "--balancer <kind>",
     about:
-      "with several workers, what spreads requests: front (by request, sends a request again when its worker dies) " +
-      "or round-robin (by connection: cheaper, but a request on a dying worker is lost)",
-    allowed: BALANCERS.join(" or "),
+      "with several workers, what spreads requests: front (by request, sends a request again when its worker dies), " +
+      "round-robin (by connection: cheaper, but a request on a dying worker is lost) " +
+      "or sticky (to the worker that has the session, while it lives; a request on a dying worker is " +
+      "lost, and since a client always has one there, that worker's clients connect anew)",
+    allowed: BALANCERS.join(", "),
     fallback: "front",
     parse: oneOf(BALANCERS),
   }),
@@ -111,6 +116,39 @@ export const SETTINGS = {
     allowed: "a whole number of bytes from 0 to 1000000000",
     fallback: 10_000_000,
     parse: whole(0, 1_000_000_000),
+  }),
+  maxHttpBufferSize: setting({
+    variable: "MAX_HTTP_BUFFER_SIZE",
+    flag: "--max-http-buffer-size <bytes>",
+    about: "the largest POST, and the largest message on a websocket; with a front, --body-limit holds too",
+    allowed: "a whole number of bytes from 1 to 1000000000",
+    fallback: 1_000_000,
+    parse: whole(1, 1_000_000_000),
+  }),
+  transports: setting<readonly Transport[]>({
+    variable: "TRANSPORTS",
+    flag: "--transports <list>",
+    about: "transports that clients may use",
+    allowed: `one or more of ${TRANSPORTS.join(",")}, with commas between`,
+    fallback: TRANSPORTS,
+    parse: listOf(TRANSPORTS),
+  }),
+  upgradeTimeout: setting({
+    variable: "UPGRADE_TIMEOUT",
+    flag: "--upgrade-timeout <ms>",
+    about: "how long a client may take to go over from polling to websocket",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    fallback: 10_000,
+    parse: whole(1, LONGEST),
+  }),
+  perMessageDeflate: setting({
+    variable: "PER_MESSAGE_DEFLATE",
+    flag: "--per-message-deflate [1|0]",
+    about: "whether websocket messages are compressed; without a value, they are",
+    allowed: "1 or 0",
+    fallback: false,
+    fallbackShown: "0",
+    parse: yesOrNo,
   }),
   prefix: setting({
     variable: "PREFIX",
@@ -146,6 +184,31 @@ export const SETTINGS = {
     fallback: 20_000,
     parse: whole(1, LONGEST),
   }),
+  leaseTtl: setting({
+    variable: "LEASE_TTL",
+    flag: "--lease-ttl <ms>",
+    about: "after how long a worker that is not heard of counts as dead; the same on all nodes",
+    allowed: "a whole number of milliseconds from 1000 to 3600000",
+    fallback: 5000,
+    parse: whole(1000, 3_600_000),
+  }),
+  pollGrace: setting({
+    variable: "POLL_GRACE",
+    flag: "--poll-grace <ms>",
+    about: "how long a session waits for a broken poll to come back by another way",
+    // Three beats: a poll that another node took over may need that long to be asked for again.
+    allowed: "a whole number of milliseconds from 1500 to 3600000",
+    fallback: 2000,
+    parse: whole(1500, 3_600_000),
+  }),
+  linger: setting({
+    variable: "LINGER",
+    flag: "--linger <ms>",
+    about: "how long the record of a closed session stays",
+    allowed: "a whole number of milliseconds from 1 to 86400000",
+    fallback: 30_000,
+    parse: whole(1, 86_400_000),
+  }),
   drainTimeout: setting({
     variable: "DRAIN_TIMEOUT",
     flag: "--drain-timeout <ms>",
@@ -177,7 +240,7 @@ export const SETTINGS = {
     allowed: "0 or 1",
     fallback: true,
     fallbackShown: "1",
-    parse: (text: string) => (text === "1" ? true : text === "0" ? false : undefined),
+    parse: yesOrNo,
   }),
 } as const;
 
@@ -244,6 +307,15 @@ export function toEnvironment(config: Config): Record<string, string> {
   return environment;
 }
 
+/** What records and leases are kept by, which must be the same at whoever keeps them and at every node. */
+export function clusterTimes({
+  leaseTtl,
+  pollGrace,
+  linger,
+}: Config): Pick<Config, "leaseTtl" | "pollGrace" | "linger"> {
+  return { leaseTtl, pollGrace, linger };
+}
+
 /** How a default reads in `--help` and in the docs. */
 export function fallbackText(spec: Setting<unknown>): string {
   return spec.fallbackShown ?? String(spec.fallback);
@@ -273,6 +345,19 @@ function matching(pattern: RegExp): (text: string) => string | undefined {
 
 function oneOf<T extends string>(values: readonly T[]): (text: string) => T | undefined {
   return (text) => values.find((value) => value === text);
+}
+
+/** One or more, each once. */
+function listOf<T extends string>(values: readonly T[]): (text: string) => readonly T[] | undefined {
+  return (text) => {
+    const words = text.split(",").map((word) => word.trim());
+    const known = values.filter((value) => words.includes(value));
+    return known.length === words.length ? known : undefined;
+  };
+}
+
+function yesOrNo(text: string): boolean | undefined {
+  return text === "1" ? true : text === "0" ? false : undefined;
 }
 
 function url(...schemes: string[]): (text: string) => string | undefined {

@@ -1,5 +1,5 @@
 import { startHub, type Hub } from "../src/index";
-import type { Config } from "./config";
+import { clusterTimes, type Config } from "./config";
 import type { Log } from "./log";
 import type { LocalHub } from "./primary";
 
@@ -13,6 +13,7 @@ export function localHub(config: Config, log: Log): LocalHub | undefined {
       hub = await startHub({
         pingInterval,
         pingTimeout,
+        ...clusterTimes(config),
         onError: (error) => {
           log.error("hub", { error: error.message });
         },

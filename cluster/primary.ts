@@ -16,6 +16,7 @@ import {
   type WorkerMessage,
 } from "./messages";
 import { Restarts } from "./restarts";
+import { StickyFront } from "./sticky/front";
 
 /** What keeps the records of workers that have no Redis; the part of the hub that matters here. */
 export interface LocalHub {
@@ -51,10 +52,10 @@ interface Slot {
 
 /**
  * A worker that lives and does not move (paused, or in an endless loop) still takes connections. So each is asked in turn whether it
- * runs; so many questions without an answer, and its requests go elsewhere: a bit less than the time after which other nodes
- * take over its sessions, so that they are there when this happens.
+ * runs, five times in the time of a lease; so many questions without an answer, and its requests go elsewhere: a bit sooner than
+ * other nodes take over its sessions, so that they are there when this happens.
  */
-const PING_EVERY = 1000;
+const PINGS_PER_LEASE = 5;
 const PINGS_WITHOUT_ANSWER = 4;
 
 /** Beyond the time to drain: closing what is left, and the process's own end. */
@@ -73,10 +74,12 @@ export class Primary {
   readonly #options: PrimaryOptions;
   readonly #slots: Slot[];
   readonly #front: Front | undefined;
+  readonly #sticky: StickyFront | undefined;
   /** The workers' sockets are in a directory that only this user can enter. */
   readonly #directory: string | undefined;
   #environment: Record<string, string> = {};
-  #frontPort = 0;
+  /** Where this process listens for the workers. */
+  #ownPort: number | undefined;
   #sockets = 0;
   #wasReady = false;
   #stoppingSince: number | undefined;
@@ -101,6 +104,8 @@ export class Primary {
     if (config.balancer === "front") {
       this.#front = new Front({ clock, enginePath: config.path, bodyLimit: config.bodyLimit });
       this.#directory = mkdtempSync(join(tmpdir(), "eio-workers-"));
+    } else if (config.balancer === "sticky") {
+      this.#sticky = new StickyFront();
     }
   }
 
@@ -113,12 +118,15 @@ export class Primary {
     process.on("SIGTERM", this.#onSignal);
     process.on("SIGINT", this.#onSignal);
     try {
-      if (this.#front !== undefined) this.#frontPort = await this.#listen(this.#front);
+      const own = this.#front ?? this.#sticky;
+      if (own !== undefined) this.#ownPort = await this.#listen(own);
       this.#environment = { ...toEnvironment(config), ...(await hub?.listen()) };
       cluster.schedulingPolicy = cluster.SCHED_RR;
-      cluster.setupPrimary({ exec: workerFile, args: [] });
+      // In JSON, the bytes that the package passes on would arrive as something else.
+      const serialization = this.#sticky === undefined ? "json" : "advanced";
+      cluster.setupPrimary({ exec: workerFile, args: [], serialization });
       for (const slot of this.#slots) this.#start(slot);
-      if (this.#front !== undefined) this.#ping();
+      if (own !== undefined) this.#ping();
       return await ended;
     } finally {
       process.off("SIGTERM", this.#onSignal);
@@ -126,12 +134,13 @@ export class Primary {
       this.#deadline?.stop();
       this.#pinging?.stop();
       this.#front?.close();
+      this.#sticky?.close();
       await hub?.close();
       if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
     }
   }
 
-  async #listen(front: Front): Promise<number> {
+  async #listen(front: Front | StickyFront): Promise<number> {
     const { port, host } = this.#options.config;
     try {
       return (await front.listen(port, host)).port;
@@ -151,6 +160,7 @@ export class Primary {
     const socket = this.#directory && join(this.#directory, `${slot.name}-${String(++this.#sockets)}.sock`);
     if (socket !== undefined) environment[WORKER_SOCKET_VARIABLE] = socket;
     const worker = cluster.fork(environment);
+    this.#sticky?.fork(worker);
     slot.process = worker;
     slot.socket = socket;
     slot.pings = 0;
@@ -166,6 +176,7 @@ export class Primary {
     });
     worker.once("exit", (code: number | null, signal: string | null) => {
       if (socket !== undefined) rmSync(socket, { force: true });
+      this.#sticky?.lose(worker);
       this.#onExit(slot, code, signal);
     });
   }
@@ -175,13 +186,13 @@ export class Primary {
     switch (message.type) {
       case "ready":
         slot.ready = true;
-        if (slot.socket !== undefined) this.#front?.add(slot.name, slot.socket);
+        this.#include(slot);
         log.info("worker ready", { worker: slot.name, workerPid: slot.process?.process.pid });
         this.#announce(message.port);
         return;
       case "draining":
         slot.ready = false;
-        this.#front?.remove(slot.name);
+        this.#exclude(slot);
         return;
       case "pong":
         this.#onPong(slot);
@@ -194,6 +205,18 @@ export class Primary {
     }
   }
 
+  /** Requests go to it from now on. */
+  #include({ name, socket, process: worker }: Slot): void {
+    if (socket !== undefined) this.#front?.add(name, socket);
+    if (worker !== undefined) this.#sticky?.add(worker);
+  }
+
+  /** No new requests for it. */
+  #exclude({ name, process: worker }: Slot): void {
+    this.#front?.remove(name);
+    if (worker !== undefined) this.#sticky?.remove(worker);
+  }
+
   #ping(): void {
     for (const slot of this.#slots) {
       const worker = slot.process;
@@ -201,11 +224,13 @@ export class Primary {
       if (slot.pings === PINGS_WITHOUT_ANSWER) {
         this.#options.log.warn("worker does not answer, its requests go to others", { worker: slot.name });
         this.#front?.stall(slot.name);
+        this.#sticky?.lose(worker);
       }
       // One more than the limit says that it is out already; a paused process must not find a heap of questions.
       if (slot.pings++ < PINGS_WITHOUT_ANSWER) worker.send(PING);
     }
-    this.#pinging = this.#options.clock.after(PING_EVERY, () => {
+    const { clock, config } = this.#options;
+    this.#pinging = clock.after(config.leaseTtl / PINGS_PER_LEASE, () => {
       this.#ping();
     });
   }
@@ -213,15 +238,15 @@ export class Primary {
   #onPong(slot: Slot): void {
     const wasOut = slot.pings > PINGS_WITHOUT_ANSWER;
     slot.pings = 0;
-    if (!wasOut || !slot.ready || slot.socket === undefined) return;
+    if (!wasOut || !slot.ready) return;
     this.#options.log.info("worker answers again", { worker: slot.name });
-    this.#front?.add(slot.name, slot.socket);
+    this.#include(slot);
   }
 
   #announce(port: number | undefined): void {
     if (this.#wasReady || !this.#slots.every((slot) => slot.ready)) return;
     this.#wasReady = true;
-    this.#options.onReady(this.#front === undefined ? (port ?? 0) : this.#frontPort);
+    this.#options.onReady(this.#ownPort ?? port ?? 0);
   }
 
   #onExit(slot: Slot, code: number | null, signal: string | null): void {
@@ -260,6 +285,7 @@ export class Primary {
     this.#stoppingSince ??= this.#options.clock.now();
     for (const slot of this.#slots) slot.restart?.stop();
     this.#front?.stop();
+    this.#sticky?.stop();
     if (this.#slots.every(({ process: worker }) => worker === undefined)) this.#ended(this.#exitCode);
   }
 

@@ -1,10 +1,10 @@
 import { runtimeClock } from "../src/time/runtime-clock";
-import { readConfig } from "./config";
+import { readConfig, type Config } from "./config";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, FatalError } from "./fatal";
 import { findApp } from "./find-app";
 import { createLog, errorText, logFormat, type Log } from "./log";
 import { isPrimaryMessage, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
-import { Worker } from "./worker";
+import { Worker, type ListenTarget } from "./worker";
 
 /** What runs in a process that the primary forked. When the primary ends, node:cluster ends this one. */
 async function main(): Promise<void> {
@@ -14,12 +14,11 @@ async function main(): Promise<void> {
   if (!read.ok) throw new FatalError(read.problems.join("; "), EXIT_USAGE);
   const { config } = read;
   const log = createLog({ format: logFormat(config.logFormat, environment["NODE_ENV"]), level: config.logLevel, name });
-  const socket = environment[WORKER_SOCKET_VARIABLE];
   const worker = new Worker({
     config,
     environment,
     name,
-    listen: socket === undefined ? { port: config.port, host: config.host } : { path: socket },
+    listen: listenTarget(config, environment[WORKER_SOCKET_VARIABLE]),
     app: await findApp(config),
     clock: runtimeClock,
     log,
@@ -27,6 +26,11 @@ async function main(): Promise<void> {
   listenForTheEnd(worker, log);
   const port = await worker.start();
   tell({ type: "ready", port });
+}
+
+function listenTarget(config: Config, socket: string | undefined): ListenTarget {
+  if (config.balancer === "sticky") return "primary";
+  return socket === undefined ? { port: config.port, host: config.host } : { path: socket };
 }
 
 function listenForTheEnd(worker: Worker, log: Log): void {

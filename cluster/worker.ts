@@ -2,14 +2,19 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { Server, type ClusterOptions, type ServerOptions } from "../src/index";
 import { hubFromEnvironment } from "../src/hub/environment";
 import type { Clock } from "../src/time/clock";
-import type { Config, Environment } from "./config";
+import { clusterTimes, type Config, type Environment } from "./config";
 import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
 import { KEEP_ALIVE_TIMEOUT } from "./front/front";
 import type { App } from "./load-app";
 import { errorText, type Log } from "./log";
+import { StickyIntake } from "./sticky/intake";
 
-/** Where a worker listens: for its front on a unix socket, else for everybody. */
-export type ListenTarget = { readonly path: string } | { readonly port: number; readonly host: string | undefined };
+/** Where a worker's connections come from: for its front it listens on a unix socket, else for everybody, or not at all. */
+export type ListenTarget =
+  | { readonly path: string }
+  | { readonly port: number; readonly host: string | undefined }
+  /** The primary hands them over. */
+  | "primary";
 
 export interface WorkerOptions {
   readonly config: Config;
@@ -29,6 +34,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #engine: Server;
   readonly #http: HttpServer;
+  #intake: StickyIntake | undefined;
   #drained: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
@@ -45,7 +51,7 @@ export class Worker {
     if (this.#http.listenerCount("request") === 0) this.#http.on("request", notFound);
     this.#engine.attach(this.#http, { path: config.path });
     await this.#engine.ready();
-    await this.#listen();
+    await this.#serve();
     const address = this.#http.address();
     return typeof address === "object" ? address?.port : undefined;
   }
@@ -71,7 +77,7 @@ export class Worker {
   #closeHttp(): Promise<unknown> {
     const closed = new Promise<void>((resolve) => {
       this.#http.close(() => {
-        resolve();
+        resolve(this.#intake?.idle());
       });
     });
     this.#http.closeIdleConnections();
@@ -80,9 +86,14 @@ export class Worker {
     });
   }
 
-  #listen(): Promise<void> {
+  async #serve(): Promise<void> {
+    const { listen } = this.#options;
+    if (listen === "primary") this.#intake = new StickyIntake(this.#http, this.#engine);
+    else await this.#listen(listen);
+  }
+
+  #listen(listen: Exclude<ListenTarget, "primary">): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { listen } = this.#options;
       this.#http.once("error", (error) => {
         reject(
           new FatalError(`cannot listen on ${targetText(listen)}: ${error.message}`, EXIT_FAILED, { cause: error }),
@@ -100,16 +111,26 @@ export class Worker {
 /** The cluster that a configuration asks for; `undefined` for a process by itself. */
 export function clusterOptions(config: Config, environment: Environment): ClusterOptions | undefined {
   const { redis, nats, prefix, secret } = config;
+  const times = clusterTimes(config);
   if (redis !== undefined && nats !== undefined) {
-    return { redis, nats, prefix, ...(secret === undefined ? {} : { secret }) };
+    return { redis, nats, prefix, ...times, ...(secret === undefined ? {} : { secret }) };
   }
-  return hubFromEnvironment(environment) === undefined ? undefined : "local";
+  return hubFromEnvironment(environment) === undefined ? undefined : { local: true, ...times };
 }
 
 function makeEngine(config: Config, environment: Environment): Server {
-  const { pingInterval, pingTimeout, path } = config;
+  const { pingInterval, pingTimeout, path, maxHttpBufferSize, transports, upgradeTimeout, perMessageDeflate } = config;
   const cluster = clusterOptions(config, environment);
-  const options: ServerOptions = { pingInterval, pingTimeout, path, ...(cluster === undefined ? {} : { cluster }) };
+  const options: ServerOptions = {
+    pingInterval,
+    pingTimeout,
+    path,
+    maxHttpBufferSize,
+    transports,
+    upgradeTimeout,
+    perMessageDeflate,
+    ...(cluster === undefined ? {} : { cluster }),
+  };
   try {
     return new Server(options);
   } catch (error) {
@@ -118,7 +139,7 @@ function makeEngine(config: Config, environment: Environment): Server {
   }
 }
 
-function targetText(target: ListenTarget): string {
+function targetText(target: Exclude<ListenTarget, "primary">): string {
   return "path" in target
     ? target.path
     : `${target.host ?? "all addresses"}, port ${String(target.port)} (--host, --port)`;

@@ -37,6 +37,15 @@ describe("engine.io-cluster", () => {
     assert.equal(served[0]!.port, 0);
   });
 
+  test("--per-message-deflate: with a value, or without one for yes", async () => {
+    const given = async (...args: string[]): Promise<boolean | undefined> =>
+      (await run(["serve", ...args], { PER_MESSAGE_DEFLATE: "1" })).served[0]?.perMessageDeflate;
+    assert.equal(await given("--per-message-deflate", "--workers", "2"), true);
+    assert.equal(await given("--per-message-deflate=0"), false);
+    assert.equal(await given("--per-message-deflate", "1"), true);
+    assert.equal(await given("--per-message-deflate", "no"), undefined);
+  });
+
   test("--help tells every option with its variable and its default, and ends with 0", async () => {
     const { exitCode, out } = await run(["serve", "--help"]);
     assert.equal(exitCode, 0);

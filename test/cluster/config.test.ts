@@ -54,11 +54,11 @@ describe("configuration", () => {
   });
 
   test("what is refused is named with its value and what is allowed, all of it at once", () => {
-    assert.deepEqual(problems({ workers: "0", balancer: "sticky" }, { PORT: "web", ENGINE_PATH: "engine.io" }), [
+    assert.deepEqual(problems({ workers: "0", balancer: "fair" }, { PORT: "web", ENGINE_PATH: "engine.io" }), [
       '--workers is "0"; allowed is a whole number from 1 to 256',
       'PORT is "web"; allowed is a whole number from 0 to 65535',
       'ENGINE_PATH is "engine.io"; allowed is a path such as /engine.io, without query',
-      '--balancer is "sticky"; allowed is front or round-robin',
+      '--balancer is "fair"; allowed is front, round-robin, sticky',
     ]);
   });
 
@@ -73,6 +73,13 @@ describe("configuration", () => {
     ["prefix", ["a.b", "a b", "*", "x".repeat(65)]],
     ["secret", ["short"]],
     ["pingInterval", ["0", "2147483648"]],
+    ["maxHttpBufferSize", ["0", "1MB", "1000000001"]],
+    ["transports", ["", ",", "polling,", "polling,polling", "polling websocket", "webtransport", "Polling"]],
+    ["upgradeTimeout", ["0", "-1"]],
+    ["perMessageDeflate", ["true", "2", ""]],
+    ["leaseTtl", ["999", "5s"]],
+    ["pollGrace", ["1499"]],
+    ["linger", ["0"]],
     ["demoKill", ["yes"]],
     ["logFormat", ["xml"]],
   ];
@@ -102,10 +109,23 @@ describe("configuration", () => {
     assert.equal(withoutPassword("redis://user:pass@host:1/2"), "redis://***@host:1/2");
   });
 
+  test("transports: a list with commas, in the engine's order", () => {
+    assert.deepEqual(config({}).transports, ["polling", "websocket"]);
+    assert.deepEqual(config({ transports: "websocket" }).transports, ["websocket"]);
+    assert.deepEqual(config({}, { TRANSPORTS: " websocket , polling " }).transports, ["polling", "websocket"]);
+  });
+
   test("another process reads the same from the environment that is made of it", () => {
     const original = config(
       { workers: "5", path: "/x", redis: "redis://r", nats: "nats://n", app: "./app.js" },
-      { CLUSTER_SECRET: "0123456789abcdef", DEMO_KILL: "0", LOG_LEVEL: "warn" },
+      {
+        CLUSTER_SECRET: "0123456789abcdef",
+        DEMO_KILL: "0",
+        LOG_LEVEL: "warn",
+        TRANSPORTS: "websocket",
+        PER_MESSAGE_DEFLATE: "1",
+        LEASE_TTL: "1000",
+      },
     );
     assert.deepEqual(config({}, toEnvironment(original)), original);
     assert.deepEqual(config({}, { HOST: "example", ...toEnvironment(config({})) }), config({}));
