@@ -233,6 +233,7 @@ export class Holder {
   #repeatPoll(held: Held): void {
     const { askedAt } = held;
     if (askedAt === undefined || askedAt === this.#node.id) return;
+    this.#node.countRepeat("poll");
     this.#node.ask(askedAt, held);
     if (++held.repeats < POLL_REPEATS) this.#pollRepeats.add(held);
   }

@@ -178,7 +178,7 @@ describe("H2: a request is asked again, with the same t", () => {
     // The poll was said again, twice, and is left alone then.
     assert.deepEqual(world.questions(), ["a GET s t1", "a GET s t1"]);
     world.clock.advance(1);
-    assert.deepEqual(world.repeats, ["deadline"]);
+    assert.deepEqual(world.repeats, ["poll", "poll", "deadline"]);
     await world.found(at("b"));
     assert.deepEqual(world.questions(), ["b POST s p1"]);
   });
