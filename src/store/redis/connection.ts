@@ -117,13 +117,14 @@ export class Connection {
   };
 
   async #readRunId(): Promise<void> {
-    const before = this.#runId;
     let runId: string | undefined;
     try {
       runId = /^run_id:(\w+)/m.exec(String(await this.client.call("info", "server")))?.[1];
     } catch {
       // Cut again, or not permitted: then nobody knows.
     }
+    // Compared with what is known by now: a question that was cut off is answered together with the next one.
+    const before = this.#runId;
     if (before !== undefined && runId !== before) this.#generation++;
     this.#runId = runId ?? before;
   }
