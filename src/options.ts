@@ -1,4 +1,7 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ZlibOptions } from "node:zlib";
+import type { SerializeOptions } from "cookie";
+import type { CorsOptions, CorsOptionsDelegate } from "cors";
 import type { PerMessageDeflateOptions } from "ws";
 import type { RawData } from "./protocol/packet";
 import type { TransportName } from "./protocol/names";
@@ -10,6 +13,28 @@ export type AllowRequest = (
   request: IncomingMessage,
   decide: (message: string | null | undefined, allowed: boolean) => void,
 ) => void;
+
+/**
+ * Sees every request before it is checked, as with Express: answers it, or calls `next`, with an error to refuse it. For
+ * a websocket's request the response is a stand-in: its headers go out with the 101, its `end` closes the connection.
+ */
+export type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => unknown;
+
+/** The cookie of a handshake's answer: options of the package `cookie`, and its name. */
+export interface CookieOptions extends SerializeOptions {
+  /** Default "io". */
+  name?: string;
+}
+
+/** Compression of the answers to polls: options of zlib besides. */
+export interface HttpCompressionOptions extends ZlibOptions {
+  /** Smaller answers are not compressed, in bytes. Default 1024. */
+  threshold?: number;
+}
 
 /** Options of the engine. Times are in milliseconds, sizes in bytes. */
 export interface EngineOptions {
@@ -31,6 +56,26 @@ export interface EngineOptions {
   perMessageDeflate?: boolean | PerMessageDeflateOptions;
   /** A first message, sent with the handshake's answer. */
   initialPacket?: RawData;
+  /**
+   * Cross-origin requests: options of the package `cors`, `true` for its defaults. It comes before all middlewares and
+   * answers preflights, whichever node they reach. Default false. (engine.io 3 let every origin in, with credentials:
+   * that is `{ origin: true, credentials: true }`.)
+   */
+  cors?: boolean | CorsOptions | CorsOptionsDelegate;
+  /**
+   * A cookie with the session's id in the handshake's answer, for balancers that look for one: its options, or its name.
+   * `true` is "io" with path "/", HttpOnly and SameSite=Lax. Default false. (engine.io 3: "io".)
+   */
+  cookie?: boolean | string | CookieOptions;
+  /** Path of the cookie; false for none, and then no HttpOnly either. Of engine.io 3; an object in `cookie` goes first. Default "/". */
+  cookiePath?: string | false;
+  /** Whether scripts cannot read the cookie. Of engine.io 3; an object in `cookie` goes first. Default true. */
+  cookieHttpOnly?: boolean;
+  /**
+   * Compression of the answers to polls, where the client accepts gzip or deflate and a packet was not sent with
+   * `compress: false`. `true` or left out: from 1024 bytes on; false: none.
+   */
+  httpCompression?: boolean | HttpCompressionOptions;
 }
 
 export interface AttachOptions {
@@ -42,6 +87,11 @@ export interface AttachOptions {
   destroyUpgrade?: boolean;
   /** After so many milliseconds. Default 1000. */
   destroyUpgradeTimeout?: number;
+  /**
+   * Of engine.io 3: answers OPTIONS requests below the path instead of the engine, `this` being the HTTP server; false
+   * leaves them to the server's other listeners. By default the engine takes them; see `cors`.
+   */
+  handlePreflightRequest?: ((request: IncomingMessage, response: ServerResponse) => void) | boolean;
 }
 
 export interface ServerOptions extends EngineOptions, AttachOptions {
@@ -60,7 +110,21 @@ export interface ResolvedOptions {
   readonly upgradeTimeout: number;
   readonly perMessageDeflate: boolean | PerMessageDeflateOptions;
   readonly initialPacket: RawData | undefined;
+  readonly cors: boolean | CorsOptions | CorsOptionsDelegate;
+  readonly cookie: ResolvedCookie | false;
+  readonly httpCompression: ResolvedCompression | false;
 }
+
+export interface ResolvedCookie extends SerializeOptions {
+  readonly name: string;
+}
+
+export interface ResolvedCompression extends ZlibOptions {
+  readonly threshold: number;
+}
+
+/** In bytes: below, compression gains nothing. */
+const DEFAULT_THRESHOLD = 1024;
 
 const SUPPORTED: readonly TransportName[] = ["polling", "websocket"];
 
@@ -79,7 +143,38 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     upgradeTimeout: positive("upgradeTimeout", options.upgradeTimeout ?? 10_000),
     perMessageDeflate: options.perMessageDeflate ?? false,
     initialPacket: options.initialPacket,
+    cors: checkCors(options.cors ?? false),
+    cookie: resolveCookie(options),
+    httpCompression: resolveCompression(options.httpCompression ?? true),
   };
+}
+
+function checkCors(cors: ResolvedOptions["cors"]): ResolvedOptions["cors"] {
+  if (typeof cors === "boolean" || typeof cors === "function" || isObject(cors)) return cors;
+  throw new OptionError("cors", cors, "true, false, or options of the package cors");
+}
+
+function resolveCookie(options: EngineOptions): ResolvedCookie | false {
+  const cookie: unknown = options.cookie ?? false;
+  // An empty name has always meant none.
+  if (cookie === false || cookie === "") return false;
+  if (cookie !== true && typeof cookie !== "string" && !isObject(cookie))
+    throw new OptionError("cookie", cookie, "true, false, a name, or an object of options");
+  const { cookiePath = "/", cookieHttpOnly = true } = options;
+  const attributes = cookiePath === false ? { httpOnly: false } : { path: cookiePath, httpOnly: cookieHttpOnly };
+  const given = cookie === true ? {} : typeof cookie === "string" ? { name: cookie } : (cookie as CookieOptions);
+  return { name: "io", sameSite: "lax", ...attributes, ...given };
+}
+
+function resolveCompression(compression: unknown): ResolvedCompression | false {
+  if (compression === false) return false;
+  if (compression === true) return { threshold: DEFAULT_THRESHOLD };
+  if (!isObject(compression))
+    throw new OptionError("httpCompression", compression, "true, false, or an object of options");
+  const { threshold = DEFAULT_THRESHOLD, ...rest } = compression as HttpCompressionOptions;
+  if (typeof threshold !== "number" || !(threshold >= 0))
+    throw new OptionError("httpCompression.threshold", threshold, "a number of bytes, 0 or more");
+  return { ...rest, threshold };
 }
 
 /** The path that requests must start with. */
@@ -89,6 +184,10 @@ export function resolvePath(options: AttachOptions): string {
     throw new OptionError("path", path, `a path such as "/engine.io"`);
   const bare = path.replace(/\/$/, "");
   return options.addTrailingSlash === false ? bare : `${bare}/`;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Callers without types can give anything. */

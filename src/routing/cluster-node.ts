@@ -4,7 +4,7 @@ import { Membership, type MembershipListener } from "../ownership/membership";
 import type { Revision, TransportName } from "../protocol/names";
 import { RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../session/deadlines";
-import { queryOf, takesBase64Only } from "../session/handshake";
+import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
 import type { OwnerRules, SessionHandle } from "../session/owner-node";
@@ -207,8 +207,8 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   /** A session whose record was opened by this node. */
   own(sid: string, handshake: string, protocol: Revision, transport: TransportName): OwnedSession {
     const fresh = { turn: 0, phase: "open", outbox: new Outbox(), answered: [], handled: [], extra: "" } as const;
-    const base64 = takesBase64Only(queryOf(handshake));
-    const session = new OwnedSession(sid, this, { ...fresh, handshake, protocol, base64, transport });
+    const encoding = encodingFor(protocol, queryOf(handshake));
+    const session = new OwnedSession(sid, this, { ...fresh, handshake, encoding, transport });
     this.#add(session);
     return session;
   }

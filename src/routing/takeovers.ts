@@ -1,4 +1,4 @@
-import { queryOf, takesBase64Only } from "../session/handshake";
+import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
 import type { OwnerNode } from "../session/owner-node";
@@ -65,8 +65,7 @@ export class Takeovers {
 /** The session as its record has it. */
 function sessionOf(sid: string, node: OwnerNode, record: SessionRecord): OwnedSession {
   return new OwnedSession(sid, node, {
-    protocol: record.protocol,
-    base64: takesBase64Only(queryOf(record.handshake)),
+    encoding: encodingFor(record.protocol, queryOf(record.handshake)),
     transport: record.transport,
     turn: record.turn,
     phase: record.phase,

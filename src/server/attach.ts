@@ -20,13 +20,17 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 /** Requests below the path go to the engine, all others to the listeners that were there before. */
 export function attachTo(server: RequestSource, engine: RequestTaker, options: AttachOptions, clock: Clock): void {
   const path = resolvePath(options);
+  const { handlePreflightRequest: preflight } = options;
   const others = server.listeners("request") as Listener[];
   server.removeAllListeners("request");
   server.on("close", () => {
     engine.close();
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    if (request.url?.startsWith(path) === true) engine.handleRequest(request, response);
+    const ours = request.url?.startsWith(path) === true && (preflight !== false || request.method !== "OPTIONS");
+    if (ours && request.method === "OPTIONS" && typeof preflight === "function")
+      preflight.call(server, request, response);
+    else if (ours) engine.handleRequest(request, response);
     else for (const other of others) other.call(server, request, response);
   });
   if (engine.opts.transports.includes("websocket")) attachUpgrades(server, engine, path, options, clock);

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
-import { joinPayload } from "../protocol/codec4";
-import { fromStored, storedText, toStored } from "../protocol/stored";
+import { fromStored } from "../protocol/stored";
 import type { ClusterNode, NodeEngine } from "../routing/cluster-node";
 import { rebuildRequest, storeHandshake } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
@@ -12,12 +11,13 @@ import type { Clock } from "../time/clock";
 import { OwnedPolling } from "../transports/owned-polling";
 import type { Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
-import { answerOk, answerStatus, TEXT_PAYLOAD, type EngineRequest } from "../transports/request";
+import { answerPayload } from "../transports/compression";
+import { answerStatus, type EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
 import { Exchange } from "./exchange";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import { sendUnavailable } from "./responses";
-import type { KnownTransport } from "./verify";
+import type { KnownSessions } from "./verify";
 
 /** What a handshake has become. */
 export type Opened =
@@ -93,7 +93,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
   }
 
   /** Only the owner knows; it says so with its answer. */
-  readonly known: KnownTransport = () => "ask the owner";
+  readonly known: KnownSessions = () => "ask the owner";
 
   ready(): Promise<void> {
     return this.#ready;
@@ -120,7 +120,14 @@ export class ClusterHost implements SessionHost, NodeEngine {
       case "ok": {
         request.res = null;
         const { socket, payload } = this.start(opened, opening);
-        answerOk(request, response, TEXT_PAYLOAD, payload, this.#engine.onHeaders);
+        answerPayload(
+          request,
+          response,
+          payload,
+          true,
+          this.#engine.headersFor(socket.id),
+          this.#engine.opts.httpCompression,
+        );
         this.announce(socket);
       }
     }
@@ -154,11 +161,14 @@ export class ClusterHost implements SessionHost, NodeEngine {
   }
 
   /** Starts a polling session: its socket, and the payload of the handshake's answer. */
-  start({ session }: { readonly session: OwnedSession }, opening: Opening): { socket: Socket; payload: string } {
+  start(
+    { session }: { readonly session: OwnedSession },
+    opening: Opening,
+  ): { socket: Socket; payload: string | Buffer } {
     const socket = this.#socket(session, opening, new OwnedPolling(opening.protocol, session));
     socket.onOpen();
     // The handshake's answer carries these packets; they are not numbered, because that answer is never repeated.
-    const payload = joinPayload(socket.takeBuffer().map((packet) => storedText(toStored(packet))));
+    const payload = session.encoding.encodePayload(socket.takeBuffer());
     session.useSocket(socket);
     socket.runCallbacks();
     socket.drained();
@@ -202,7 +212,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
         session.useWebSocket(socket, transport);
         socket.onOpen();
         this.announce(socket);
-      });
+      }, session.sid);
       // The package ws has refused what was no websocket request, or its connection is gone.
       if (session.socket === undefined) session.endOrphan();
     }
@@ -277,10 +287,11 @@ export class ClusterHost implements SessionHost, NodeEngine {
     const query = request._query;
     // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
     const t = nameOf(query["t"]) ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
-    const hooks = { headers: this.#engine.onHeaders, refuse };
+    const { maxHttpBufferSize, httpCompression } = this.#engine.opts;
+    const hooks = { headers: this.#engine.onHeaders, refuse, httpCompression };
     const exchange = new Exchange(node, request, response, query["sid"] ?? "", t, hooks);
     if (request.method === "GET") exchange.poll();
-    else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
+    else if (request.method === "POST") exchange.post(maxHttpBufferSize);
     else answerStatus(response, 500);
   }
 

@@ -2,20 +2,31 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import base64id from "base64id";
+import cors from "cors";
 import type { WebSocket } from "ws";
 import { ErrorCode, type Refusal } from "../errors";
-import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
+import {
+  resolveOptions,
+  type AttachOptions,
+  type EngineOptions,
+  type Middleware,
+  type ResolvedOptions,
+} from "../options";
 import type { Revision } from "../protocol/names";
 import { Heartbeat } from "../session/heartbeat";
 import type { Socket, SocketHost } from "../session/socket";
 import type { Clock } from "../time/clock";
-import type { EngineRequest } from "../transports/request";
+import { checkCompression } from "../transports/compression";
+import type { EngineRequest, HeadersHook } from "../transports/request";
 import { attachTo, type RequestSource } from "./attach";
-import type { Refuse, SessionHost } from "./host";
+import { SessionCookie } from "./cookie";
+import type { Refuse, SessionHost, WebSocketOffer } from "./host";
+import { Passage } from "./middlewares";
 import { parseQuery } from "./query";
 import { connectionError, sendRefusal } from "./responses";
 import { verify } from "./verify";
-import { refuseUpgrade, upgradeUnavailable, WebSockets } from "./websockets";
+import { WebSocketResponse } from "./websocket-response";
+import { refuseUpgrade, upgradeUnavailable, WebSockets, type UpgradeRequest } from "./websockets";
 
 /** Makes the sessions' home for an engine. */
 export type HostFactory = (engine: Engine) => SessionHost;
@@ -33,12 +44,17 @@ export class Engine extends EventEmitter implements SocketHost {
   readonly #clock: Clock;
   readonly #host: SessionHost;
   readonly #websockets: WebSockets;
+  readonly #cookie: SessionCookie | undefined;
+  readonly #middlewares: Middleware[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(options: EngineOptions, clock: Clock, host: HostFactory) {
     super();
     this.#clock = clock;
     this.opts = resolveOptions(options);
+    if (this.opts.httpCompression !== false) checkCompression(this.opts.httpCompression);
+    this.#cookie = this.opts.cookie === false ? undefined : new SessionCookie(this.opts.cookie);
+    if (this.opts.cors !== false) this.use(cors(this.opts.cors === true ? undefined : this.opts.cors));
     this.heartbeat = new Heartbeat(clock, this.opts.pingInterval, this.opts.pingTimeout);
     this.#websockets = new WebSockets(this.opts.maxHttpBufferSize, this.opts.perMessageDeflate, this.onHeaders);
     this.#host = host(this);
@@ -81,6 +97,11 @@ export class Engine extends EventEmitter implements SocketHost {
     return base64id.generateId();
   }
 
+  /** Every request comes through `middleware` before it is checked, at the node that it reaches; see `Middleware`. */
+  use(middleware: Middleware): void {
+    this.#middlewares.push(middleware);
+  }
+
   /** Handles one HTTP request of an Engine.IO client. */
   handleRequest(incoming: IncomingMessage, response: ServerResponse): void {
     const request = this.prepare(incoming);
@@ -88,8 +109,21 @@ export class Engine extends EventEmitter implements SocketHost {
     const refuse: Refuse = (refusal) => {
       this.#refuse(request, response, refusal);
     };
+    if (this.#middlewares.length === 0) this.#admit(request, response, refuse);
+    else {
+      const done = (passed: boolean): void => {
+        if (passed) this.#admit(request, response, refuse);
+        else refuse(MIDDLEWARE_FAILURE);
+      };
+      new Passage(this.#middlewares, request, response, done).run();
+    }
+  }
+
+  #admit(request: EngineRequest, response: ServerResponse, refuse: Refuse): void {
     this.verify(request, false, (refusal) => {
       if (refusal !== undefined) refuse(refusal);
+      // A connection that broke while a middleware took its time tells nobody so any more.
+      else if (response.destroyed) request.res = null;
       else if (isNamed(request._query["sid"])) this.#host.request(request, refuse);
       else this.handshake(request, refuse);
     });
@@ -115,27 +149,61 @@ export class Engine extends EventEmitter implements SocketHost {
     };
     // The connection's errors are nobody's until the websocket has it.
     socket.on("error", ignore);
-    this.verify(request, true, (refusal) => {
-      if (refusal !== undefined) {
-        refuse(refusal);
-        return;
-      }
-      const protocol = this.#revision(request, refuse);
-      if (protocol === undefined) return;
-      const offer = {
-        request,
-        refuse,
-        unavailable: () => {
-          upgradeUnavailable(socket);
-        },
-        accept: (accepted: (websocket: WebSocket) => void) => {
-          this.#websockets.accept({ request, socket, head }, (websocket) => {
-            socket.removeListener("error", ignore);
-            accepted(websocket);
-          });
-        },
+    const upgrade = { request, socket, head };
+    if (this.#middlewares.length === 0) this.#admitUpgrade(upgrade, undefined, refuse);
+    else {
+      const response = new WebSocketResponse(request, socket);
+      const done = (passed: boolean): void => {
+        if (passed) this.#admitUpgrade(upgrade, response, refuse);
+        else refuse(MIDDLEWARE_FAILURE);
       };
-      this.#host.websocket(offer, protocol);
+      // It has what middlewares use of a response.
+      new Passage(this.#middlewares, request, response as unknown as ServerResponse, done).run();
+    }
+  }
+
+  #admitUpgrade(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): void {
+    const { request, socket } = upgrade;
+    this.verify(request, true, (refusal) => {
+      if (refusal !== undefined) refuse(refusal);
+      else if (request._query["transport"] !== "websocket") {
+        // As engine.io does: let in, and closed.
+        this.#accept(upgrade, response, undefined, (websocket) => {
+          websocket.close();
+        });
+      } else if (!socket.destroyed) {
+        const protocol = this.#revision(request, refuse);
+        if (protocol !== undefined) this.#host.websocket(this.#offer(upgrade, response, refuse), protocol);
+      }
+    });
+  }
+
+  #offer(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): WebSocketOffer {
+    return {
+      request: upgrade.request,
+      refuse,
+      unavailable: () => {
+        upgradeUnavailable(upgrade.socket);
+      },
+      accept: (accepted, id) => {
+        this.#accept(upgrade, response, id, accepted);
+      },
+    };
+  }
+
+  #accept(
+    upgrade: UpgradeRequest,
+    response: WebSocketResponse | undefined,
+    id: string | undefined,
+    accepted: (websocket: WebSocket) => void,
+  ): void {
+    const headers = response?.takeHeaders() ?? {};
+    if (id !== undefined) this.#cookie?.addTo(headers, id);
+    this.#websockets.accept({ ...upgrade, headers }, (websocket) => {
+      upgrade.socket.removeListener("error", ignore);
+      // Of one that is let in only to be closed nobody else hears.
+      websocket.on("error", ignore);
+      accepted(websocket);
     });
   }
 
@@ -175,6 +243,16 @@ export class Engine extends EventEmitter implements SocketHost {
     this.emit("headers", headers, request);
   };
 
+  /** @internal The same for the answer to the handshake of session `id`. */
+  headersFor(id: string): HeadersHook {
+    const cookie = this.#cookie;
+    if (cookie === undefined) return this.onHeaders;
+    return (headers, request) => {
+      if (!isNamed(request._query["sid"])) cookie.addTo(headers, id);
+      this.onHeaders(headers, request);
+    };
+  }
+
   /**
    * Gives the sessions of this node to the others and stops. Without a cluster it ends them. The clients of polling
    * sessions notice nothing, if something in front of the nodes sends their broken requests to another one.
@@ -205,8 +283,10 @@ export class Engine extends EventEmitter implements SocketHost {
   }
 }
 
+const MIDDLEWARE_FAILURE: Refusal = { code: ErrorCode.BAD_REQUEST, context: { name: "MIDDLEWARE_FAILURE" } };
+
 function ignore(): void {
-  // The request is still being decided on.
+  // The connection is still being decided on, or given up.
 }
 
 function isNamed(sid: string | undefined): boolean {

@@ -4,15 +4,8 @@ import { AnswerCode, RequestKind, type Answer } from "../session/answers";
 import type { ClusterNode } from "../routing/cluster-node";
 import type { Held, WaitingConnection } from "../routing/held";
 import { BodyReader, type BodyListener } from "../transports/body";
-import {
-  answerOk,
-  answerStatus,
-  BINARY_PAYLOAD,
-  POST_ANSWER,
-  TEXT_PAYLOAD,
-  type EngineRequest,
-  type HeadersHook,
-} from "../transports/request";
+import { answerPayload, type Compression } from "../transports/compression";
+import { answerOk, answerStatus, POST_ANSWER, type EngineRequest, type HeadersHook } from "../transports/request";
 import type { Refuse } from "./host";
 import { postKey } from "./post-key";
 import { sendUnavailable } from "./responses";
@@ -24,8 +17,7 @@ export class Exchange implements WaitingConnection, BodyListener {
   readonly #response: ServerResponse;
   readonly #sid: string;
   readonly #t: string;
-  readonly #headers: HeadersHook;
-  readonly #refuse: Refuse;
+  readonly #hooks: Hooks;
   #held: Held | undefined;
 
   constructor(
@@ -41,8 +33,7 @@ export class Exchange implements WaitingConnection, BodyListener {
     this.#response = response;
     this.#sid = sid;
     this.#t = t;
-    this.#headers = hooks.headers;
-    this.#refuse = hooks.refuse;
+    this.#hooks = hooks;
   }
 
   poll(): void {
@@ -72,19 +63,19 @@ export class Exchange implements WaitingConnection, BodyListener {
     this.#response.removeListener("close", this.#onBroken);
     switch (answer.code) {
       case AnswerCode.Packets: {
-        const text = typeof answer.body === "string";
-        const body = text ? answer.body : Buffer.from(answer.body);
-        answerOk(this.#request, this.#response, text ? TEXT_PAYLOAD : BINARY_PAYLOAD, body, this.#headers);
+        const body = typeof answer.body === "string" ? answer.body : Buffer.from(answer.body);
+        const { headers, httpCompression } = this.#hooks;
+        answerPayload(this.#request, this.#response, body, answer.compress, headers, httpCompression);
         return;
       }
       case AnswerCode.Ok:
-        answerOk(this.#request, this.#response, POST_ANSWER, "ok", this.#headers);
+        answerOk(this.#request, this.#response, POST_ANSWER, "ok", this.#hooks.headers);
         return;
       case AnswerCode.UnknownSid:
-        this.#refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid: this.#sid } });
+        this.#hooks.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid: this.#sid } });
         return;
       case AnswerCode.BadRequest:
-        this.#refuse({
+        this.#hooks.refuse({
           code: ErrorCode.BAD_REQUEST,
           context: { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" },
         });
@@ -110,4 +101,5 @@ export class Exchange implements WaitingConnection, BodyListener {
 export interface Hooks {
   readonly headers: HeadersHook;
   readonly refuse: Refuse;
+  readonly httpCompression: Compression | false;
 }

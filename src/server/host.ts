@@ -3,7 +3,7 @@ import type { Revision } from "../protocol/names";
 import type { Socket } from "../session/socket";
 import type { EngineRequest } from "../transports/request";
 import type { WebSocket } from "ws";
-import type { KnownTransport } from "./verify";
+import type { KnownSessions } from "./verify";
 
 /** Refuses the request at hand. */
 export type Refuse = (refusal: Refusal) => void;
@@ -11,7 +11,8 @@ export type Refuse = (refusal: Refusal) => void;
 /** A websocket request that passed its checks: answered 101 by `accept`, or refused. */
 export interface WebSocketOffer {
   readonly request: EngineRequest;
-  accept(accepted: (websocket: WebSocket) => void): void;
+  /** `id`: of the session that this request opens. */
+  accept(accepted: (websocket: WebSocket) => void, id?: string): void;
   refuse(refusal: Refusal): void;
   /** Nobody could answer in time. */
   unavailable(): void;
@@ -22,7 +23,7 @@ export interface WebSocketOffer {
  * checks; the request carries its response.
  */
 export interface SessionHost {
-  readonly known: KnownTransport;
+  readonly known: KnownSessions;
   /** Sessions whose sockets are here. */
   readonly clients: Record<string, Socket>;
   /** Opens a session by long-polling. */

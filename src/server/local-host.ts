@@ -1,5 +1,6 @@
 import { ErrorCode } from "../errors";
 import { DirectJournal } from "../session/direct-journal";
+import { encodingFor } from "../session/handshake";
 import { Socket } from "../session/socket";
 import type { Revision } from "../protocol/names";
 import type { Clock } from "../time/clock";
@@ -11,7 +12,7 @@ import type { WebSocket } from "ws";
 import type { EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
-import type { KnownTransport } from "./verify";
+import type { KnownSessions } from "./verify";
 
 /** Sessions of one process, without a cluster: no store, no turns, everything inside the call. */
 export class LocalHost implements SessionHost {
@@ -24,7 +25,7 @@ export class LocalHost implements SessionHost {
     this.#clock = clock;
   }
 
-  readonly known: KnownTransport = (sid) => this.clients[sid]?.transport.name ?? "unknown";
+  readonly known: KnownSessions = (sid) => this.clients[sid];
 
   handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void {
     void this.#open(request, protocol, refuse);
@@ -38,9 +39,10 @@ export class LocalHost implements SessionHost {
       refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error } });
       return;
     }
-    const { maxHttpBufferSize } = this.#engine.opts;
-    const transport = new Polling(protocol, { clock: this.#clock, maxHttpBufferSize });
-    transport.on("headers", this.#engine.onHeaders);
+    const { maxHttpBufferSize, httpCompression } = this.#engine.opts;
+    const options = { clock: this.#clock, maxHttpBufferSize, httpCompression };
+    const transport = new Polling(encodingFor(protocol, request._query), options);
+    transport.on("headers", this.#engine.headersFor(id));
     const socket = this.#start(id, request, protocol, transport);
     transport.onRequest(request);
     this.#engine.emit("connection", socket);
@@ -84,7 +86,7 @@ export class LocalHost implements SessionHost {
     offer.accept((websocket) => {
       const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
       this.#engine.emit("connection", this.#start(id, offer.request, protocol, transport));
-    });
+    }, id);
   }
 
   #upgrade(socket: Socket, websocket: WebSocket): void {

@@ -4,6 +4,11 @@ import type { EngineRequest } from "../transports/request";
 
 /** Answers a refused request with engine.io's JSON. */
 export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
+  if (response.headersSent) {
+    // A middleware answered before it failed.
+    if (!response.writableEnded) response.end();
+    return;
+  }
   const { code, context } = refusal;
   const own = context["message"];
   const message = typeof own === "string" && own !== "" ? own : (ERROR_MESSAGES[code] ?? "");

@@ -1,13 +1,24 @@
 import type { IncomingMessage } from "node:http";
 import { ErrorCode, type Refusal } from "../errors";
 import type { ResolvedOptions } from "../options";
-import type { TransportName } from "../protocol/names";
+import type { Revision, TransportName } from "../protocol/names";
 import type { EngineRequest } from "../transports/request";
 
 export type Verdict = (refusal: Refusal | undefined) => void;
 
-/** What is known at once of the session that a request names: its transport, or that there is none. */
-export type KnownTransport = (sid: string) => TransportName | "unknown" | "ask the owner";
+/** What a request must agree with of the session that it names. */
+export interface KnownSession {
+  readonly transport: { readonly name: TransportName };
+  readonly protocol: Revision;
+}
+
+/** What is known at once of the session that a request names: undefined where there is none. */
+export type KnownSessions = (sid: string) => KnownSession | "ask the owner" | undefined;
+
+/** The revision that a request says it speaks. */
+export function revisionOf(request: EngineRequest): Revision {
+  return request._query["EIO"] === "4" ? 4 : 3;
+}
 
 /**
  * The checks of a request, in the protocol's order; the first that fails decides. `decide` is called once, inside the
@@ -17,7 +28,7 @@ export function verify(
   request: EngineRequest,
   upgrade: boolean,
   options: ResolvedOptions,
-  known: KnownTransport,
+  known: KnownSessions,
   decide: Verdict,
 ): void {
   const query = request._query;
@@ -34,15 +45,27 @@ export function verify(
     return;
   }
   const { sid } = query;
-  if (sid !== undefined && sid !== "") decide(verifySession(sid, transport ?? "", upgrade, known));
+  if (sid !== undefined && sid !== "") decide(verifySession(request, sid, upgrade, known(sid)));
   else verifyHandshake(request, upgrade, options, decide);
 }
 
-function verifySession(sid: string, transport: string, upgrade: boolean, known: KnownTransport): Refusal | undefined {
-  const previous = known(sid);
-  if (previous === "unknown") return { code: ErrorCode.UNKNOWN_SID, context: { sid } };
-  if (previous === "ask the owner" || upgrade || previous === transport) return undefined;
-  const context = { name: "TRANSPORT_MISMATCH", transport, previousTransport: previous };
+function verifySession(
+  request: EngineRequest,
+  sid: string,
+  upgrade: boolean,
+  session: ReturnType<KnownSessions>,
+): Refusal | undefined {
+  if (session === "ask the owner") return undefined;
+  if (session === undefined) return { code: ErrorCode.UNKNOWN_SID, context: { sid } };
+  const transport = request._query["transport"];
+  const { name: previousTransport } = session.transport;
+  if (!upgrade && previousTransport !== transport) {
+    const context = { name: "TRANSPORT_MISMATCH", transport, previousTransport };
+    return { code: ErrorCode.BAD_REQUEST, context };
+  }
+  const protocol = revisionOf(request);
+  if (protocol === session.protocol) return undefined;
+  const context = { name: "PROTOCOL_MISMATCH", protocol, previousProtocol: session.protocol };
   return { code: ErrorCode.BAD_REQUEST, context };
 }
 

@@ -9,17 +9,20 @@ export interface UpgradeRequest {
   readonly request: EngineRequest;
   readonly socket: Duplex;
   readonly head: Buffer;
+  /** Headers for the 101, if it comes to that. */
+  readonly headers?: OutgoingHttpHeaders;
 }
 
 /** Completes the websocket handshakes of an engine. */
 export class WebSockets {
   /** The server of the package `ws`. */
   readonly server: WebSocketServer;
+  readonly #headers = new WeakMap<IncomingMessage, OutgoingHttpHeaders>();
 
   constructor(maxPayload: number, perMessageDeflate: boolean | PerMessageDeflateOptions, hook: HeadersHook) {
     this.server = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate, maxPayload });
     this.server.on("headers", (lines: string[], request: IncomingMessage) => {
-      const headers: OutgoingHttpHeaders = {};
+      const headers = this.#headers.get(request) ?? {};
       hook(headers, request as EngineRequest);
       for (const [name, value] of Object.entries(headers)) {
         for (const one of Array.isArray(value) ? value : [value])
@@ -29,7 +32,8 @@ export class WebSockets {
   }
 
   /** Answers 101; `accepted` gets the websocket, unless the request was none. */
-  accept({ request, socket, head }: UpgradeRequest, accepted: (websocket: WebSocket) => void): void {
+  accept({ request, socket, head, headers }: UpgradeRequest, accepted: (websocket: WebSocket) => void): void {
+    if (headers !== undefined) this.#headers.set(request, headers);
     this.server.handleUpgrade(request, socket, head, accepted);
   }
 

@@ -1,4 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { encodingOf, type Encoding } from "../protocol/encoding";
+import type { Revision } from "../protocol/names";
+import { jsonpEncoding } from "../transports/jsonp";
 
 /** A query string's parameters; a name that comes twice keeps its last value. */
 export type Query = Record<string, string>;
@@ -47,6 +50,13 @@ export function storeHandshake(request: IncomingMessage, query: Query, address: 
 /** Whether a client takes no binary payloads: it says so, or polls by JSONP, which is text. */
 export function takesBase64Only(query: Query): boolean {
   return query["b64"] !== undefined || query["j"] !== undefined;
+}
+
+/** How the payloads of a session look, by the query of its handshake: what later requests say does not count. */
+export function encodingFor(revision: Revision, query: Query): Encoding {
+  const encoding = encodingOf(revision, takesBase64Only(query));
+  const j: string | undefined = query["j"];
+  return j === undefined ? encoding : jsonpEncoding(encoding, j);
 }
 
 /** The query of a stored handshake. */

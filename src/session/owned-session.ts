@@ -1,5 +1,5 @@
 import type { Revision, TransportName } from "../protocol/names";
-import { encodingOf, type Encoding } from "../protocol/encoding";
+import type { Encoding } from "../protocol/encoding";
 import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
 import type { NodeId, SessionRecord } from "../store/port";
@@ -29,9 +29,7 @@ import { Upgrade, type UpgradeHost } from "./upgrade";
 
 /** What a session that its owner opens or adopts starts from. */
 export interface OwnedSessionStart extends SeriesStart {
-  readonly protocol: Revision;
-  /** Whether the client takes no binary payloads. */
-  readonly base64: boolean;
+  readonly encoding: Encoding;
   readonly transport: TransportName;
   readonly answered: readonly string[];
   readonly handled: readonly string[];
@@ -73,7 +71,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     this.#answered = new Ring(node.ring, start.answered);
     this.#handled = new Ring(node.ring, start.handled);
     this.handshake = start.handshake;
-    this.encoding = encodingOf(start.protocol, start.base64);
+    this.encoding = start.encoding;
     this.#upgraded = start.transport === "websocket";
     this.#closeAsked = start.phase === "closing";
     const { senders, data } = splitExtra(start.extra);

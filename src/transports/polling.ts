@@ -1,35 +1,49 @@
 import type { ServerResponse } from "node:http";
-import { decodePayload, joinPayload } from "../protocol/codec4";
-import { encodePacketText } from "../protocol/codec4";
-import type { Revision } from "../protocol/names";
+import type { Encoding } from "../protocol/encoding";
 import type { Packet } from "../protocol/packet";
 import type { Clock, Timer } from "../time/clock";
 import { BodyReader, isBinaryBody, type BodyListener } from "./body";
-import { answerOk, answerStatus, POST_ANSWER, TEXT_PAYLOAD, type EngineRequest } from "./request";
+import { answerCompressed, chooseEncoding, compress, type Compression, type ContentEncoding } from "./compression";
+import { answerOk, answerStatus, payloadType, POST_ANSWER, type EngineRequest } from "./request";
 import { Transport } from "./transport";
 
 export interface PollingOptions {
   readonly clock: Clock;
   readonly maxHttpBufferSize: number;
+  /** How answers are compressed; false where none is. */
+  readonly httpCompression: Compression | false;
+}
+
+/** A poll whose answer waits. */
+interface Poll {
+  readonly request: EngineRequest;
+  readonly response: ServerResponse;
+}
+
+const CLOSE: Packet = Object.freeze({ type: "close" });
+
+/** Packets of the transport's own have no options and need none. */
+function mayCompress(packet: Packet): boolean {
+  return packet.options?.compress === true;
 }
 
 /** How long a close waits for a poll to carry it, in milliseconds. */
 export const CLOSE_TIMEOUT = 30_000;
 
-/** Long-polling by XHR whose requests all come to this process: the parked GET is in its hands. */
+/** Long-polling, by XHR or JSONP, whose requests all come to this process: the parked GET is in its hands. */
 export class Polling extends Transport {
   readonly name = "polling";
   readonly supportsFraming = false;
   readonly #options: PollingOptions;
-  #poll: { readonly request: EngineRequest; readonly response: ServerResponse } | undefined;
+  #poll: Poll | undefined;
   #post: Post | undefined;
   #writable = false;
   /** A close waits for the next poll. */
   #closeWaits: (() => void) | undefined;
   #closeTimer: Timer | undefined;
 
-  constructor(protocol: Revision, options: PollingOptions) {
-    super(protocol);
+  constructor(encoding: Encoding, options: PollingOptions) {
+    super(encoding.revision, encoding);
     this.#options = options;
   }
 
@@ -78,7 +92,7 @@ export class Polling extends Transport {
       answerStatus(response, 400);
       return;
     }
-    if (this.protocol === 4 && isBinaryBody(request)) {
+    if (!this.encoding.binaryPayloads && isBinaryBody(request)) {
       this.onError("invalid content");
       answerStatus(response, 400);
       return;
@@ -102,7 +116,7 @@ export class Polling extends Transport {
 
   /** Handles the packets of one payload, until one ends the session. */
   onPayload(payload: string | Buffer): void {
-    for (const packet of decodePayload(payload.toString())) {
+    for (const packet of this.encoding.decodePayload(payload)) {
       if (packet.type === "close") {
         // The parked poll is released; the client does not wait for more.
         if (this.#writable) this.send([{ type: "noop" }]);
@@ -116,16 +130,32 @@ export class Polling extends Transport {
   override send(packets: readonly Packet[]): void {
     const poll = this.#poll;
     if (poll === undefined) return;
-    const texts = packets.map(encodePacketText);
     const closes = this.#closeWaits;
-    this.#forgetPoll();
-    if (closes !== undefined) {
-      texts.push("1");
-      // Before the answer is written, as in engine.io.
-      closes();
+    const body = this.encoding.encodePayload(closes === undefined ? packets : [...packets, CLOSE]);
+    this.#writable = false;
+    // Before the answer is written, as in engine.io.
+    closes?.();
+    const { httpCompression } = this.#options;
+    if (httpCompression !== false && packets.some(mayCompress)) {
+      const encoding = chooseEncoding(poll.request, body, httpCompression);
+      if (encoding !== undefined) {
+        this.#sendCompressed(poll, body, encoding, httpCompression);
+        return;
+      }
     }
-    answerOk(poll.request, poll.response, TEXT_PAYLOAD, joinPayload(texts), this.emitHeaders);
+    this.#forgetPoll();
+    answerOk(poll.request, poll.response, payloadType(body), body, this.emitHeaders);
     this.emit("drain");
+  }
+
+  /** The poll stays taken until its answer is written: a client that goes away meanwhile has broken it. */
+  #sendCompressed(poll: Poll, body: string | Buffer, encoding: ContentEncoding, options: Compression): void {
+    compress(body, encoding, options, (compressed) => {
+      if (this.#poll !== poll) return;
+      this.#forgetPoll();
+      answerCompressed(poll.request, poll.response, body, compressed, this.emitHeaders, encoding);
+      this.emit("drain");
+    });
   }
 
   readonly emitHeaders = (headers: object, request: EngineRequest): void => {
@@ -142,7 +172,7 @@ export class Polling extends Transport {
     };
     this.#post?.abort();
     if (this.#writable) {
-      this.send([{ type: "close" }]);
+      this.send([CLOSE]);
       closed();
     } else if (this.discarded) {
       closed();

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { isScript } from "./jsonp";
 
 /** An HTTP request as the engine hands it around: engine.io's names, which applications and Socket.IO read. */
 export interface EngineRequest extends IncomingMessage {
@@ -20,12 +21,14 @@ export function answerOk(
   contentType: string,
   body: string | Buffer,
   hook: HeadersHook,
+  contentEncoding?: string,
 ): void {
   const headers: OutgoingHttpHeaders = {
     "Content-Type": contentType,
     "Content-Length": typeof body === "string" ? Buffer.byteLength(body) : body.length,
     "cache-control": "no-store",
   };
+  if (contentEncoding !== undefined) headers["Content-Encoding"] = contentEncoding;
   const agent = request.headers["user-agent"];
   // Old Internet Explorers take JSON that echoes the query for an attack.
   if (agent !== undefined && (agent.includes(";MSIE") || agent.includes("Trident/"))) headers["X-XSS-Protection"] = "0";
@@ -42,5 +45,14 @@ export function answerStatus(response: ServerResponse, status: number, headers?:
 
 export const TEXT_PAYLOAD = "text/plain; charset=UTF-8";
 export const BINARY_PAYLOAD = "application/octet-stream";
+/** Not engine.io's text/plain: a page whose server forbids browsers to guess would not run it. */
+const SCRIPT_PAYLOAD = "text/javascript; charset=UTF-8";
+
+/** The content type of a payload. */
+export function payloadType(body: string | Buffer): string {
+  if (typeof body !== "string") return BINARY_PAYLOAD;
+  return isScript(body) ? SCRIPT_PAYLOAD : TEXT_PAYLOAD;
+}
+
 /** The answer to a POST. HTML, because engine.io answers so: old clients look at it. */
 export const POST_ANSWER = "text/html";

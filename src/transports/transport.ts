@@ -36,11 +36,10 @@ export abstract class Transport extends EventEmitter {
   /** Whether nobody cares any more for what still arrives here. */
   discarded = false;
 
-  /** `base64`: the client takes no binary payloads. */
-  constructor(protocol: Revision, base64 = false) {
+  constructor(protocol: Revision, encoding: Encoding = encodingOf(protocol, false)) {
     super();
     this.protocol = protocol;
-    this.encoding = encodingOf(protocol, base64);
+    this.encoding = encoding;
   }
 
   /** Whether `send` can be called now. */

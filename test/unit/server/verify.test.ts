@@ -5,8 +5,9 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ErrorCode, type Refusal } from "../../../src/errors";
 import { resolveOptions, type AllowRequest, type ResolvedOptions } from "../../../src/options";
+import type { Revision, TransportName } from "../../../src/protocol/names";
 import { parseQuery } from "../../../src/server/query";
-import { verify, type KnownTransport } from "../../../src/server/verify";
+import { verify, type KnownSession, type KnownSessions } from "../../../src/server/verify";
 import type { EngineRequest } from "../../../src/transports/request";
 
 interface Given {
@@ -15,12 +16,16 @@ interface Given {
   readonly origin?: string;
   readonly upgrade?: boolean;
   readonly allow?: AllowRequest;
-  readonly known?: KnownTransport;
+  readonly known?: KnownSessions;
 }
 
 interface Outcome {
   readonly request: EngineRequest;
   readonly verdicts: (Refusal | undefined)[];
+}
+
+function on(name: TransportName, protocol: Revision = 4): KnownSession {
+  return { transport: { name }, protocol };
 }
 
 const HANDSHAKE = "EIO=4&transport=polling";
@@ -31,7 +36,7 @@ function judge({
   origin,
   upgrade = false,
   allow,
-  known = () => "unknown",
+  known = () => undefined,
 }: Given): Outcome {
   const request: EngineRequest = Object.assign(new IncomingMessage(new Socket()), {
     method,
@@ -87,9 +92,9 @@ describe("verify", () => {
 
   it("looks at the origin before it looks for the session", () => {
     const asked: string[] = [];
-    const known: KnownTransport = (sid) => {
+    const known: KnownSessions = (sid) => {
       asked.push(sid);
-      return "unknown";
+      return undefined;
     };
     assert.equal(nameOf({ query: `${HANDSHAKE}&sid=x`, origin: "\u007f", known }), "INVALID_ORIGIN");
     assert.deepEqual(codes({ query: "transport=no&sid=x", known }), [ErrorCode.UNKNOWN_TRANSPORT]);
@@ -109,17 +114,27 @@ describe("verify", () => {
 
   it("compares the session's transport with the request's, unless it upgrades", () => {
     const query = `${HANDSHAKE}&sid=x`;
-    assert.deepEqual(codes({ query, known: () => "polling" }), [undefined]);
-    assert.deepEqual(judge({ query, known: () => "websocket" }).verdicts, [
+    assert.deepEqual(codes({ query, known: () => on("polling") }), [undefined]);
+    assert.deepEqual(judge({ query, known: () => on("websocket") }).verdicts, [
       {
         code: ErrorCode.BAD_REQUEST,
         context: { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" },
       },
     ]);
     const upgrade = { query: "EIO=4&transport=websocket&sid=x", upgrade: true };
-    assert.deepEqual(codes({ ...upgrade, known: () => "polling" }), [undefined]);
-    assert.deepEqual(codes({ ...upgrade, known: () => "unknown" }), [ErrorCode.UNKNOWN_SID]);
+    assert.deepEqual(codes({ ...upgrade, known: () => on("polling") }), [undefined]);
+    assert.deepEqual(codes({ ...upgrade, known: () => undefined }), [ErrorCode.UNKNOWN_SID]);
     assert.deepEqual(codes({ query, known: () => "ask the owner" }), [undefined]);
+  });
+
+  it("compares the session's protocol with the request's", () => {
+    const query = "EIO=3&transport=polling&sid=x";
+    const context = { name: "PROTOCOL_MISMATCH", protocol: 3, previousProtocol: 4 };
+    assert.deepEqual(judge({ query, known: () => on("polling") }).verdicts, [{ code: ErrorCode.BAD_REQUEST, context }]);
+    assert.deepEqual(codes({ query, known: () => on("polling", 3) }), [undefined]);
+    assert.deepEqual(codes({ query: "transport=polling&sid=x", known: () => on("polling", 3) }), [undefined]);
+    const upgrade = { query: "EIO=4&transport=websocket&sid=x", upgrade: true };
+    assert.equal(nameOf({ ...upgrade, known: () => on("polling", 3) }), "PROTOCOL_MISMATCH");
   });
 
   it("asks allowRequest for handshakes only, and after all else", () => {
@@ -128,7 +143,7 @@ describe("verify", () => {
       asked.push(request);
       decide(null, true);
     };
-    assert.deepEqual(codes({ query: `${HANDSHAKE}&sid=x`, known: () => "polling", allow }), [undefined]);
+    assert.deepEqual(codes({ query: `${HANDSHAKE}&sid=x`, known: () => on("polling"), allow }), [undefined]);
     assert.deepEqual(codes({ method: "PUT", allow }), [ErrorCode.BAD_HANDSHAKE_METHOD]);
     assert.equal(nameOf({ query: "transport=websocket", allow }), "TRANSPORT_HANDSHAKE_ERROR");
     assert.equal(asked.length, 0);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { IncomingMessage } from "node:http";
 import { Socket as NetSocket } from "node:net";
+import { encodingOf } from "../../../src/protocol/encoding";
 import { fromStored } from "../../../src/protocol/stored";
 import { AnswerCode, RequestKind, type Answer } from "../../../src/session/answers";
 import { Deadlines } from "../../../src/session/deadlines";
@@ -125,7 +126,7 @@ export class OwnedWorld {
     });
     const given: SessionRecord | undefined = record === undefined ? undefined : { ...emptyRecord(), ...record };
     const start = {
-      protocol: 4 as const,
+      encoding: encodingOf(4, false),
       transport: "polling" as const,
       turn: given?.turn ?? 0,
       phase: given?.phase ?? "open",
@@ -133,7 +134,6 @@ export class OwnedWorld {
       answered: given?.answered ?? [],
       handled: given?.handled ?? [],
       handshake: "{}",
-      base64: false,
       extra: given?.data ?? "",
     };
     this.session = new OwnedSession("s", owner, start);
