@@ -1,8 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Child, type Part } from "./processes";
 import { versionOf } from "./machine";
 
@@ -26,33 +24,29 @@ export function requireServers(): void {
 }
 
 export async function startRedis(): Promise<ServerProcess> {
-  const folder = mkdtempSync(join(tmpdir(), "bench-redis-"));
   const port = await freePort();
+  // It saves nothing, so that it leaves nothing in its folder.
   const child = Child.spawn("redis-server", [
-    ...["--port", String(port), "--bind", HOST, "--dir", folder],
+    ...["--port", String(port), "--bind", HOST, "--dir", tmpdir()],
     ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
   ]);
-  return ready("redis", child, `redis://${HOST}:${port}`, port, folder);
+  return ready("redis", child, `redis://${HOST}:${port}`, port);
 }
 
 export async function startNats(): Promise<ServerProcess> {
   const port = await freePort();
   const child = Child.spawn("nats-server", ["-a", HOST, "-p", String(port)]);
-  return ready("nats", child, `nats://${HOST}:${port}`, port, undefined);
+  return ready("nats", child, `nats://${HOST}:${port}`, port);
 }
 
-async function ready(role: string, child: Child, url: string, port: number, folder?: string): Promise<ServerProcess> {
-  const stop = async (): Promise<void> => {
-    await child.stop();
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-  };
+async function ready(role: string, child: Child, url: string, port: number): Promise<ServerProcess> {
   try {
     await child.until(`answer on port ${port}`, async () => ((await answers(port)) ? true : undefined));
   } catch (error) {
-    await stop();
+    await child.stop();
     throw error;
   }
-  return { url, part: { role, pid: child.pid }, stop };
+  return { url, part: { role, pid: child.pid }, stop: () => child.stop() };
 }
 
 /** Whether something there speaks: NATS does so by itself, Redis when it is asked. */
