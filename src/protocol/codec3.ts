@@ -130,13 +130,8 @@ export function decodePayload(payload: string | Buffer): Packet[] {
     packets.push(packet);
     return packet.type !== "error";
   };
-  if (typeof payload === "string") {
-    scanTextPayload(payload, take);
-  } else {
-    const frames = splitBinaryPayload(payload);
-    if (frames === undefined) return [PARSER_ERROR];
-    frames.every((frame) => take(findInFrame(frame)));
-  }
+  if (typeof payload === "string") scanTextPayload(payload, take);
+  else scanBinaryPayload(payload, take);
   return packets;
 }
 
@@ -195,42 +190,63 @@ export function scanTextPayload(payload: string, take: Take): void {
   }
 }
 
-/** A packet in a payload of bytes. */
-export interface Frame {
+/** Where a packet in a payload of bytes stands, and where the next one begins. */
+interface Frame {
   isText: boolean;
-  bytes: Buffer;
+  start: number;
+  end: number;
+  next: number;
 }
 
 /**
- * The packets in a payload of bytes; undefined where a length has no end.
- * A length's byte above 9 counts as its two or three decimal digits, and what comes next is looked for as far behind as these
- * have characters: nonsense, but what the stock implementation makes of it. Each round passes what it has looked at.
+ * Gives each packet of a payload of bytes; nothing but `MALFORMED` where one of the lengths has no end.
+ * That is found out first and without keeping anything: a megabyte can be a million packets, the first of them malformed.
  */
-export function splitBinaryPayload(payload: Buffer): Frame[] | undefined {
-  const frames: Frame[] = [];
-  for (let from = 0; from < payload.length;) {
-    const isText = payload[from] === 0;
-    let digits = "";
-    for (let at = from + 1; payload[at] !== LENGTH_END; at++) {
-      if (at >= payload.length || digits.length > LONGEST_LENGTH) return undefined;
-      digits += String(payload[at]);
-    }
-    const start = from + digits.length + 2;
-    if (digits === "") {
-      frames.push({ isText, bytes: payload.subarray(0, 0) });
-      // The byte 255 is not passed: it may begin another packet.
-      from = start - 1;
-    } else {
-      const end = start + Number(digits);
-      frames.push({ isText, bytes: payload.subarray(start, Math.min(end, payload.length)) });
-      from = end;
-    }
+export function scanBinaryPayload(payload: Buffer, take: Take): void {
+  const total = countFrames(payload);
+  if (total === undefined) {
+    take(MALFORMED, 0, 1);
+    return;
   }
-  return frames;
+  let from = 0;
+  for (let index = 0; index < total; index++) {
+    const frame = frameAt(payload, from);
+    if (frame === undefined || !take(findInFrame(payload, frame), index, total)) return;
+    from = frame.next;
+  }
 }
 
-/** The packet in a frame, `MALFORMED` also where a text is not UTF-8. */
-export function findInFrame({ isText, bytes }: Frame): FoundPacket {
+function countFrames(payload: Buffer): number | undefined {
+  let count = 0;
+  for (let from = 0; from < payload.length; count++) {
+    const frame = frameAt(payload, from);
+    if (frame === undefined) return undefined;
+    from = frame.next;
+  }
+  return count;
+}
+
+/**
+ * A length's byte above 9 counts as its two or three decimal digits, and what comes next is looked for as far behind as these
+ * have characters: nonsense, but what the stock implementation makes of it. A frame ends behind all that it was read from, but
+ * for one without a length: the byte 255 in it may begin the next.
+ */
+function frameAt(payload: Buffer, from: number): Frame | undefined {
+  const isText = payload[from] === 0;
+  let digits = "";
+  for (let at = from + 1; payload[at] !== LENGTH_END; at++) {
+    if (at >= payload.length || digits.length > LONGEST_LENGTH) return undefined;
+    digits += String(payload[at]);
+  }
+  const start = from + digits.length + 2;
+  if (digits === "") return { isText, start, end: start, next: start - 1 };
+  const next = start + Number(digits);
+  return { isText, start, end: Math.min(next, payload.length), next };
+}
+
+/** `MALFORMED` also where a text is not UTF-8. */
+function findInFrame(payload: Buffer, { isText, start, end }: Frame): FoundPacket {
+  const bytes = payload.subarray(start, end);
   if (!isText) return findBinaryPacket(bytes);
   // Base64 is read as it stands, with whatever bytes are between.
   if (bytes[0] === LETTER_B) return findBase64Packet(bytes.toString("latin1", 1));

@@ -107,7 +107,10 @@ export function decodePacket(
 ): DecodedPacket {
   if (isBinaryData(data)) return decoded(codec.findBinaryPacket(toBuffer(data)), binaryType);
   if (typeof data !== "string") return error();
-  const text = utf8decode && !data.startsWith("b") ? decodeByteString(data) : data;
+  const packet = codec.findPacket(data);
+  // The type is read before the decoding, and base64 is not decoded.
+  if (!utf8decode || packet.type === "error" || data.startsWith("b")) return decoded(packet, binaryType);
+  const text = decodeByteString(data);
   return text === undefined ? error() : decoded(codec.findPacket(text), binaryType);
 }
 
@@ -186,12 +189,14 @@ function readPayload(
 }
 
 function readBinaryPayload(payload: unknown, binaryType: BinaryType | undefined, callback: PacketCallback): void {
-  const frames = isBinaryData(payload) ? codec.splitBinaryPayload(toBuffer(payload)) : undefined;
-  if (frames === undefined) {
+  if (!isBinaryData(payload)) {
     callback(error(), 0, 1);
     return;
   }
-  frames.forEach((frame, index) => callback(decoded(codec.findInFrame(frame), binaryType), index, frames.length));
+  codec.scanBinaryPayload(toBuffer(payload), (packet, index, total) => {
+    callback(decoded(packet, binaryType), index, total);
+    return true;
+  });
 }
 
 /** As `decodePayload` does for bytes. */
