@@ -2,9 +2,9 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import { runtimeClock } from "../../src/time/runtime-clock";
 import type { Server, Socket } from "../../src/index";
 import type { App, AppContext } from "../load-app";
-import { shortSid } from "../log";
+import { errorText, shortSid } from "../log";
 import { assetFor, loadAssets } from "./assets";
-import { isSay, readDemoMessage, type FromServer } from "./messages";
+import { isSay, PAGE_PARAMETER, readDemoMessage, type FromServer } from "./messages";
 
 export interface DemoOptions {
   /** Whether a visitor may kill the worker that owns his session. */
@@ -29,18 +29,35 @@ const OWNERS_KEPT = 50;
 export function createDemo(options: DemoOptions): App {
   return (engine, httpServer, context) => {
     const worker = `${context.worker}/${String(process.pid)}`;
-    const assets = loadAssets(context.path);
+    const assets = loadAssets(context.path, engine.opts.transports);
     httpServer.on("request", (request: IncomingMessage, response: ServerResponse) => {
       assetFor(assets, request.method, request.url).send(response, request.method === "HEAD");
     });
     // The page reads it of every response, to tell which worker a request came to.
-    engine.on("headers", (headers: OutgoingHttpHeaders) => {
+    engine.on("headers", (headers: OutgoingHttpHeaders, request: IncomingMessage) => {
       headers["x-worker"] = worker;
+      // No script can read the headers that a websocket begins with. Any worker can send to the session instead.
+      if (request.headers.upgrade !== undefined) tellHolder(engine, request, worker, context);
     });
     engine.on("connection", (socket: Socket) => {
       new DemoSession(engine, socket, worker, options, context).start();
     });
   };
+}
+
+/** Tells the page which worker its websocket has come to. */
+function tellHolder(engine: Server, request: IncomingMessage, worker: string, { log }: AppContext): void {
+  const query = new URLSearchParams(request.url?.split("?")[1]);
+  const sid = query.get("sid");
+  if (sid === null || !query.has(PAGE_PARAMETER)) return;
+  const text = JSON.stringify({ demo: "holder", worker } satisfies FromServer);
+  if (engine.cluster === undefined) {
+    engine.clients[sid]?.send(text);
+    return;
+  }
+  engine.cluster.send(sid, text).catch((error: unknown) => {
+    log.debug("the page was not told of its websocket", { error: errorText(error) });
+  });
 }
 
 class DemoSession {

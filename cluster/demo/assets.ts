@@ -12,8 +12,10 @@ export interface Asset {
 const POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The page's files by URL. */
-export function loadAssets(enginePath: string): ReadonlyMap<string, Asset> {
-  const page = read("page.html").replace("{{path}}", escapeAttribute(enginePath));
+export function loadAssets(enginePath: string, transports: readonly string[]): ReadonlyMap<string, Asset> {
+  const page = read("page.html")
+    .replace("{{path}}", escapeAttribute(enginePath))
+    .replace("{{transports}}", escapeAttribute(transports.join(",")));
   return new Map([
     ["/", asset(200, "text/html; charset=utf-8", page)],
     ["/page.css", asset(200, "text/css; charset=utf-8", read("page.css"))],

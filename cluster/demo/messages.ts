@@ -17,7 +17,12 @@ export type FromServer =
       readonly count: number;
     }
   | { readonly demo: "dying"; readonly worker: string }
+  /** From the worker that holds the session's websocket, be it the owner or not. */
+  | { readonly demo: "holder"; readonly worker: string }
   | { readonly demo: "refused"; readonly why: string };
+
+/** The page puts it into its requests' query: other clients would not know what to do with messages that they did not ask for. */
+export const PAGE_PARAMETER = "demo";
 
 /** A message of the page; `undefined` for any other, which is echoed. */
 export function readDemoMessage(data: unknown): FromPage | undefined {

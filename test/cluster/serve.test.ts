@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -6,22 +7,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { Socket } from "engine.io-client";
 import { until } from "../helpers/until";
-import { LineProcess } from "./helpers/line-process";
-
-/** The command itself, as users start it. */
-function command(t: TestContext, environment: NodeJS.ProcessEnv, args: readonly string[] = []): LineProcess {
-  return LineProcess.start(t, join(__dirname, "../../cluster/cli.ts"), ["serve", ...args], {
-    HOST: "127.0.0.1",
-    PORT: "0",
-    LOG_FORMAT: "json",
-    ...environment,
-  });
-}
-
-async function portOf(started: LineProcess): Promise<number> {
-  const [line] = await started.logged(/^listening$/);
-  return Number(line!["port"]);
-}
+import { isAlive, portOf, serve, workerPids } from "./helpers/serve-kit";
 
 /** A stock client, and the messages that came. */
 class Client {
@@ -53,10 +39,16 @@ class Client {
   }
 }
 
+/** Processes that this one has started, as Linux tells it. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, "utf8");
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
 describe("serve", { concurrency: 2 }, () => {
   for (const balancer of ["front", "round-robin"]) {
     test(`three embedded workers behind ${balancer}: the demo is an echo server`, async (t) => {
-      const started = command(t, { BALANCER: balancer });
+      const started = serve(t, { BALANCER: balancer });
       const client = await new Client(t, await portOf(started)).opened();
       const sent = Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? Buffer.from([i, 255]) : `message ${String(i)}`));
       for (const message of sent) client.socket.send(message);
@@ -64,12 +56,33 @@ describe("serve", { concurrency: 2 }, () => {
       assert.deepEqual(client.messages, sent);
       client.socket.close();
       started.kill("SIGTERM");
+      assert.notDeepEqual(started.leftBehind(), []);
       assert.equal(await started.exit(), 0);
+      assert.deepEqual(started.leftBehind(), []);
+    });
+  }
+
+  for (const balancer of ["front", "round-robin", "sticky"]) {
+    test(`behind ${balancer}, all workers end when the primary is killed: one that just starts, too`, async (t) => {
+      const started = serve(t, { BALANCER: balancer });
+      const client = await new Client(t, await portOf(started)).opened();
+      const pids = workerPids(started);
+      assert.equal(pids.length, 3);
+      process.kill(pids[0]!, "SIGKILL");
+      await started.logged(/worker ended/);
+      // What npm or a shell has started is not counted: only the primary's own children.
+      const children = childrenOf(started.pid);
+      assert.ok(children.length >= 2, `children: ${children.join(", ")}`);
+      const killed = Date.now();
+      started.kill("SIGKILL");
+      await until("all workers have ended", () => !children.some(isAlive), 10_000);
+      t.diagnostic(`the workers ended within ${String(Date.now() - killed)} ms`);
+      client.socket.close();
     });
   }
 
   test("the owner kills itself when its visitor says so, and the session goes on", async (t) => {
-    const started = command(t, {});
+    const started = serve(t, {});
     const client = await new Client(t, await portOf(started)).opened();
     const sid = client.socket.id;
     client.tell({ demo: "hello" });
@@ -91,13 +104,13 @@ describe("serve", { concurrency: 2 }, () => {
   });
 
   test("DEMO_KILL=0: it refuses", async (t) => {
-    const client = await new Client(t, await portOf(command(t, { DEMO_KILL: "0" }))).opened();
+    const client = await new Client(t, await portOf(serve(t, { DEMO_KILL: "0" }))).opened();
     client.tell({ demo: "kill" });
     await until("it is refused", () => client.told("refused").length === 1);
   });
 
   test("one worker is this process; killing it is refused; SIGTERM ends it with 0", async (t) => {
-    const started = command(t, { WORKERS: "1" });
+    const started = serve(t, { WORKERS: "1" });
     const client = await new Client(t, await portOf(started)).opened();
     client.tell({ demo: "kill" });
     await until("it is refused", () => client.told("refused").length === 1);
@@ -108,7 +121,7 @@ describe("serve", { concurrency: 2 }, () => {
   });
 
   test("the page and what it loads are served; other paths are not found", async (t) => {
-    const url = `http://127.0.0.1:${String(await portOf(command(t, { ENGINE_PATH: "/a&b" })))}`;
+    const url = `http://127.0.0.1:${String(await portOf(serve(t, { ENGINE_PATH: "/a&b" })))}`;
     for (const [path, type, text] of [
       ["/", "text/html", 'content="/a&amp;b"'],
       ["/page.css", "text/css", "#state"],
@@ -143,7 +156,7 @@ describe("serve", { concurrency: 2 }, () => {
             httpServer.on("request", (request, response) => response.end("mine: " + request.url));
           };`,
         );
-        const port = await portOf(command(t, { WORKERS: workers }, ["--app", file]));
+        const port = await portOf(serve(t, { WORKERS: workers }, ["--app", file]));
         const client = await new Client(t, port).opened();
         await until("it is welcomed", () => client.messages.includes("welcome"));
         assert.equal(await (await fetch(`http://127.0.0.1:${String(port)}/x`)).text(), "mine: /x");
@@ -151,7 +164,7 @@ describe("serve", { concurrency: 2 }, () => {
 
       test(`that does not load ends the command with 2, with ${workers} worker(s)`, async (t) => {
         const file = await app(t, "export const app = 1;");
-        assert.equal(await command(t, { WORKERS: workers, APP: file }).exit(), 2);
+        assert.equal(await serve(t, { WORKERS: workers, APP: file }).exit(), 2);
       });
     }
   });

@@ -1,12 +1,17 @@
 "use strict";
-/* global document, location, performance, URL, window, XMLHttpRequest */
+/* global document, location, performance, setTimeout, URL, window, XMLHttpRequest */
 
 const LINES_KEPT = 200;
 const GONE_KEPT = 5;
 const MARKS = 6;
+const RECONNECT_FIRST = 300;
+const RECONNECT_LONGEST = 5000;
 
 const element = (id) => document.getElementById(id);
-const enginePath = document.querySelector('meta[name="engine-path"]').content;
+const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
+const enginePath = meta("engine-path");
+/** Transports that the server takes. */
+const offered = meta("engine-transports").split(",");
 
 /** Per worker process: how many requests it answered. */
 const workers = new Map();
@@ -16,6 +21,12 @@ let nextId = 1;
 let owner;
 let takeovers = 0;
 let dyingSince;
+/** The worker that has the websocket; it says so itself. */
+let holder;
+let upgradeLine;
+let openedAt;
+/** Attempts to connect since the last one that succeeded. */
+let failures = 0;
 
 // --- what the session's requests look like from outside: the client is stock, the page only watches its XMLHttpRequests
 
@@ -66,29 +77,132 @@ function watchRequests(onDone) {
 
 // --- the session
 
-const socket = window.eio({ path: enginePath, transports: ["polling"] });
+/** Undefined between the end of one and the beginning of the next. */
+let socket;
+let mode = startMode();
 
-socket.on("open", () => {
-  element("sid").textContent = socket.id;
-  setState("open", "open");
-  element("send").disabled = false;
-  socket.send(JSON.stringify({ demo: "hello" }));
-});
+connect();
 
-socket.on("message", (data) => {
+/** Polling first, where the server takes it: it shows most. */
+function startMode() {
+  for (const input of element("mode").elements) {
+    const names = input.value === "polling" ? ["polling"] : ["polling", "websocket"];
+    input.disabled = !names.every((name) => offered.includes(name));
+  }
+  return offered.includes("polling") ? "polling" : "upgrade";
+}
+
+function connect() {
+  const wanted = mode === "polling" ? ["polling"] : ["polling", "websocket"];
+  const mine = window.eio({
+    path: enginePath,
+    transports: wanted.filter((name) => offered.includes(name)),
+    // So that the worker which gets the websocket knows whom it can tell.
+    query: { demo: "page" },
+  });
+  socket = mine;
+  forgetSession();
+  mine.on("open", () => {
+    failures = 0;
+    element("sid").textContent = mine.id;
+    setState("open", "open");
+    element("send").disabled = false;
+    openedAt = performance.now();
+    showTransport();
+    mine.send(JSON.stringify({ demo: "hello" }));
+  });
+  mine.on("upgrade", () => {
+    showTransport();
+    upgradeLine = addLine("log", [
+      text("method", "UPGRADE"),
+      holder === undefined ? text("worker", "…") : workerName(holder),
+      text("grow soft", "polling → websocket"),
+      text("soft", `${Math.round(performance.now() - openedAt)} ms after the handshake`),
+    ]);
+  });
+  mine.on("upgradeError", (error) => {
+    addLine("log", [text("method", "UPGRADE"), text("bad", "failed"), text("grow soft", error.message)]);
+  });
+  mine.on("message", onMessage);
+  mine.on("close", (reason) => {
+    if (socket === mine) onLoss(reason);
+  });
+}
+
+function onMessage(data) {
   const message = JSON.parse(data);
   if (message.demo === "owner") onOwner(message);
   else if (message.demo === "echo") onEcho(message);
   else if (message.demo === "dying") onDying(message);
+  else if (message.demo === "holder") onHolder(message);
   else if (message.demo === "refused") notice(message.why);
-});
+}
 
-socket.on("close", (reason) => {
-  setState("closed", `closed: ${reason}`);
+function forgetSession() {
+  owner = undefined;
+  holder = undefined;
+  upgradeLine = undefined;
+  dyingSince = undefined;
+  takeovers = 0;
+  messages.clear();
+  for (const id of ["sid", "owner", "transport", "holder"]) element(id).textContent = "–";
+  element("takeovers").textContent = "0";
   element("send").disabled = true;
   element("kill").disabled = true;
-  notice("Reload the page for a new session.");
+  setState("opening", "connecting");
+  showWorkers();
+}
+
+/** The session has ended, and not because this page wanted it. */
+function onLoss(reason) {
+  const wasOpen = openedAt !== undefined;
+  const byWebsocket = wasOpen && socket.transport.name === "websocket";
+  socket = undefined;
+  openedAt = undefined;
+  setState("closed", `closed: ${reason}`);
+  element("transport").textContent = "–";
+  element("holder").textContent = "–";
+  element("send").disabled = true;
+  element("kill").disabled = true;
+  if (byWebsocket && dyingSince !== undefined) {
+    notice("A websocket session ends with its owner. The client ", strong("connects anew"), ", under a new id.");
+  } else if (wasOpen) {
+    notice(`The session has ended (${reason}). The client `, strong("connects anew"), ", under a new id.");
+  }
+  const delay = Math.min(RECONNECT_FIRST * 2 ** failures++, RECONNECT_LONGEST);
+  setTimeout(() => {
+    if (socket === undefined) connect();
+  }, delay);
+}
+
+element("mode").addEventListener("change", (event) => {
+  mode = event.target.value;
+  const before = socket;
+  // What it still has to say is of no interest any more.
+  socket = undefined;
+  openedAt = undefined;
+  before?.off();
+  before?.close();
+  notice(mode === "polling" ? "A new session, by polling only." : "A new session: it begins by polling.");
+  connect();
 });
+
+function onHolder({ worker }) {
+  holder = worker;
+  workerEntry(worker);
+  upgradeLine?.children[1]?.replaceWith(workerName(worker));
+  showTransport();
+}
+
+function showTransport() {
+  const { name } = socket.transport;
+  element("transport").textContent = name;
+  if (name !== "websocket") element("holder").textContent = "–";
+  else if (holder === undefined || owner === undefined) element("holder").textContent = "…";
+  else if (holder === owner) element("holder").replaceChildren(workerName(holder), ", the owner itself");
+  else element("holder").replaceChildren(workerName(holder), ", which passes it on to the owner");
+  showWorkers();
+}
 
 function onOwner({ worker, recovered, kill }) {
   const before = owner;
@@ -107,7 +221,9 @@ function onOwner({ worker, recovered, kill }) {
     );
   }
   dyingSince = undefined;
-  showWorkers();
+  // A websocket that began as one has nobody else to hold it.
+  if (!offered.includes("polling")) holder = worker;
+  showTransport();
 }
 
 function onDying({ worker }) {
@@ -116,7 +232,8 @@ function onDying({ worker }) {
   if (entry !== undefined) entry.gone = true;
   setState("orphan", "its owner was killed");
   element("kill").disabled = true;
-  notice(strong(worker), " kills itself. The next request finds the session a new owner.");
+  if (socket.transport.name === "websocket") notice(strong(worker), " kills itself, and its websockets end with it.");
+  else notice(strong(worker), " kills itself. The next request finds the session a new owner.");
   showWorkers();
   // The poll that waits brings the new owner's word by itself; a message would too.
 }
@@ -125,6 +242,8 @@ function onEcho(echo) {
   const message = messages.get(echo.id);
   if (message === undefined) return;
   message.echo = echo;
+  // A POST that is under way is over before its client goes over to the websocket.
+  if (message.takenBy === undefined && socket.transport.name === "websocket") message.takenBy = "websocket";
   showEcho(message);
 }
 
@@ -133,7 +252,9 @@ function showEcho(message) {
   messages.delete(message.id);
   addLine("echoes", [
     text("grow", message.echo.text),
-    labelled("POST taken by", workerName(message.takenBy)),
+    message.takenBy === "websocket"
+      ? labelled("by websocket at", holder === undefined ? "…" : workerName(holder))
+      : labelled("POST taken by", workerName(message.takenBy)),
     labelled("owner", workerName(message.echo.owner)),
   ]);
 }
@@ -141,7 +262,7 @@ function showEcho(message) {
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const input = element("message");
-  if (input.value === "" || socket.readyState !== "open") return;
+  if (input.value === "" || socket?.readyState !== "open") return;
   const id = nextId++;
   const packet = JSON.stringify({ demo: "say", id, text: input.value });
   messages.set(id, { id, packet });
@@ -150,7 +271,7 @@ element("form").addEventListener("submit", (event) => {
 });
 
 element("kill").addEventListener("click", () => {
-  socket.send(JSON.stringify({ demo: "kill" }));
+  socket?.send(JSON.stringify({ demo: "kill" }));
 });
 
 // --- what is shown
@@ -182,11 +303,18 @@ function showWorkers() {
       const row = document.createElement("tr");
       row.dataset.worker = worker;
       if (entry.gone) row.className = "gone";
-      const mark = worker === owner && !entry.gone ? text("badge", "owner") : entry.gone ? "gone" : "";
-      row.append(...[workerName(worker), String(entry.gets), String(entry.posts), mark].map(cell));
+      row.append(...[workerName(worker), String(entry.gets), String(entry.posts), marks(worker, entry)].map(cell));
       return row;
     }),
   );
+}
+
+function marks(worker, { gone }) {
+  const all = document.createElement("span");
+  if (gone) all.append("gone");
+  if (!gone && worker === owner) all.append(text("badge", "owner"));
+  if (!gone && worker === holder && socket?.transport.name === "websocket") all.append(text("badge", "websocket"));
+  return all;
 }
 
 function cell(content) {
@@ -242,4 +370,5 @@ function addLine(list, parts) {
   line.append(...parts);
   element(list).prepend(line);
   while (element(list).childElementCount > LINES_KEPT) element(list).lastElementChild.remove();
+  return line;
 }

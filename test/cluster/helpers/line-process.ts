@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readdirSync, symlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,12 +13,14 @@ export type LogLine = Readonly<Record<string, unknown>>;
 export class LineProcess {
   readonly lines: LogLine[] = [];
   readonly #child: ChildProcess;
+  readonly #folder: string;
   readonly #exited: Promise<unknown[]>;
   #ended = false;
   #changed: () => void = () => undefined;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, folder: string) {
     this.#child = child;
+    this.#folder = folder;
     this.#exited = once(child, "close").finally(() => {
       this.#ended = true;
       this.#changed();
@@ -39,7 +41,7 @@ export class LineProcess {
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, TMPDIR: folder, ...environment },
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const started = new LineProcess(child);
+    const started = new LineProcess(child, folder);
     test.after(async () => {
       child.kill("SIGKILL");
       await started.exit();
@@ -50,6 +52,11 @@ export class LineProcess {
 
   get pid(): number {
     return this.#child.pid!;
+  }
+
+  /** What it has in its directory for temporary files now. */
+  leftBehind(): string[] {
+    return readdirSync(this.#folder).filter((name) => !name.startsWith("tsx-"));
   }
 
   kill(signal: NodeJS.Signals): void {
