@@ -31,3 +31,10 @@ export function toArrayBuffer(bytes: Buffer): ArrayBuffer {
 
 /** Whatever is not binary, as the stock parsers write it: `[object Object]` of an object. */
 export const asText: (data: unknown) => string = String;
+
+/** The one function among optional arguments of which it is the last. Where there is none the caller has an error to see. */
+export function callbackOf(candidates: readonly unknown[]): unknown {
+  const callback = candidates.find((candidate) => typeof candidate === "function");
+  if (callback === undefined) throw new TypeError("callback is not a function");
+  return callback;
+}

@@ -1,6 +1,6 @@
 import * as parser3 from "./parser3";
 import * as parser4 from "./parser4";
-import { isBinaryData, type BinaryType, type Callback, type GivenPacket } from "./parser-types";
+import { callbackOf, isBinaryData, type BinaryType, type Callback, type GivenPacket } from "./parser-types";
 import type { Packet, PacketType, RawData } from "./packet";
 
 /**
@@ -52,7 +52,7 @@ export function encodePacket<R>(
   callback: Callback<[encoded: Encoded], R>,
 ): R;
 export function encodePacket<R>(packet: GivenPacket, ...rest: unknown[]): R {
-  const callback = parser3.callbackOf(rest) as Callback<[encoded: RawData], R>;
+  const callback = callbackOf(rest) as Callback<[encoded: RawData], R>;
   const [supportsBinary, utf8encode] = rest.slice(0, rest.indexOf(callback)).map(Boolean);
   if (rest[1] === callback) return parser4.encodePacket(packet, supportsBinary, callback);
   return parser3.encodePacket(packet, supportsBinary, utf8encode, callback);
@@ -80,7 +80,7 @@ export function encodePayload<R>(
   callback: Callback<[payload: Encoded], R>,
 ): R;
 export function encodePayload<R>(packets: readonly GivenPacket[], ...rest: unknown[]): R {
-  const callback = parser3.callbackOf(rest) as Callback<[payload: Encoded], R>;
+  const callback = callbackOf(rest) as Callback<[payload: Encoded], R>;
   if (rest[0] === callback) return parser4.encodePayload(packets, callback);
   return parser3.encodePayload(packets, Boolean(rest[0]), callback);
 }

@@ -1,6 +1,14 @@
 import * as codec from "./codec3";
 import { PACKET_TYPES, toBuffer, type PacketType } from "./packet";
-import { asText, isBinaryData, toArrayBuffer, type BinaryType, type Callback, type GivenPacket } from "./parser-types";
+import {
+  asText,
+  callbackOf,
+  isBinaryData,
+  toArrayBuffer,
+  type BinaryType,
+  type Callback,
+  type GivenPacket,
+} from "./parser-types";
 import { decodeByteString, encodeByteString } from "./utf8";
 
 export type { BinaryType, GivenPacket, PacketType };
@@ -44,13 +52,6 @@ export type PacketCallback = Callback<[packet: DecodedPacket, index: number, tot
 const NUMBERS: Partial<Record<string, number>> = packets;
 
 const error = (): DecodedPacket => ({ type: "error", data: "parser error" });
-
-/** The one function among optional arguments of which it is the last. Where there is none the caller has an error to see. */
-export function callbackOf(candidates: readonly unknown[]): unknown {
-  const callback = candidates.find((candidate) => typeof candidate === "function");
-  if (callback === undefined) throw new TypeError("callback is not a function");
-  return callback;
-}
 
 /** An optional argument that may be the callback already. */
 function flag(value: unknown): boolean {

@@ -6,7 +6,7 @@ import type * as parser3 from "../../../src/protocol/parser3";
 const load = createRequire(__filename);
 
 /** What protocol 3's stock parsers have. */
-export type StockParser3 = Omit<typeof parser3, "packetslist" | "callbackOf">;
+export type StockParser3 = Omit<typeof parser3, "packetslist">;
 
 /** engine.io-parser 2, which engine.io 3 uses. */
 export const stock3 = load("engine.io-parser-2") as StockParser3;
