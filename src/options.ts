@@ -48,6 +48,8 @@ export interface EngineOptions {
   allowRequest?: AllowRequest;
   /** Transports that clients may use. Default `["polling", "websocket"]`. */
   transports?: readonly TransportName[];
+  /** Whether clients that speak protocol 3 are let in. Default true. */
+  allowEIO3?: boolean;
   /** Whether a session may go over from polling to websocket. Default true. */
   allowUpgrades?: boolean;
   /** How long a client may take to complete an upgrade. Default 10000. */
@@ -106,6 +108,7 @@ export interface ResolvedOptions {
   readonly maxHttpBufferSize: number;
   readonly allowRequest: AllowRequest | undefined;
   readonly transports: readonly TransportName[];
+  readonly allowEIO3: boolean;
   readonly allowUpgrades: boolean;
   readonly upgradeTimeout: number;
   readonly perMessageDeflate: boolean | PerMessageDeflateOptions;
@@ -139,6 +142,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     maxHttpBufferSize: positive("maxHttpBufferSize", options.maxHttpBufferSize ?? 1e6),
     allowRequest: options.allowRequest,
     transports,
+    allowEIO3: options.allowEIO3 ?? true,
     allowUpgrades: options.allowUpgrades ?? true,
     upgradeTimeout: positive("upgradeTimeout", options.upgradeTimeout ?? 10_000),
     perMessageDeflate: options.perMessageDeflate ?? false,

@@ -1,3 +1,4 @@
+import * as codec3 from "./codec3";
 import { decodePacketText, decodePayload, encodePacketText, joinPayload } from "./codec4";
 import type { Revision } from "./names";
 import { toBuffer, type Packet } from "./packet";
@@ -38,7 +39,28 @@ const encoding4: Encoding = {
     typeof message === "string" ? decodePacketText(message) : { type: "message", data: message },
 };
 
+/** Protocol 3, whose payloads say the length of each packet, and are bytes where the client takes those and a packet is binary. */
+function encoding3(takesBinary: boolean): Encoding {
+  return {
+    revision: 3,
+    binaryPayloads: true,
+    encodePayload: (packets) => codec3.encodePayload(packets, takesBinary),
+    encodeStored: (stored) => codec3.encodeStoredPayload(stored, takesBinary),
+    decodePayload: (payload) => codec3.decodePayload(typeof payload === "string" ? payload : bytesOf(payload)),
+    encodeMessage: (packet) => codec3.encodePacket(packet, takesBinary),
+    decodeMessage: (message) => codec3.decodePacket(message),
+  };
+}
+
+function bytesOf(payload: Uint8Array): Buffer {
+  return Buffer.isBuffer(payload) ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+}
+
+const encoding3Binary = encoding3(true);
+const encoding3Base64 = encoding3(false);
+
 /** `base64`: the client cannot take binary payloads (protocol 3 with `b64=1`, or JSONP). */
-export function encodingOf(_revision: Revision, _base64: boolean): Encoding {
-  return encoding4;
+export function encodingOf(revision: Revision, base64: boolean): Encoding {
+  if (revision === 4) return encoding4;
+  return base64 ? encoding3Base64 : encoding3Binary;
 }

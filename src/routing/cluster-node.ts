@@ -2,7 +2,7 @@ import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import type { Revision, TransportName } from "../protocol/names";
-import { RequestKind, type Answer } from "../session/answers";
+import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../session/deadlines";
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
@@ -24,7 +24,7 @@ import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
 import type { WebSocketLike } from "../transports/websocket";
 import { Gateways, type GatewayNode } from "./gateways";
-import type { Held, WaitingConnection } from "./held";
+import type { Asked, Held, WaitingConnection } from "./held";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
 import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind, taken } from "./messages";
 import { OwnerCache } from "./owner-cache";
@@ -128,8 +128,8 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#renewals = new Renewals(clock, options.store, options.id, times.recordTtl / 4);
     this.#relays = new Relays(this);
     this.#gateways = new Gateways(this);
-    this.#sends = new RemoteSends(options.id, options.tick, (kind, sid, t, body, connection) => {
-      this.#holder.hold(kind, sid, t, body, connection);
+    this.#sends = new RemoteSends(options.id, options.tick, (asked, connection) => {
+      this.#holder.hold(asked, connection);
     });
     this.#links = options.links(this);
     this.#membership = new Membership({
@@ -185,8 +185,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
 
   // ---- requests and handshakes that arrive here ----
 
-  hold(kind: RequestKind, sid: string, t: string, body: string | Uint8Array, connection: WaitingConnection): Held {
-    const held = this.#holder.hold(kind, sid, t, body, connection);
+  hold(asked: Asked, connection: WaitingConnection): Held {
+    const { kind, sid } = asked;
+    const held = this.#holder.hold(asked, connection);
     this.#counters.count(kind === RequestKind.Get ? "polls" : "posts", this.#sessions.has(sid) ? "local" : "remote");
     return held;
   }
@@ -328,12 +329,12 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   askHere(held: Held): boolean {
     const session = this.#sessions.get(held.sid);
     if (session === undefined) return false;
-    request(session, held.kind, held.t, this.id, held.body);
+    this.#request(session, held, this.id);
     return true;
   }
 
   ask(node: NodeId, held: Held): void {
-    this.#links.send(node, ask(held.kind, held.sid, held.t, held.body));
+    this.#links.send(node, ask(held));
   }
 
   hintGone(node: NodeId, held: Held): void {
@@ -446,7 +447,16 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
     const session = this.#sessions.get(frame.sid);
     if (session === undefined) this.#links.send(from, notMine(kind, frame.sid, frame.t));
-    else request(session, kind, frame.t, from, frame.body);
+    else this.#request(session, { ...frame, kind, revision: frame.n }, from);
+  }
+
+  /** Puts a request to the session that it names. */
+  #request(session: OwnedSession, { kind, sid, t, body, revision }: Asked, holder: NodeId): void {
+    if (revision !== 0 && revision !== session.protocol) {
+      this.answer(holder, kind, sid, t, bare(AnswerCode.OtherProtocol));
+    } else if (kind === RequestKind.Get) session.poll(t, holder);
+    else if (kind === RequestKind.Post) session.post(t, holder, body);
+    else session.sendFrom(t, holder, body);
   }
 
   onBeat(from: NodeId): void {
@@ -491,13 +501,6 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#links.reset(incarnation);
     for (const session of this.#sessions.values()) session.prove();
   }
-}
-
-/** Puts a request to the session that it names. */
-function request(session: OwnedSession, kind: RequestKind, t: string, from: NodeId, body: string | Uint8Array): void {
-  if (kind === RequestKind.Get) session.poll(t, from);
-  else if (kind === RequestKind.Post) session.post(t, from, body);
-  else session.sendFrom(t, from, body);
 }
 
 const HERE: Whereabouts = { kind: "here" };

@@ -8,13 +8,24 @@ export interface WaitingConnection {
   abandon(): void;
 }
 
-/** A request that waits here, whatever number of connections sent it: a client's own and a balancer's retries. */
-export class Held {
+/** What is asked of a session's owner. */
+export interface Asked {
   readonly kind: RequestKind;
   readonly sid: string;
   /** `t` of a poll, key of a POST, sender and number of a send. */
   readonly t: string;
   readonly body: string | Uint8Array;
+  /** Revision of the protocol that the request says it speaks; 0 where it says nothing. */
+  readonly revision: number;
+}
+
+/** A request that waits here, whatever number of connections sent it: a client's own and a balancer's retries. */
+export class Held implements Asked {
+  readonly kind: RequestKind;
+  readonly sid: string;
+  readonly t: string;
+  readonly body: string | Uint8Array;
+  readonly revision: number;
   readonly connections = new Set<WaitingConnection>();
   /** The node that was asked last; undefined while the owner is looked for. */
   askedAt: NodeId | undefined;
@@ -23,11 +34,12 @@ export class Held {
   /** How often a poll was said again to the node that has it. */
   repeats = 0;
 
-  constructor(kind: RequestKind, sid: string, t: string, body: string | Uint8Array) {
+  constructor({ kind, sid, t, body, revision }: Asked) {
     this.kind = kind;
     this.sid = sid;
     this.t = t;
     this.body = body;
+    this.revision = revision;
   }
 }
 

@@ -2,7 +2,7 @@ import type { NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../session/deadlines";
-import { Held, HeldRequests, type WaitingConnection } from "./held";
+import { Held, HeldRequests, type Asked, type WaitingConnection } from "./held";
 
 /** Where a request is to be put. */
 export type Whereabouts =
@@ -77,7 +77,8 @@ export class Holder {
   }
 
   /** H1. A connection waits for the answer to `(kind, sid, t)`. */
-  hold(kind: RequestKind, sid: string, t: string, body: string | Uint8Array, connection: WaitingConnection): Held {
+  hold(asked: Asked, connection: WaitingConnection): Held {
+    const { kind, sid, t } = asked;
     const known = this.#held.get(kind, sid, t);
     if (known !== undefined) {
       known.connections.add(connection);
@@ -85,7 +86,7 @@ export class Holder {
       if (known.askedAt !== undefined) this.#route(known);
       return known;
     }
-    const held = new Held(kind, sid, t, body);
+    const held = new Held(asked);
     held.connections.add(connection);
     this.#held.add(held);
     this.#route(held);

@@ -1,4 +1,5 @@
 import type { Frame } from "../bus/frame";
+import type { Asked } from "./held";
 import { AnswerCode, RequestKind, type Answer } from "../session/answers";
 
 /** What nodes say to each other. The numbers are part of the format between versions: never reuse one. */
@@ -39,8 +40,8 @@ const ASK_KINDS = {
   [RequestKind.Send]: MessageKind.AskSend,
 } as const;
 
-export function ask(kind: RequestKind, sid: string, t: string, body: string | Uint8Array): Frame {
-  return { kind: ASK_KINDS[kind], sid, t, n: 0, body };
+export function ask({ kind, sid, t, revision, body }: Asked): Frame {
+  return { kind: ASK_KINDS[kind], sid, t, n: revision, body };
 }
 
 /** An answer's number holds its code, whether it may be compressed, and which kind of request it answers. */
@@ -51,7 +52,7 @@ export function answerFrame(kind: RequestKind, sid: string, t: string, answer: A
 
 export function readAnswer(frame: Frame): { kind: RequestKind; answer: Answer } | undefined {
   const code = frame.n & 0x0f;
-  if (code > AnswerCode.Unavailable) return undefined;
+  if (code > AnswerCode.OtherProtocol) return undefined;
   const kind = readKind(frame.n >> 5);
   if (kind === undefined) return undefined;
   return { kind, answer: { code: code as AnswerCode, body: frame.body, compress: (frame.n & 0x10) !== 0 } };

@@ -3,7 +3,7 @@ import type { PacketOptions, RawData } from "../protocol/packet";
 import { AnswerCode, RequestKind, type Answer } from "../session/answers";
 import type { NodeId } from "../store/port";
 import type { Tick, TickWork } from "../time/tick";
-import type { WaitingConnection } from "./held";
+import type { Asked, WaitingConnection } from "./held";
 
 /** The session's owner could not be found in time; whether the message was taken is not known. */
 export class UnavailableError extends Error {
@@ -13,7 +13,7 @@ export class UnavailableError extends Error {
   }
 }
 
-type Hold = (kind: RequestKind, sid: string, t: string, body: string, connection: WaitingConnection) => void;
+type Hold = (asked: Asked, connection: WaitingConnection) => void;
 
 interface Waiting {
   readonly resolve: (taken: boolean) => void;
@@ -89,14 +89,18 @@ export class RemoteSends implements TickWork {
     if (packets.length === 0) queue.closes = false;
     queue.waiting = packets.length > 0 && closes ? waiting.splice(-1) : [];
     queue.asked = true;
-    this.#hold(RequestKind.Send, sid, `${this.#node}:${String(++this.#number)}`, body, {
-      answer: (answer) => {
-        this.#answered(queue, waiting, answer);
+    const t = `${this.#node}:${String(++this.#number)}`;
+    this.#hold(
+      { kind: RequestKind.Send, sid, t, body, revision: 0 },
+      {
+        answer: (answer) => {
+          this.#answered(queue, waiting, answer);
+        },
+        abandon: () => {
+          this.#answered(queue, waiting, UNAVAILABLE);
+        },
       },
-      abandon: () => {
-        this.#answered(queue, waiting, UNAVAILABLE);
-      },
-    });
+    );
   }
 
   #answered(queue: Queue, waiting: readonly Waiting[], answer: Answer): void {

@@ -24,7 +24,7 @@ import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import { Passage } from "./middlewares";
 import { parseQuery } from "./query";
 import { connectionError, sendRefusal } from "./responses";
-import { verify } from "./verify";
+import { revisionOf, verify } from "./verify";
 import { WebSocketResponse } from "./websocket-response";
 import { refuseUpgrade, upgradeUnavailable, WebSockets, type UpgradeRequest } from "./websockets";
 
@@ -209,7 +209,8 @@ export class Engine extends EventEmitter implements SocketHost {
 
   /** The protocol that the client speaks; refuses one that is not spoken here. */
   #revision(request: EngineRequest, refuse: Refuse): Revision | undefined {
-    if (request._query["EIO"] === "4" || isNamed(request._query["sid"])) return 4;
+    const revision = revisionOf(request);
+    if (revision === 4 || this.opts.allowEIO3 || isNamed(request._query["sid"])) return revision;
     refuse({ code: ErrorCode.UNSUPPORTED_PROTOCOL_VERSION, context: { protocol: 3 } });
     return undefined;
   }

@@ -9,6 +9,7 @@ import { answerOk, answerStatus, POST_ANSWER, type EngineRequest, type HeadersHo
 import type { Refuse } from "./host";
 import { postKey } from "./post-key";
 import { sendUnavailable } from "./responses";
+import { revisionOf } from "./verify";
 
 /** One HTTP request of a polling session in a cluster, from its arrival to its answer (H3). */
 export class Exchange implements WaitingConnection, BodyListener {
@@ -38,7 +39,7 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   poll(): void {
     this.#response.on("close", this.#onBroken);
-    this.#held = this.#node.hold(RequestKind.Get, this.#sid, this.#t, "", this);
+    this.#hold(RequestKind.Get, this.#t, "");
   }
 
   post(maxBytes: number): void {
@@ -47,7 +48,11 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   onBody(body: string | Buffer): void {
     this.#response.on("close", this.#onBroken);
-    this.#held = this.#node.hold(RequestKind.Post, this.#sid, postKey(this.#t, body), body, this);
+    this.#hold(RequestKind.Post, postKey(this.#t, body), body);
+  }
+
+  #hold(kind: RequestKind, t: string, body: string | Buffer): void {
+    this.#held = this.#node.hold({ kind, sid: this.#sid, t, body, revision: revisionOf(this.#request) }, this);
   }
 
   /** The session lives: it was this request that was wrong. */
@@ -80,6 +85,12 @@ export class Exchange implements WaitingConnection, BodyListener {
           context: { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" },
         });
         return;
+      case AnswerCode.OtherProtocol: {
+        const protocol = revisionOf(this.#request);
+        const context = { name: "PROTOCOL_MISMATCH", protocol, previousProtocol: protocol === 4 ? 3 : 4 };
+        this.#hooks.refuse({ code: ErrorCode.BAD_REQUEST, context });
+        return;
+      }
       case AnswerCode.Refused:
         answerStatus(this.#response, 400);
         return;

@@ -19,6 +19,8 @@ export const AnswerCode = {
   Refused: 4,
   /** 503: nobody could answer in time; the client may try again. */
   Unavailable: 5,
+  /** 400 `Bad request`: the session speaks another revision of the protocol. */
+  OtherProtocol: 6,
 } as const;
 export type AnswerCode = (typeof AnswerCode)[keyof typeof AnswerCode];
 
@@ -36,6 +38,7 @@ const BARE: Readonly<Record<AnswerCode, Answer>> = {
   3: { code: 3, body: "", compress: false },
   4: { code: 4, body: "", compress: false },
   5: { code: 5, body: "", compress: false },
+  6: { code: 6, body: "", compress: false },
 };
 
 /** An answer that is its code and nothing more. */

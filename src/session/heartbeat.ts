@@ -46,6 +46,11 @@ export class Heartbeat {
     this.#timeouts.add(session);
   }
 
+  /** Whether the answer to a ping is due. */
+  isAwaiting(session: Beating): boolean {
+    return this.#timeouts.has(session);
+  }
+
   /** Protocol 3: the client has a whole interval and the time-out to be heard again. */
   listen(session: Beating): void {
     this.#silences.add(session);

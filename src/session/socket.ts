@@ -75,6 +75,8 @@ export class Socket extends EventEmitter implements Beating {
   #data: unknown;
   /** Whether `data` was ever looked at: from then on any turn may have changed it. */
   #dataTouched = false;
+  /** Whether the time-out of the ping that is out was started anew already. */
+  #heardSincePing = false;
   #state: State = State.Opening;
   #journal: Journal | undefined;
   /** Callbacks of `writeBuffer`'s packets, by position; shorter than the buffer where the newest have none. */
@@ -278,6 +280,7 @@ export class Socket extends EventEmitter implements Beating {
   onPacket(packet: Packet): void {
     if (this.#state !== State.Open) return;
     this.emit("packet", packet);
+    this.#heard(packet.type);
     switch (packet.type) {
       case "message":
         // Without data for an empty message, as engine.io does: Socket.IO's decoder takes "" for a CONNECT.
@@ -314,6 +317,14 @@ export class Socket extends EventEmitter implements Beating {
     }
   }
 
+  /** A client that is busy sending may be late with its pong: once for each ping it gets the time-out anew. */
+  #heard(type: PacketType): void {
+    const { heartbeat } = this.server;
+    if (this.protocol === 3 || type === "pong" || this.#heardSincePing || !heartbeat.isAwaiting(this)) return;
+    this.#heardSincePing = true;
+    heartbeat.await(this);
+  }
+
   onError(error: Error | TransportError): void {
     this.onClose("transport error", error);
   }
@@ -335,6 +346,7 @@ export class Socket extends EventEmitter implements Beating {
 
   onPingDue(): void {
     if (this.#state !== State.Open) return;
+    this.#heardSincePing = false;
     this.server.heartbeat.await(this);
     this.sendPacket("ping");
   }

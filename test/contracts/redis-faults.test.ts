@@ -126,7 +126,7 @@ describe("RedisStore when Redis is away", () => {
       assert.equal(await kindOf(store, turnOf("never", "n1", 1)), "unknown");
       assert.equal(store.generation, 1);
       const admin = quietClient(server.url);
-      await admin.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+      await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
       await commitOk(store, turnOf("s0", "n1", 1));
       assert.equal(store.generation, 1, "a connection that broke loses nothing");
       await server.kill();

@@ -244,10 +244,7 @@ export class World {
       this.time.schedule(this.time.random() * 2, () => {
         if (node.alive && !over)
           mine.held = node.node.hold(
-            kind,
-            sid,
-            kind === RequestKind.Post ? postKey(t, body) : t,
-            body,
+            { kind, sid, t: kind === RequestKind.Post ? postKey(t, body) : t, body, revision: 4 },
             mine.connection,
           );
       });

@@ -94,7 +94,7 @@ export class TestConnection implements WaitingConnection {
 
   constructor(holder: Holder, kind: RequestKind, sid: string, t: string) {
     this.#holder = holder;
-    this.held = holder.hold(kind, sid, t, kind === RequestKind.Get ? "" : "4x", this);
+    this.held = holder.hold({ kind, sid, t, body: kind === RequestKind.Get ? "" : "4x", revision: 4 }, this);
   }
 
   answer(answer: Answer): void {

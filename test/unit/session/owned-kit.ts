@@ -95,6 +95,7 @@ const CODE_NAMES: Readonly<Record<AnswerCode, string>> = {
   [AnswerCode.BadRequest]: "bad request",
   [AnswerCode.Refused]: "refused",
   [AnswerCode.Unavailable]: "unavailable",
+  [AnswerCode.OtherProtocol]: "other protocol",
 };
 
 function textOf({ code, body }: Answer): string {
