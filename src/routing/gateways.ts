@@ -48,6 +48,7 @@ class Gateway implements TickWork {
   #count = 0;
   #nextOut = 0;
   #written = 0;
+  #said = 0;
   #creditDue = false;
   #misses = 0;
   #searching = false;
@@ -150,7 +151,8 @@ class Gateway implements TickWork {
     const compress = this.#compressFrom !== undefined && size >= this.#compressFrom;
     this.#websocket.send(body, { compress }, () => {
       this.#written += size;
-      this.#credit();
+      // The owner sends on while it has a limit's worth under way: a quarter of that is soon enough.
+      if (this.#written - this.#said >= this.#gateways.node.relayLimit / 4) this.#credit();
     });
   }
 
@@ -163,6 +165,7 @@ class Gateway implements TickWork {
 
   run(): void {
     this.#creditDue = false;
+    this.#said = this.#written;
     this.#tell(MessageKind.RelayCredit, this.#written);
   }
 

@@ -14,6 +14,9 @@ export interface RelayNode {
   send(node: NodeId, frame: Frame): void;
 }
 
+/** How far messages were handled is said at least once in so many: the gateway keeps a number for each until then. */
+const ACK_EVERY = 64;
+
 /** A session's websocket that a gateway holds, at the owner. */
 class Relay implements RelayPipe, TickWork {
   readonly gateway: NodeId;
@@ -31,6 +34,8 @@ class Relay implements RelayPipe, TickWork {
   #nextOut = 0;
   #pong = false;
   #ackDue = false;
+  /** Units of the client's messages that were handled since it was last said so. */
+  #unsaid = 0;
 
   constructor(relays: Relays, gateway: NodeId, sid: string, name: string, session: OwnedSession) {
     this.#relays = relays;
@@ -51,7 +56,10 @@ class Relay implements RelayPipe, TickWork {
     }
     this.nextIn++;
     this.transport.onMessage(body);
-    if (this.acked) this.#ack();
+    if (!this.acked) return;
+    // The gateway reads on from its client while it has a limit's worth under way: a quarter of that is soon enough.
+    this.#unsaid += body.length;
+    if (this.#unsaid >= this.#relays.node.relayLimit / 4 || this.nextIn % ACK_EVERY === 0) this.#ack();
   }
 
   /** U2: the record has the new transport. Before anything else goes out. */
@@ -89,6 +97,7 @@ class Relay implements RelayPipe, TickWork {
 
   run(): void {
     this.#ackDue = false;
+    this.#unsaid = 0;
     if (this.transport.readyState === "open") this.#out(MessageKind.RelayAck, this.nextIn);
   }
 

@@ -195,7 +195,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.#socket?.onError(new TransportError("data request overlap from client"));
     } else {
-      this.next.posts.set(key, [holder]);
+      this.next.addPost(key, [holder]);
       this.touch();
       handlePayload(this.#socket, this.encoding, body, this.node.clock);
     }
@@ -217,7 +217,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.#senders.add(name);
       if (this.#upgraded) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
       else {
-        sends.set(name, [holder]);
+        this.next.addSend(name, [holder]);
         this.touch();
       }
       sendStored(this.#socket, String(body));
@@ -522,7 +522,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.node.answer(holder, kind, this.sid, t, bare(code));
       return;
     }
-    this.next.refusals.push({ kind, t, holder, code });
+    this.next.refuse({ kind, t, holder, code });
     this.touch();
   }
 

@@ -120,7 +120,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     const data = this.ownPart();
     const next = this.next;
     const plan = this.plan(next);
-    const { phase, taken } = plan;
+    const { phase, taken, released, flushed } = plan;
     if (taken !== undefined) this.outbox.take(taken.t);
     const packets = this.direct || next.upgrade !== undefined ? NONE : this.outbox.unrecorded();
     const changed = packets.length > 0 || phase !== this.#phase || data !== undefined;
@@ -136,12 +136,13 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
       posts: next.posts.size === 0 ? NONE : [...next.posts.keys()],
       keep: this.node.ring,
       refresh: this.#refreshDue(),
-      ...(phase === this.#phase ? {} : { phase }),
-      ...(data === undefined ? {} : { data }),
-      ...(next.upgrade === undefined ? {} : { transport: "websocket" }),
+      // One shape for every commit, and no spread: this is made for every message.
+      phase: phase === this.#phase ? undefined : phase,
+      data,
+      transport: next.upgrade === undefined ? undefined : "websocket",
     };
     this.next = new Next();
-    this.committing = { ...plan, commit, next, tail: this.outbox.tail, data };
+    this.committing = { phase, taken, released, flushed, commit, next, tail: this.outbox.tail, data };
     if (!this.node.rules.commitFirst && taken !== undefined && packets.length === 0) this.answerEarly(taken);
     this.node.commit(commit, this);
   }

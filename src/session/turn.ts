@@ -29,21 +29,53 @@ export interface UpgradeStep {
   readonly recorded: () => void;
 }
 
+const NOBODY: ReadonlyMap<string, NodeId[]> = new Map();
+const NOTHING: readonly RefusedRequest[] = [];
+
 /** What happened to a session since its previous turn began. */
 export class Next {
   /** POSTs handled, by key, with the nodes that wait for the answer. */
-  readonly posts = new Map<string, NodeId[]>();
+  #posts: Map<string, NodeId[]> | undefined;
   /** What other nodes sent, by sender and number, with the nodes that wait for the answer. */
-  readonly sends = new Map<string, NodeId[]>();
-  refusals: RefusedRequest[] = [];
+  #sends: Map<string, NodeId[]> | undefined;
+  #refusals: RefusedRequest[] | undefined;
   ending: Ending | undefined;
   /** A turn is owed though nothing changed: it proves who the owner is. */
   proof = false;
   /** The session goes over to a websocket. */
   upgrade: UpgradeStep | undefined;
 
+  // Most turns have one POST, or none, and nothing of the rest: what is not there costs nothing.
+
+  get posts(): ReadonlyMap<string, NodeId[]> {
+    return this.#posts ?? NOBODY;
+  }
+
+  get sends(): ReadonlyMap<string, NodeId[]> {
+    return this.#sends ?? NOBODY;
+  }
+
+  get refusals(): readonly RefusedRequest[] {
+    return this.#refusals ?? NOTHING;
+  }
+
+  addPost(key: string, holders: NodeId[]): void {
+    this.#posts ??= new Map();
+    this.#posts.set(key, holders);
+  }
+
+  addSend(name: string, holders: NodeId[]): void {
+    this.#sends ??= new Map();
+    this.#sends.set(name, holders);
+  }
+
+  refuse(request: RefusedRequest): void {
+    this.#refusals ??= [];
+    this.#refusals.push(request);
+  }
+
   get empty(): boolean {
-    const quiet = this.posts.size === 0 && this.sends.size === 0 && this.refusals.length === 0 && !this.proof;
+    const quiet = this.#posts === undefined && this.#sends === undefined && this.#refusals === undefined && !this.proof;
     return quiet && this.ending === undefined && this.upgrade === undefined;
   }
 
@@ -55,9 +87,9 @@ export class Next {
   with(later: Next): Next {
     const both = new Next();
     for (const { posts, sends, refusals } of [this, later]) {
-      for (const [key, holders] of posts) both.posts.set(key, holders);
-      for (const [key, holders] of sends) both.sends.set(key, holders);
-      both.refusals.push(...refusals);
+      for (const [key, holders] of posts) both.addPost(key, holders);
+      for (const [key, holders] of sends) both.addSend(key, holders);
+      for (const refused of refusals) both.refuse(refused);
     }
     both.ending = this.ending ?? later.ending;
     both.proof = this.proof || later.proof;

@@ -54,10 +54,10 @@ export interface Commit {
   readonly keep: number;
   /** Whether the record's time to live is due to be moved on. */
   readonly refresh: boolean;
-  readonly transport?: TransportName;
+  readonly transport?: TransportName | undefined;
   /** JSON of `socket.data`, when it changed. */
-  readonly data?: string;
-  readonly phase?: SessionPhase;
+  readonly data?: string | undefined;
+  readonly phase?: SessionPhase | undefined;
 }
 
 export interface SessionRecord {
