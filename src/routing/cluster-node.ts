@@ -323,7 +323,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       return spared && !this.#membership.leaseEnded(owner) ? AWAY : this.#takeovers.claim(sid, found);
     }
     this.#cache.set(sid, owner);
-    return { kind: "at", node: owner };
+    return { kind: "at", node: owner, protocol: found.protocol };
   }
 
   askHere(held: Held): boolean {

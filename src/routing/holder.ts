@@ -1,3 +1,4 @@
+import type { Revision } from "../protocol/names";
 import type { NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
@@ -7,7 +8,8 @@ import { Held, HeldRequests, type Asked, type WaitingConnection } from "./held";
 /** Where a request is to be put. */
 export type Whereabouts =
   | { readonly kind: "here" }
-  | { readonly kind: "at"; readonly node: NodeId }
+  /** With the session's protocol, where the record was looked at. */
+  | { readonly kind: "at"; readonly node: NodeId; readonly protocol?: Revision }
   | { readonly kind: "unknown" }
   /** Nobody could say; ask again. */
   | { readonly kind: "away" };

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { ServerResponse } from "node:http";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
@@ -17,7 +18,7 @@ import type { Engine } from "./engine";
 import { Exchange } from "./exchange";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import { sendUnavailable } from "./responses";
-import type { KnownSessions } from "./verify";
+import { protocolMismatch, type KnownSessions } from "./verify";
 
 /** What a handshake has become. */
 export type Opened =
@@ -188,7 +189,9 @@ export class ClusterHost implements SessionHost, NodeEngine {
   websocket(offer: WebSocketOffer, protocol: Revision): void {
     const { sid } = offer.request._query;
     const ending =
-      sid === undefined || sid === "" ? this.#openWebSocket(offer, protocol) : this.#joinWebSocket(offer, sid);
+      sid === undefined || sid === ""
+        ? this.#openWebSocket(offer, protocol)
+        : this.#joinWebSocket(offer, sid, protocol);
     ending.catch((error: unknown) => {
       offer.unavailable();
       throw error;
@@ -218,7 +221,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
     }
   }
 
-  async #joinWebSocket(offer: WebSocketOffer, sid: string): Promise<void> {
+  async #joinWebSocket(offer: WebSocketOffer, sid: string, protocol: Revision): Promise<void> {
     const node = this.#node;
     const found = await node?.find(sid, false);
     if (node === undefined || found === undefined || found.kind === "away") {
@@ -226,6 +229,12 @@ export class ClusterHost implements SessionHost, NodeEngine {
     } else if (found.kind === "unknown") {
       offer.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
     } else {
+      const known = found.kind === "at" ? found.protocol : node.session(sid)?.protocol;
+      const refusal = protocolMismatch(protocol, known ?? protocol);
+      if (refusal !== undefined) {
+        offer.refuse(refusal);
+        return;
+      }
       offer.accept((websocket) => {
         this.join(node, sid, websocket);
       });
@@ -285,6 +294,10 @@ export class ClusterHost implements SessionHost, NodeEngine {
       return;
     }
     const query = request._query;
+    if (query["transport"] !== "polling") {
+      void this.#refuseMismatch(node, request, response, refuse);
+      return;
+    }
     // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
     const t = nameOf(query["t"]) ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
     const { maxHttpBufferSize, httpCompression } = this.#engine.opts;
@@ -293,6 +306,23 @@ export class ClusterHost implements SessionHost, NodeEngine {
     if (request.method === "GET") exchange.poll();
     else if (request.method === "POST") exchange.post(maxHttpBufferSize);
     else answerStatus(response, 500);
+  }
+
+  /** A request for a websocket's session that is none: its answer depends on nothing but whether the session is there. */
+  async #refuseMismatch(
+    node: ClusterNode,
+    { _query: query }: EngineRequest,
+    response: ServerResponse,
+    refuse: Refuse,
+  ): Promise<void> {
+    const { sid = "", transport } = query;
+    const found = await node.find(sid, false);
+    if (found.kind === "away") sendUnavailable(response);
+    else if (found.kind === "unknown") refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
+    else {
+      const context = { name: "TRANSPORT_MISMATCH", transport, previousTransport: "polling" };
+      refuse({ code: ErrorCode.BAD_REQUEST, context });
+    }
   }
 
   async drain(): Promise<void> {

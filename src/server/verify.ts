@@ -63,10 +63,13 @@ function verifySession(
     const context = { name: "TRANSPORT_MISMATCH", transport, previousTransport };
     return { code: ErrorCode.BAD_REQUEST, context };
   }
-  const protocol = revisionOf(request);
-  if (protocol === session.protocol) return undefined;
-  const context = { name: "PROTOCOL_MISMATCH", protocol, previousProtocol: session.protocol };
-  return { code: ErrorCode.BAD_REQUEST, context };
+  return protocolMismatch(revisionOf(request), session.protocol);
+}
+
+/** A request that does not speak its session's protocol is refused. */
+export function protocolMismatch(protocol: Revision, previousProtocol: Revision): Refusal | undefined {
+  if (protocol === previousProtocol) return undefined;
+  return { code: ErrorCode.BAD_REQUEST, context: { name: "PROTOCOL_MISMATCH", protocol, previousProtocol } };
 }
 
 function verifyHandshake(request: EngineRequest, upgrade: boolean, options: ResolvedOptions, decide: Verdict): void {

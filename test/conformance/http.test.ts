@@ -303,6 +303,26 @@ describe("connection_error", () => {
       "3 ID_GENERATION_ERROR",
     ]);
   });
+  behaviour("tells a session's transport and protocol from the request's", async (engines) => {
+    const client = await RawClient.open(engines);
+    const refused = refusals(engines);
+    const three = (url: string): string => url.replace("EIO=4", "EIO=3");
+    await raw(three(client.url("a")));
+    await raw(three(client.url("b")), { method: "POST", body: "4x" });
+    await raw(three(client.url("c")).replace("polling", "websocket"), { headers: UPGRADE });
+    const mismatch = { name: "PROTOCOL_MISMATCH", protocol: 3, previousProtocol: 4 };
+    assert.deepEqual(
+      refused.map(({ code, context }) => ({ code, ...context })),
+      [3, 3, 3].map((code) => ({ code, ...mismatch })),
+    );
+    assert.equal((await client.post("4x")).status, 200);
+    refused.length = 0;
+    await raw(client.url("d").replace("polling", "websocket"));
+    assert.deepEqual(
+      refused.map(({ context }) => context),
+      [{ name: "TRANSPORT_MISMATCH", transport: "websocket", previousTransport: "polling" }],
+    );
+  });
   behaviour("lets in a websocket for a transport that takes none, and closes it", async (engines) => {
     const sockets: Socket[] = [];
     engines.on("connection", (socket: Socket) => sockets.push(socket));

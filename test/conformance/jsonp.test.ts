@@ -154,4 +154,19 @@ describe("JSONP", () => {
       assert.equal(reply.headers["x-xss-protection"], "0");
     }
   });
+  behaviour("with protocol 3 too", async (engines) => {
+    const sockets = connections(engines);
+    const opened = run(await raw(`${engines.next()}/engine.io/?EIO=3&transport=polling&j=2`));
+    const sid = /"sid":"([^"]+)"/.exec(opened.payload)?.[1] ?? "";
+    assert.match(opened.payload, /^\d+:0\{/);
+    await until("the session is there", () => sockets.length > 0);
+    const received: unknown[] = [];
+    sockets[0]?.on("message", (data: unknown) => received.push(data));
+    const url = (): string => `${engines.next()}/engine.io/?EIO=3&transport=polling&j=2&sid=${sid}`;
+    const { text } = await raw(url(), { method: "POST", body: form("5:4a\n😀6:b4AQID") });
+    assert.equal(text, "ok");
+    sockets[0]?.send(Buffer.from([251, 255]));
+    assert.deepEqual(run(await raw(url())), { j: "2", payload: "6:b4+/8=" });
+    assert.deepEqual(received, ["a\n😀", Buffer.from([1, 2, 3])]);
+  });
 });
