@@ -100,9 +100,9 @@ const ROOMS = [
   { name: "compose", from: "^src/compose\\.ts$", may: ["^src/(?!index\\.)"] },
   {
     name: "index",
-    from: "^src/index\\.m?ts$",
+    from: "^src/(index\\.m?|api\\.)ts$",
     may: [
-      "^src/index\\.ts$",
+      "^src/(index|api)\\.ts$",
       "^src/(compose|cluster-face)\\.ts$",
       TABLES,
       ...ports("store", "bus"),

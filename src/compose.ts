@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import base64id from "base64id";
 import { HubBus } from "./bus/hub/hub-bus";
 import { NatsBus } from "./bus/nats/nats-bus";
@@ -20,7 +20,10 @@ import { RedisStore } from "./store/redis";
 import type { SessionStore, StoreLimits } from "./store/port";
 import { Counters } from "./telemetry/counters";
 import { runtimeClock } from "./time/runtime-clock";
+import { encodingFor, type Query } from "./session/handshake";
 import { Tick } from "./time/tick";
+import { Polling } from "./transports/polling";
+import { WebSocketTransport } from "./transports/websocket";
 import { bufferLimit, storeLimits, wireNode } from "./wiring";
 
 /** Store and bus of one node, and what ends with them. */
@@ -127,6 +130,30 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
   return { environment: hubEnvironment(address), close: () => hub.close() };
 }
 
+/** The long-polling transport of a request's session, which is JSONP where its query has `j`. */
+function polling(request: { readonly _query: Query }): Polling {
+  const revision = request._query["EIO"] === "4" ? 4 : 3;
+  const { maxHttpBufferSize, httpCompression } = resolveOptions({});
+  return new Polling(encodingFor(revision, request._query), {
+    clock: runtimeClock,
+    maxHttpBufferSize,
+    httpCompression,
+  });
+}
+polling.upgradesTo = ["websocket"];
+
+/** The transports by name. */
+export interface Transports {
+  readonly polling: {
+    (request: { readonly _query: Query }): Polling;
+    /** Names of the transports that a session may go over to. */
+    upgradesTo: string[];
+  };
+  readonly websocket: typeof WebSocketTransport;
+}
+
+export const transports: Transports = { polling, websocket: WebSocketTransport };
+
 /** Makes a server and attaches it to an HTTP server. */
 export function attach(server: RequestSource, options: ServerOptions = {}): Server {
   return new Server(options).attach(server, options);
@@ -140,12 +167,13 @@ export function listen(
   port: number,
   options?: (ServerOptions & AttachOptions) | (() => void) | null,
   listening?: () => void,
-): Server & { httpServer: HttpServer } {
+): Server {
   const [given, callback] = typeof options === "function" ? [{}, options] : [options ?? {}, listening];
   const httpServer = createServer(notImplemented);
   const engine = attach(httpServer, given);
   httpServer.listen(port, callback);
-  return Object.assign(engine, { httpServer });
+  engine.httpServer = httpServer;
+  return engine;
 }
 
 function notImplemented(_request: IncomingMessage, response: ServerResponse): void {

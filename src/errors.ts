@@ -22,6 +22,9 @@ export const ERROR_MESSAGES: Readonly<Record<number, string>> = Object.freeze({
   5: "Unsupported protocol version",
 });
 
+/** Called with nothing where all is well, else with the code and what it is about. */
+export type ErrorCallback = (code?: ErrorCode, context?: Refusal["context"]) => void;
+
 /** Why a request was refused, with what it was that was refused. */
 export interface Refusal {
   readonly code: ErrorCode;

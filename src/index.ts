@@ -1,17 +1,43 @@
-export { Server, attach, listen, startHub } from "./compose";
-export type { Hub, HubOptions } from "./compose";
-export { Socket } from "./session/socket";
-export { Transport, TransportError } from "./transports/transport";
-export { ClusterFace } from "./cluster-face";
-export { OptionError } from "./option-error";
+import { Server as HttpServer } from "node:http";
+import * as api from "./api";
+import type { ServerOptions } from "./options";
 
-export type { ServerOptions, EngineOptions, AttachOptions, AllowRequest } from "./options";
-export type { ClusterOptions, ClusterConnection, ClusterTuning } from "./cluster-options";
-export type { ClusterStats } from "./cluster-face";
-export type { SendCallback } from "./session/socket";
-export type { RebuiltRequest } from "./session/handshake";
-export type { RawData, Packet, PacketType, PacketOptions } from "./protocol/packet";
-export type { ConnectionError } from "./server/responses";
+/**
+ * The module is a function, as engine.io's was: `engine(httpServer, options)` attaches, `engine(options)` only makes a
+ * server. What the package exports is on it.
+ */
+function make(first?: HttpServer | ServerOptions, options?: ServerOptions): api.Server {
+  return first instanceof HttpServer ? api.attach(first, options) : new api.Server(first);
+}
 
-/** Revision of the Engine.IO protocol that is spoken first. */
-export const protocol = 4;
+const engine = Object.assign(make, api);
+
+// Types only: it merges with the constant, so that `engine.Server` is a type as well as a class.
+// eslint-disable-next-line @typescript-eslint/no-namespace
+namespace engine {
+  export type Server = api.Server;
+  export type Socket = api.Socket;
+  export type Transport = api.Transport;
+  export type TransportError = api.TransportError;
+  export type ClusterFace = api.ClusterFace;
+  export type OptionError = api.OptionError;
+  export type ServerOptions = api.ServerOptions;
+  export type EngineOptions = api.EngineOptions;
+  export type AttachOptions = api.AttachOptions;
+  export type AllowRequest = api.AllowRequest;
+  export type ClusterOptions = api.ClusterOptions;
+  export type ClusterConnection = api.ClusterConnection;
+  export type ClusterTuning = api.ClusterTuning;
+  export type ClusterStats = api.ClusterStats;
+  export type Hub = api.Hub;
+  export type HubOptions = api.HubOptions;
+  export type SendCallback = api.SendCallback;
+  export type RebuiltRequest = api.RebuiltRequest;
+  export type RawData = api.RawData;
+  export type Packet = api.Packet;
+  export type PacketType = api.PacketType;
+  export type PacketOptions = api.PacketOptions;
+  export type ConnectionError = api.ConnectionError;
+}
+
+export = engine;

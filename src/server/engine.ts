@@ -1,10 +1,10 @@
 import { EventEmitter } from "node:events";
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import base64id from "base64id";
 import cors from "cors";
-import type { WebSocket } from "ws";
-import { ErrorCode, type Refusal } from "../errors";
+import type { WebSocket, WebSocketServer } from "ws";
+import { ERROR_MESSAGES, ErrorCode, type ErrorCallback, type Refusal } from "../errors";
 import {
   resolveOptions,
   type AttachOptions,
@@ -12,7 +12,7 @@ import {
   type Middleware,
   type ResolvedOptions,
 } from "../options";
-import type { Revision } from "../protocol/names";
+import type { Revision, TransportName } from "../protocol/names";
 import { Heartbeat } from "../session/heartbeat";
 import type { Socket, SocketHost } from "../session/socket";
 import type { Clock } from "../time/clock";
@@ -38,6 +38,10 @@ export type HostFactory = (engine: Engine) => SessionHost;
  * `headers(headers, request)`, `flush(socket, packets)`, `drain(socket)`.
  */
 export class Engine extends EventEmitter implements SocketHost {
+  /** Codes of refused requests, by name. */
+  static readonly errors = ErrorCode;
+  /** Texts of refused requests, by code. */
+  static readonly errorMessages = ERROR_MESSAGES;
   readonly opts: ResolvedOptions;
   /** @internal */
   readonly heartbeat: Heartbeat;
@@ -46,7 +50,11 @@ export class Engine extends EventEmitter implements SocketHost {
   readonly #websockets: WebSockets;
   readonly #cookie: SessionCookie | undefined;
   readonly #middlewares: Middleware[] = [];
+  /** Websockets that were let in for a session, until they are handed to it. */
+  readonly #accepted = new WeakMap<WebSocket, (websocket: WebSocket) => void>();
   #closing: Promise<void> | undefined;
+  /** The HTTP server, where `listen` made it; Socket.IO puts its own here. */
+  httpServer: HttpServer | undefined;
 
   constructor(options: EngineOptions, clock: Clock, host: HostFactory) {
     super();
@@ -58,6 +66,16 @@ export class Engine extends EventEmitter implements SocketHost {
     this.heartbeat = new Heartbeat(clock, this.opts.pingInterval, this.opts.pingTimeout);
     this.#websockets = new WebSockets(this.opts.maxHttpBufferSize, this.opts.perMessageDeflate, this.onHeaders);
     this.#host = host(this);
+  }
+
+  /** Nothing is left to do: the websocket server is made with the engine. Here for those who call it, as engine.io's users may. */
+  init(): void {
+    return;
+  }
+
+  /** The websocket server, of the package `ws`. */
+  get ws(): WebSocketServer {
+    return this.#websockets.server;
   }
 
   /** @internal Where the sessions live. */
@@ -120,21 +138,32 @@ export class Engine extends EventEmitter implements SocketHost {
   }
 
   #admit(request: EngineRequest, response: ServerResponse, refuse: Refuse): void {
-    this.verify(request, false, (refusal) => {
-      if (refusal !== undefined) refuse(refusal);
+    this.verify(request, false, (code, context = {}) => {
+      if (code !== undefined) refuse({ code, context });
       // A connection that broke while a middleware took its time tells nobody so any more.
       else if (response.destroyed) request.res = null;
       else if (isNamed(request._query["sid"])) this.#host.request(request, refuse);
-      else this.handshake(request, refuse);
+      else {
+        this.handshake("polling", request, (code = ErrorCode.BAD_REQUEST, why = {}) => {
+          refuse({ code, context: why });
+        });
+      }
     });
   }
 
-  /** Checks a request; `decide` is given what speaks against it, or undefined. */
-  verify(request: EngineRequest, upgrade: boolean, decide: (refusal: Refusal | undefined) => void): void {
-    verify(request, upgrade, this.opts, this.#host.known, decide);
+  /** Checks a request. `done` is called with nothing where it may go on, else with the code and what it is about. */
+  verify(request: EngineRequest, upgrade: boolean, done: ErrorCallback): void {
+    verify(request, upgrade, this.opts, this.#host.known, (refusal) => {
+      if (refusal === undefined) done();
+      else done(refusal.code, refusal.context);
+    });
   }
 
-  protected handshake(request: EngineRequest, refuse: Refuse): void {
+  /** Opens a session by long-polling, for a request that passed its checks. */
+  handshake(_transport: TransportName, request: EngineRequest, closeConnection: ErrorCallback): void {
+    const refuse: Refuse = ({ code, context }) => {
+      closeConnection(code, context);
+    };
     const protocol = this.#revision(request, refuse);
     if (protocol !== undefined) this.#host.handshake(request, protocol, refuse);
   }
@@ -164,16 +193,17 @@ export class Engine extends EventEmitter implements SocketHost {
 
   #admitUpgrade(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): void {
     const { request, socket } = upgrade;
-    this.verify(request, true, (refusal) => {
-      if (refusal !== undefined) refuse(refusal);
+    this.verify(request, true, (code, context = {}) => {
+      if (code !== undefined) refuse({ code, context });
       else if (request._query["transport"] !== "websocket") {
         // As engine.io does: let in, and closed.
         this.#accept(upgrade, response, undefined, (websocket) => {
           websocket.close();
         });
       } else if (!socket.destroyed) {
+        const offer = this.#offer(upgrade, response, refuse);
         const protocol = this.#revision(request, refuse);
-        if (protocol !== undefined) this.#host.websocket(this.#offer(upgrade, response, refuse), protocol);
+        if (protocol !== undefined) this.#host.websocket(offer, protocol);
       }
     });
   }
@@ -203,8 +233,33 @@ export class Engine extends EventEmitter implements SocketHost {
       upgrade.socket.removeListener("error", ignore);
       // Of one that is let in only to be closed nobody else hears.
       websocket.on("error", ignore);
-      accepted(websocket);
+      this.#accepted.set(websocket, accepted);
+      this.onWebSocket(upgrade.request, upgrade.socket, websocket);
     });
+  }
+
+  /** A websocket was let in: by `handleUpgrade`, or by a caller that completed its handshake itself. */
+  onWebSocket(incoming: IncomingMessage, socket: Duplex, websocket: WebSocket): void {
+    const accepted = this.#accepted.get(websocket);
+    if (accepted !== undefined) {
+      accepted(websocket);
+      return;
+    }
+    const request = this.prepare(incoming);
+    const offer: WebSocketOffer = {
+      request,
+      accept: (taken) => {
+        taken(websocket);
+      },
+      refuse: (refusal) => {
+        this.emit("connection_error", connectionError(request, refusal));
+        refuseUpgrade(socket, refusal);
+      },
+      unavailable: () => {
+        websocket.close();
+      },
+    };
+    this.#host.websocket(offer, revisionOf(request));
   }
 
   /** The protocol that the client speaks; refuses one that is not spoken here. */
@@ -216,7 +271,7 @@ export class Engine extends EventEmitter implements SocketHost {
   }
 
   /** Parses the query, once. */
-  protected prepare(incoming: IncomingMessage): EngineRequest {
+  prepare(incoming: IncomingMessage): EngineRequest {
     const request = incoming as EngineRequest;
     // Another engine.io middleware may have been here; its parameters stand.
     if ((request._query as Record<string, string> | undefined) === undefined) {

@@ -95,9 +95,10 @@ describe("the package, packed and installed in an empty folder", () => {
       const other = names.filter((name) => required[name] !== imported[name]);
       const version = createRequire(import.meta.url)("engine.io-cluster/package.json").version;
       const more = Object.keys(imported).filter((name) => !names.includes(name));
+      if (imported.default !== required) throw new Error("the default export is not the module");
       console.log(JSON.stringify({ names, other, more, version }));`;
     const { names, ...rest } = (await runFile("same.mjs", text)) as { names: string[] };
-    assert.deepEqual(rest, { other: [], more: [], version: manifest.version });
+    assert.deepEqual(rest, { other: [], more: ["default"], version: manifest.version });
     for (const name of ["Server", "Socket", "attach", "listen", "protocol"]) assert.ok(names.includes(name), name);
   });
 

@@ -1,0 +1,21 @@
+export { Server, attach, listen, startHub, transports } from "./compose";
+export type { Hub, HubOptions, Transports } from "./compose";
+export { Socket } from "./session/socket";
+export { Transport, TransportError } from "./transports/transport";
+export { ClusterFace } from "./cluster-face";
+export { OptionError } from "./option-error";
+
+export type { ServerOptions, EngineOptions, AttachOptions, AllowRequest } from "./options";
+export type { ClusterOptions, ClusterConnection, ClusterTuning } from "./cluster-options";
+export type { ClusterStats } from "./cluster-face";
+export type { SendCallback } from "./session/socket";
+export type { RebuiltRequest } from "./session/handshake";
+export type { RawData, Packet, PacketType, PacketOptions } from "./protocol/packet";
+export type { ConnectionError } from "./server/responses";
+
+export * as parser from "./protocol/parser";
+export * as parser3 from "./protocol/parser3";
+export * as parser4 from "./protocol/parser4";
+
+/** Revision of the Engine.IO protocol that is spoken first. */
+export const protocol = 4;
