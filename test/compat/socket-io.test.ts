@@ -45,7 +45,7 @@ describe("Socket.IO 4 on the engine", () => {
       const balancer = await roundRobin(mode === "next" ? engines.ports : engines.ports.slice(0, 1));
       const ios = engines.engines.map((engine) => {
         const io = new IoServer();
-        io.bind(engine as unknown as Parameters<IoServer["bind"]>[0]);
+        io.bind(engine);
         serve(io);
         return io;
       });
