@@ -57,7 +57,8 @@ export class OneEngine {
   #requests = 0;
 
   private constructor(subject: Subject, options: CommonOptions) {
-    const all = { ...options, transports: ["polling" as const] };
+    // The one default that differs: clients of protocol 3 are let in here.
+    const all = { allowEIO3: false, ...options, transports: ["polling" as const] };
     if (subject === "own") {
       const engine = new Engine(all, runtimeClock, (engine) => new LocalHost(engine, runtimeClock));
       engine.attach(this.#server);
