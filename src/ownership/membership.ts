@@ -77,7 +77,7 @@ export class Membership {
 
   /** Something came from the node. */
   heardFrom(node: NodeId): void {
-    this.#suspects.delete(node);
+    if (this.#suspects.size > 0) this.#suspects.delete(node);
     if (this.#dead.size > 0) this.#dead.delete(node);
   }
 

@@ -188,7 +188,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   hold(asked: Asked, connection: WaitingConnection): Held {
     const { kind, sid } = asked;
     const held = this.#holder.hold(asked, connection);
-    this.#counters.count(kind === RequestKind.Get ? "polls" : "posts", this.#sessions.has(sid) ? "local" : "remote");
+    const local = this.#sessions.has(sid);
+    if (kind === RequestKind.Get) this.#counters.count(local ? "polls.local" : "polls.remote");
+    else this.#counters.count(local ? "posts.local" : "posts.remote");
     return held;
   }
 

@@ -1,5 +1,5 @@
 import type { NodeId } from "../store/port";
-import { RequestKind, type Answer } from "../session/answers";
+import type { RequestKind, Answer } from "../session/answers";
 
 /** A connection that waits for an answer. It may be gone by the time of the answer: then it ignores it. */
 export interface WaitingConnection {
@@ -26,7 +26,9 @@ export class Held implements Asked {
   readonly t: string;
   readonly body: string | Uint8Array;
   readonly revision: number;
-  readonly connections = new Set<WaitingConnection>();
+  readonly connections: WaitingConnection[] = [];
+  /** Whether it still waits here. */
+  isHeld = false;
   /** The node that was asked last; undefined while the owner is looked for. */
   askedAt: NodeId | undefined;
   /** How often the search found somebody who was not the owner. */
@@ -43,60 +45,50 @@ export class Held implements Asked {
   }
 }
 
-/** The requests held at a node: by name, and by the node that was asked. */
+/**
+ * The requests held at a node, by session: of one session there are two or three, which are told apart by looking at
+ * them. No name is made of session and `t`: that would be a string for every request and every answer.
+ */
 export class HeldRequests {
-  readonly #byName = new Map<string, Held>();
-  readonly #byNode = new Map<NodeId, Set<Held>>();
+  readonly #bySession = new Map<string, Held[]>();
+  #size = 0;
 
   get size(): number {
-    return this.#byName.size;
+    return this.#size;
   }
 
   get(kind: RequestKind, sid: string, t: string): Held | undefined {
-    return this.#byName.get(nameOf(kind, sid, t));
+    const list = this.#bySession.get(sid);
+    if (list === undefined) return undefined;
+    for (const held of list) if (held.kind === kind && held.t === t) return held;
+    return undefined;
   }
 
   add(held: Held): void {
-    this.#byName.set(nameOf(held.kind, held.sid, held.t), held);
-  }
-
-  has(held: Held): boolean {
-    return this.#byName.get(nameOf(held.kind, held.sid, held.t)) === held;
+    const list = this.#bySession.get(held.sid);
+    if (list === undefined) this.#bySession.set(held.sid, [held]);
+    else list.push(held);
+    this.#size++;
+    held.isHeld = true;
   }
 
   remove(held: Held): void {
-    this.#byName.delete(nameOf(held.kind, held.sid, held.t));
-    this.asked(held, undefined);
+    const list = this.#bySession.get(held.sid);
+    const at = list?.indexOf(held) ?? -1;
+    if (list === undefined || at < 0) return;
+    if (list.length === 1) this.#bySession.delete(held.sid);
+    else list.splice(at, 1);
+    this.#size--;
+    held.isHeld = false;
+    held.askedAt = undefined;
   }
 
-  /** Notes which node was asked. */
-  asked(held: Held, node: NodeId | undefined): void {
-    if (held.askedAt === node) return;
-    if (held.askedAt !== undefined) {
-      const before = this.#byNode.get(held.askedAt);
-      before?.delete(held);
-      if (before?.size === 0) this.#byNode.delete(held.askedAt);
-    }
-    held.askedAt = node;
-    if (node === undefined) return;
-    const set = this.#byNode.get(node);
-    if (set === undefined) this.#byNode.set(node, new Set([held]));
-    else set.add(held);
-  }
-
-  /** All requests that were put to `node`. */
+  /** All requests that were put to `node`. Looks at every request: asked only when something is amiss. */
   at(node: NodeId): Held[] {
-    return [...(this.#byNode.get(node) ?? [])];
+    return this.all().filter((held) => held.askedAt === node);
   }
 
   all(): Held[] {
-    return [...this.#byName.values()];
+    return [...this.#bySession.values()].flat();
   }
 }
-
-// With the length: a client chooses both, and must not be able to name another session.
-function nameOf(kind: RequestKind, sid: string, t: string): string {
-  return `${KIND_LETTERS[kind]}${String(sid.length)} ${sid}${t}`;
-}
-
-const KIND_LETTERS = { [RequestKind.Get]: "g", [RequestKind.Post]: "p", [RequestKind.Send]: "s" } as const;

@@ -83,13 +83,13 @@ export class Holder {
     const { kind, sid, t } = asked;
     const known = this.#held.get(kind, sid, t);
     if (known !== undefined) {
-      known.connections.add(connection);
+      known.connections.push(connection);
       // Asked again all the same: the first may have been lost on the way, and asking is cheap.
       if (known.askedAt !== undefined) this.#route(known);
       return known;
     }
     const held = new Held(asked);
-    held.connections.add(connection);
+    held.connections.push(connection);
     this.#held.add(held);
     this.#route(held);
     return held;
@@ -97,7 +97,10 @@ export class Holder {
 
   /** H4. The connection broke. */
   release(held: Held, connection: WaitingConnection): void {
-    if (!held.connections.delete(connection) || held.connections.size > 0 || !this.#held.has(held)) return;
+    const at = held.connections.indexOf(connection);
+    if (at < 0) return;
+    held.connections.splice(at, 1);
+    if (held.connections.length > 0 || !held.isHeld) return;
     const asked = held.askedAt;
     this.#forget(held);
     if (held.kind === RequestKind.Get && asked !== undefined) this.#node.hintGone(asked, held);
@@ -145,12 +148,12 @@ export class Holder {
   }
 
   #searchAgain(held: Held): void {
-    this.#held.asked(held, undefined);
+    held.askedAt = undefined;
     this.#search(held);
   }
 
   #search(held: Held): void {
-    this.#held.asked(held, undefined);
+    held.askedAt = undefined;
     // Not moved by a search that goes on: the client's patience does not grow either.
     if (!this.#searchDeadlines.has(held)) this.#searchDeadlines.add(held);
     const running = this.#searches.get(held.sid);
@@ -174,7 +177,7 @@ export class Holder {
         return;
       }
       this.#searches.delete(sid);
-      for (const held of waiting) if (this.#held.has(held)) this.#put(held, found);
+      for (const held of waiting) if (held.isHeld) this.#put(held, found);
     });
   }
 
@@ -193,7 +196,7 @@ export class Holder {
 
   /** Whether somebody still waits for the search; else it ends. */
   #isWanted(sid: string, waiting: Set<Held>): boolean {
-    for (const held of waiting) if (!this.#held.has(held)) waiting.delete(held);
+    for (const held of waiting) if (!held.isHeld) waiting.delete(held);
     if (waiting.size === 0) this.#searches.delete(sid);
     return waiting.size > 0;
   }
@@ -220,7 +223,7 @@ export class Holder {
   }
 
   #asked(held: Held, node: NodeId): void {
-    this.#held.asked(held, node);
+    held.askedAt = node;
     // But for a poll, which may be parked, the search's deadline runs on until the answer.
     if (held.kind !== RequestKind.Get) this.#postDeadlines.add(held);
     else {

@@ -2,10 +2,13 @@
 export class Ring {
   readonly #capacity: number;
   readonly #names: Set<string>;
+  /** Goes through the names in the order in which they came; what it has passed is removed, so that it is never made anew. */
+  readonly #oldest: IterableIterator<string>;
 
   constructor(capacity: number, names: readonly string[] = []) {
     this.#capacity = capacity;
     this.#names = new Set(names);
+    this.#oldest = this.#names.values();
   }
 
   get capacity(): number {
@@ -19,10 +22,8 @@ export class Ring {
   add(name: string): void {
     this.#names.add(name);
     if (this.#names.size <= this.#capacity) return;
-    for (const oldest of this.#names) {
-      this.#names.delete(oldest);
-      break;
-    }
+    const oldest = this.#oldest.next();
+    if (oldest.done !== true) this.#names.delete(oldest.value);
   }
 
   list(): string[] {

@@ -64,13 +64,15 @@ export class Caller {
 
   /** `size` is about how many bytes it takes, `scripts` how many sessions or nodes it is about. */
   run(script: Script, keys: readonly string[], args: readonly string[], size: number, scripts = 1): Promise<Answer> {
-    const tail = [String(keys.length)].concat(keys, args);
+    const all = [script.sha, String(keys.length)];
+    for (const key of keys) all.push(key);
+    for (const arg of args) all.push(arg);
     const { client } = this.#options.connection;
     return this.#begin(`script ${script.name}`, size, scripts, () =>
-      client.call("evalsha", [script.sha].concat(tail)).catch((error: unknown) => {
+      client.call("evalsha", all).catch((error: unknown) => {
         // After a restart, a failover or SCRIPT FLUSH. Sent whole, it is known there from then on.
         if (!isNoScript(error)) throw error;
-        return client.call("eval", [script.source].concat(tail));
+        return client.call("eval", [script.source].concat(all.slice(1)));
       }),
     );
   }
