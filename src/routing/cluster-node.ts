@@ -257,7 +257,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   // ---- the owner's side: OwnerNode ----
 
   lives(node: NodeId): boolean {
-    return !this.#membership.isDead(node);
+    return !this.isDead(node);
   }
 
   turnDue(work: TickWork): void {
@@ -495,7 +495,8 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");
     this.#gateways.onTrouble(node);
-    // A gateway that only cannot be found may live; one whose lease has ended cannot come back by itself.
+    // Also where it only could not be found: should it live, it hears of a loss on the link that was forgotten above, and
+    // closes its websockets.
     this.#relays.onGatewayDead(node);
   }
 

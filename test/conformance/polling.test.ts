@@ -1,29 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { describe, it } from "node:test";
-import type { EngineOptions } from "../../src/options";
+import { describe } from "node:test";
 import type { Socket } from "../../src/session/socket";
-import { MODES, RawClient, http, startEngines, type Mode, type TestEngines } from "../helpers/engines";
+import { behaviour } from "../helpers/behaviour";
+import { RawClient, http, type TestEngines } from "../helpers/engines";
 import { until } from "../helpers/until";
-
-/** Runs a test against every mode: the same behaviour, wherever the session's requests land. */
-function behaviour(
-  name: string,
-  test: (engines: TestEngines) => Promise<void>,
-  options: EngineOptions = {},
-  modes: readonly Mode[] = MODES,
-): void {
-  for (const mode of modes) {
-    it(`${name} [${mode}]`, async () => {
-      const engines = await startEngines(mode, options, { pollGrace: 300, beatInterval: 100, linger: 1000 });
-      try {
-        await test(engines);
-      } finally {
-        await engines.stop();
-      }
-    });
-  }
-}
 
 function connections(engines: TestEngines): Socket[] {
   const sockets: Socket[] = [];
