@@ -3,7 +3,7 @@ import type { Links } from "../bus/links";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import type { Revision, TransportName } from "../protocol/names";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
-import { Deadlines } from "../session/deadlines";
+import { Deadlines } from "../time/deadlines";
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
@@ -331,7 +331,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   askHere(held: Held): boolean {
     const session = this.#sessions.get(held.sid);
     if (session === undefined) return false;
-    this.#request(session, held, this.id);
+    this.#request(session, held.kind, held.t, held.body, held.revision, this.id);
     return true;
   }
 
@@ -449,13 +449,20 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
     const session = this.#sessions.get(frame.sid);
     if (session === undefined) this.#links.send(from, notMine(kind, frame.sid, frame.t));
-    else this.#request(session, { ...frame, kind, revision: frame.n }, from);
+    else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 
   /** Puts a request to the session that it names. */
-  #request(session: OwnedSession, { kind, sid, t, body, revision }: Asked, holder: NodeId): void {
+  #request(
+    session: OwnedSession,
+    kind: RequestKind,
+    t: string,
+    body: string | Uint8Array,
+    revision: number,
+    holder: NodeId,
+  ): void {
     if (revision !== 0 && revision !== session.protocol) {
-      this.answer(holder, kind, sid, t, bare(AnswerCode.OtherProtocol));
+      this.answer(holder, kind, session.sid, t, bare(AnswerCode.OtherProtocol));
     } else if (kind === RequestKind.Get) session.poll(t, holder);
     else if (kind === RequestKind.Post) session.post(t, holder, body);
     else session.sendFrom(t, holder, body);

@@ -1,5 +1,6 @@
 import type { NodeId } from "../store/port";
 import type { RequestKind, Answer } from "../session/answers";
+import type { Ticket } from "../time/deadline-queue";
 
 /** A connection that waits for an answer. It may be gone by the time of the answer: then it ignores it. */
 export interface WaitingConnection {
@@ -35,6 +36,10 @@ export class Held implements Asked {
   misses = 0;
   /** How often a poll was said again to the node that has it. */
   repeats = 0;
+  /** When it is asked again. */
+  repeatedAt: Ticket<Held> | undefined;
+  /** When the search for its owner is given up. */
+  givenUpAt: Ticket<Held> | undefined;
 
   constructor({ kind, sid, t, body, revision }: Asked) {
     this.kind = kind;
@@ -45,12 +50,24 @@ export class Held implements Asked {
   }
 }
 
+/** What is held of one session: two or three requests at most, told apart by looking at them. */
+class Slot {
+  readonly held: Held[] = [];
+}
+
+/** Slots that nothing is held in are kept up to this number, or as many as are in use. */
+const SPARE_SLOTS = 1000;
+
 /**
- * The requests held at a node, by session: of one session there are two or three, which are told apart by looking at
- * them. No name is made of session and `t`: that would be a string for every request and every answer.
+ * The requests held at a node, by session. No name is made of session and `t`: that would be a string for every request
+ * and every answer.
+ *
+ * A session's slot stays when it is empty, until there are many such: a client sends its next request at once, and a Map
+ * that takes and drops a key for each grows a new table again and again (see `DeadlineQueue` for what that costs).
  */
 export class HeldRequests {
-  readonly #bySession = new Map<string, Held[]>();
+  readonly #slots = new Map<string, Slot>();
+  #spare = 0;
   #size = 0;
 
   get size(): number {
@@ -58,26 +75,28 @@ export class HeldRequests {
   }
 
   get(kind: RequestKind, sid: string, t: string): Held | undefined {
-    const list = this.#bySession.get(sid);
-    if (list === undefined) return undefined;
-    for (const held of list) if (held.kind === kind && held.t === t) return held;
+    const slot = this.#slots.get(sid);
+    if (slot === undefined) return undefined;
+    for (const held of slot.held) if (held.kind === kind && held.t === t) return held;
     return undefined;
   }
 
   add(held: Held): void {
-    const list = this.#bySession.get(held.sid);
-    if (list === undefined) this.#bySession.set(held.sid, [held]);
-    else list.push(held);
+    let slot = this.#slots.get(held.sid);
+    if (slot === undefined) this.#slots.set(held.sid, (slot = new Slot()));
+    else if (slot.held.length === 0) this.#spare--;
+    slot.held.push(held);
     this.#size++;
     held.isHeld = true;
   }
 
   remove(held: Held): void {
-    const list = this.#bySession.get(held.sid);
-    const at = list?.indexOf(held) ?? -1;
-    if (list === undefined || at < 0) return;
-    if (list.length === 1) this.#bySession.delete(held.sid);
-    else list.splice(at, 1);
+    const slot = this.#slots.get(held.sid);
+    const at = slot?.held.indexOf(held) ?? -1;
+    if (slot === undefined || at < 0) return;
+    const last = slot.held.pop();
+    if (last !== undefined && last !== held) slot.held[at] = last;
+    if (slot.held.length === 0 && ++this.#spare > SPARE_SLOTS && this.#spare * 2 > this.#slots.size) this.#sweep();
     this.#size--;
     held.isHeld = false;
     held.askedAt = undefined;
@@ -89,6 +108,11 @@ export class HeldRequests {
   }
 
   all(): Held[] {
-    return [...this.#bySession.values()].flat();
+    return [...this.#slots.values()].flatMap(({ held }) => held);
+  }
+
+  #sweep(): void {
+    for (const [sid, slot] of this.#slots) if (slot.held.length === 0) this.#slots.delete(sid);
+    this.#spare = 0;
   }
 }

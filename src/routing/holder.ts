@@ -2,7 +2,7 @@ import type { Revision } from "../protocol/names";
 import type { NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
-import { Deadlines } from "../session/deadlines";
+import { DeadlineQueue } from "../time/deadline-queue";
 import { Held, HeldRequests, type Asked, type WaitingConnection } from "./held";
 
 /** Where a request is to be put. */
@@ -53,22 +53,22 @@ const MISSES_BEFORE_DOUBT = 3;
 export class Holder {
   readonly #node: HolderNode;
   readonly #held = new HeldRequests();
-  readonly #postDeadlines: Deadlines<Held>;
-  readonly #searchDeadlines: Deadlines<Held>;
-  readonly #pollRepeats: Deadlines<Held>;
+  readonly #postDeadlines: DeadlineQueue<Held>;
+  readonly #searchDeadlines: DeadlineQueue<Held>;
+  readonly #pollRepeats: DeadlineQueue<Held>;
   /** Requests by session whose owner is looked for: one search for all of them. */
   readonly #searches = new Map<string, Set<Held>>();
   readonly #pauses = new Set<Timer>();
 
   constructor(node: HolderNode, times: HolderTimes) {
     this.#node = node;
-    this.#postDeadlines = new Deadlines(node.clock, times.postDeadline, (held) => {
+    this.#postDeadlines = new DeadlineQueue(node.clock, times.postDeadline, (held) => {
       this.#postOverdue(held);
     });
-    this.#pollRepeats = new Deadlines(node.clock, POLL_REPEAT_AFTER, (held) => {
+    this.#pollRepeats = new DeadlineQueue(node.clock, POLL_REPEAT_AFTER, (held) => {
       this.#repeatPoll(held);
     });
-    this.#searchDeadlines = new Deadlines(node.clock, times.giveUpAfter, (held) => {
+    this.#searchDeadlines = new DeadlineQueue(node.clock, times.giveUpAfter, (held) => {
       this.#finish(held, bare(AnswerCode.Unavailable));
     });
   }
@@ -155,7 +155,7 @@ export class Holder {
   #search(held: Held): void {
     held.askedAt = undefined;
     // Not moved by a search that goes on: the client's patience does not grow either.
-    if (!this.#searchDeadlines.has(held)) this.#searchDeadlines.add(held);
+    held.givenUpAt ??= this.#searchDeadlines.add(held);
     const running = this.#searches.get(held.sid);
     if (running !== undefined) {
       running.add(held);
@@ -225,10 +225,11 @@ export class Holder {
   #asked(held: Held, node: NodeId): void {
     held.askedAt = node;
     // But for a poll, which may be parked, the search's deadline runs on until the answer.
-    if (held.kind !== RequestKind.Get) this.#postDeadlines.add(held);
+    this.#forgetRepeat(held);
+    if (held.kind !== RequestKind.Get) held.repeatedAt = this.#postDeadlines.add(held);
     else {
-      this.#searchDeadlines.remove(held);
-      if (node !== this.#node.id) this.#pollRepeats.add(held);
+      this.#forgetSearch(held);
+      if (node !== this.#node.id) held.repeatedAt = this.#pollRepeats.add(held);
     }
   }
 
@@ -241,7 +242,7 @@ export class Holder {
     if (askedAt === undefined || askedAt === this.#node.id) return;
     this.#node.countRepeat("poll");
     this.#node.ask(askedAt, held);
-    if (++held.repeats < POLL_REPEATS) this.#pollRepeats.add(held);
+    if (++held.repeats < POLL_REPEATS) held.repeatedAt = this.#pollRepeats.add(held);
   }
 
   #postOverdue(held: Held): void {
@@ -257,8 +258,20 @@ export class Holder {
 
   #forget(held: Held): void {
     this.#held.remove(held);
-    this.#searchDeadlines.remove(held);
-    this.#postDeadlines.remove(held);
-    this.#pollRepeats.remove(held);
+    this.#forgetSearch(held);
+    this.#forgetRepeat(held);
+  }
+
+  #forgetSearch(held: Held): void {
+    if (held.givenUpAt === undefined) return;
+    this.#searchDeadlines.remove(held.givenUpAt);
+    held.givenUpAt = undefined;
+  }
+
+  #forgetRepeat(held: Held): void {
+    if (held.repeatedAt === undefined) return;
+    if (held.kind === RequestKind.Get) this.#pollRepeats.remove(held.repeatedAt);
+    else this.#postDeadlines.remove(held.repeatedAt);
+    held.repeatedAt = undefined;
   }
 }

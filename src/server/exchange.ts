@@ -20,6 +20,7 @@ export class Exchange implements WaitingConnection, BodyListener {
   readonly #t: string;
   readonly #hooks: Hooks;
   #held: Held | undefined;
+  #answered = false;
 
   constructor(
     node: ClusterNode,
@@ -65,7 +66,7 @@ export class Exchange implements WaitingConnection, BodyListener {
   }
 
   answer(answer: Answer): void {
-    this.#response.removeListener("close", this.#onBroken);
+    this.#answered = true;
     switch (answer.code) {
       case AnswerCode.Packets: {
         const body = typeof answer.body === "string" ? answer.body : Buffer.from(answer.body);
@@ -100,12 +101,12 @@ export class Exchange implements WaitingConnection, BodyListener {
   }
 
   abandon(): void {
-    this.#response.removeListener("close", this.#onBroken);
+    this.#answered = true;
     this.#response.destroy();
   }
 
   readonly #onBroken = (): void => {
-    if (this.#held !== undefined) this.#node.release(this.#held, this);
+    if (this.#held !== undefined && !this.#answered) this.#node.release(this.#held, this);
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../time/clock";
-import { Deadlines } from "./deadlines";
+import { Deadlines } from "../time/deadlines";
 
 /** What the heartbeat needs of a session. */
 export interface Beating {

@@ -2,7 +2,7 @@ import type { Commit, CommitWaiter, NodeId, RestoreResult, SessionRecord } from 
 import type { Clock } from "../time/clock";
 import type { TickWork } from "../time/tick";
 import type { Answer, RequestKind } from "./answers";
-import type { Deadlines } from "./deadlines";
+import type { Deadlines } from "../time/deadlines";
 
 /** A session, as its node's timers and tables know it. */
 export interface SessionHandle {

@@ -20,6 +20,8 @@ export class BodyReader {
   readonly #listener: BodyListener;
   #chunks: Buffer[] = [];
   #length = 0;
+  /** The listener was told. The request's own listeners stay: taking them off costs more than one that finds this. */
+  #done = false;
 
   constructor(request: IncomingMessage, maxBytes: number, listener: BodyListener) {
     this.#request = request;
@@ -43,10 +45,10 @@ export class BodyReader {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#done) return;
     this.#length += chunk.length;
     if (this.#length > this.#maxBytes) {
       this.#stop();
-      this.#request.resume();
       this.#listener.onTooLarge();
     } else {
       this.#chunks.push(chunk);
@@ -54,6 +56,7 @@ export class BodyReader {
   };
 
   readonly #onEnd = (): void => {
+    if (this.#done) return;
     const chunks = this.#chunks;
     this.#stop();
     const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
@@ -61,14 +64,15 @@ export class BodyReader {
   };
 
   readonly #onClose = (): void => {
+    if (this.#done) return;
     this.#stop();
     this.#listener.onAborted();
   };
 
   #stop(): void {
-    this.#chunks = [];
-    this.#request.removeListener("data", this.#onData);
-    this.#request.removeListener("end", this.#onEnd);
-    this.#request.removeListener("close", this.#onClose);
+    this.#done = true;
+    this.#chunks = NONE;
   }
 }
+
+const NONE: Buffer[] = [];

@@ -1,6 +1,6 @@
 import type { Clock } from "../../time/clock";
+import { DeadlineQueue, type Ticket } from "../../time/deadline-queue";
 import type { Connection } from "./connection";
-import { Deadlines, type Waiting } from "./deadlines";
 import { isNoScript, isReadOnly, isTransient, storeError } from "./errors";
 import type { Script } from "./scripts.generated";
 
@@ -27,8 +27,9 @@ export interface CallerOptions {
   readonly stats: StoreStats;
 }
 
-class Call implements Waiting {
-  done = false;
+/** A command that waits for its answer. */
+class Call {
+  #done = false;
   readonly #resolve: (answer: Answer) => void;
   readonly #onStall: () => void;
 
@@ -38,8 +39,8 @@ class Call implements Waiting {
   }
 
   settle(answer: Answer): void {
-    if (this.done) return;
-    this.done = true;
+    if (this.#done) return;
+    this.#done = true;
     this.#resolve(answer);
   }
 
@@ -52,14 +53,17 @@ class Call implements Waiting {
 /** Sends commands and scripts, and sees to it that everyone who asked is answered in time. */
 export class Caller {
   readonly #options: CallerOptions;
-  readonly #deadlines: Deadlines;
+  readonly #deadlines: DeadlineQueue<Call>;
   #calls = 0;
   #bytes = 0;
   #closed = false;
 
   constructor(options: CallerOptions) {
     this.#options = options;
-    this.#deadlines = new Deadlines(options.clock, options.awayAfter);
+    // The socket that an answer comes over keeps the process alive, not these.
+    this.#deadlines = new DeadlineQueue(options.clock, options.awayAfter, (call) => {
+      call.onLate();
+    });
   }
 
   /** `size` is about how many bytes it takes, `scripts` how many sessions or nodes it is about. */
@@ -83,7 +87,8 @@ export class Caller {
 
   close(): void {
     this.#closed = true;
-    this.#deadlines.close();
+    for (const call of this.#deadlines.clear()) call.onLate();
+    this.#deadlines.stop();
   }
 
   #begin(what: string, size: number, scripts: number, send: () => Promise<unknown>): Promise<Answer> {
@@ -98,14 +103,14 @@ export class Caller {
       const call = new Call(resolve, () => {
         if (!this.#closed) connection.renew();
       });
-      this.#deadlines.add(call);
+      const ticket = this.#deadlines.add(call);
       send().then(
         (reply) => {
-          this.#release(size);
+          this.#release(size, ticket);
           call.settle({ reply });
         },
         (error: unknown) => {
-          this.#release(size);
+          this.#release(size, ticket);
           this.#failed(what, error);
           call.settle(null);
         },
@@ -113,7 +118,8 @@ export class Caller {
     });
   }
 
-  #release(size: number): void {
+  #release(size: number, ticket: Ticket<Call>): void {
+    this.#deadlines.remove(ticket);
     this.#calls--;
     this.#bytes -= size;
   }

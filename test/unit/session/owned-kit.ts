@@ -5,7 +5,7 @@ import { Socket as NetSocket } from "node:net";
 import { encodingOf } from "../../../src/protocol/encoding";
 import { fromStored } from "../../../src/protocol/stored";
 import { AnswerCode, RequestKind, type Answer } from "../../../src/session/answers";
-import { Deadlines } from "../../../src/session/deadlines";
+import { Deadlines } from "../../../src/time/deadlines";
 import { Heartbeat } from "../../../src/session/heartbeat";
 import { Outbox } from "../../../src/session/outbox";
 import { OwnedSession } from "../../../src/session/owned-session";

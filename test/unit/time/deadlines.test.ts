@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Deadlines } from "../../../src/session/deadlines";
+import { Deadlines } from "../../../src/time/deadlines";
 import { HandClock } from "../../helpers/hand-clock";
 
 interface World {
