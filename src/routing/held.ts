@@ -20,6 +20,9 @@ export interface Asked {
   readonly revision: number;
 }
 
+/** What is held of one session: two or three requests at most, told apart by looking at them. */
+type Slot = Held[];
+
 /** A request that waits here, whatever number of connections sent it: a client's own and a balancer's retries. */
 export class Held implements Asked {
   readonly kind: RequestKind;
@@ -28,8 +31,6 @@ export class Held implements Asked {
   readonly body: string | Uint8Array;
   readonly revision: number;
   readonly connections: WaitingConnection[] = [];
-  /** Whether it still waits here. */
-  isHeld = false;
   /** The node that was asked last; undefined while the owner is looked for. */
   askedAt: NodeId | undefined;
   /** How often the search found somebody who was not the owner. */
@@ -40,6 +41,8 @@ export class Held implements Asked {
   repeatedAt: Ticket<Held> | undefined;
   /** When the search for its owner is given up. */
   givenUpAt: Ticket<Held> | undefined;
+  /** The requests of its session, this one among them while it is held. */
+  slot: Held[] | undefined;
 
   constructor({ kind, sid, t, body, revision }: Asked) {
     this.kind = kind;
@@ -48,11 +51,11 @@ export class Held implements Asked {
     this.body = body;
     this.revision = revision;
   }
-}
 
-/** What is held of one session: two or three requests at most, told apart by looking at them. */
-class Slot {
-  readonly held: Held[] = [];
+  /** Whether it still waits here. */
+  get isHeld(): boolean {
+    return this.slot !== undefined;
+  }
 }
 
 /** Slots that nothing is held in are kept up to this number, or as many as are in use. */
@@ -76,29 +79,32 @@ export class HeldRequests {
 
   get(kind: RequestKind, sid: string, t: string): Held | undefined {
     const slot = this.#slots.get(sid);
-    if (slot === undefined) return undefined;
-    for (const held of slot.held) if (held.kind === kind && held.t === t) return held;
-    return undefined;
+    return slot === undefined ? undefined : find(slot, kind, t);
   }
 
-  add(held: Held): void {
-    let slot = this.#slots.get(held.sid);
-    if (slot === undefined) this.#slots.set(held.sid, (slot = new Slot()));
-    else if (slot.held.length === 0) this.#spare--;
-    slot.held.push(held);
+  /** The request that is held by this name, or a new one, which is held from now on. */
+  getOrAdd(asked: Asked): Held {
+    const { kind, sid, t } = asked;
+    let slot = this.#slots.get(sid);
+    const known = slot === undefined ? undefined : find(slot, kind, t);
+    if (known !== undefined) return known;
+    if (slot === undefined) this.#slots.set(sid, (slot = []));
+    else if (slot.length === 0) this.#spare--;
+    const held = new Held(asked);
+    held.slot = slot;
+    slot.push(held);
     this.#size++;
-    held.isHeld = true;
+    return held;
   }
 
   remove(held: Held): void {
-    const slot = this.#slots.get(held.sid);
-    const at = slot?.held.indexOf(held) ?? -1;
-    if (slot === undefined || at < 0) return;
-    const last = slot.held.pop();
-    if (last !== undefined && last !== held) slot.held[at] = last;
-    if (slot.held.length === 0 && ++this.#spare > SPARE_SLOTS && this.#spare * 2 > this.#slots.size) this.#sweep();
+    const { slot } = held;
+    if (slot === undefined) return;
+    const last = slot.pop();
+    if (last !== undefined && last !== held) slot[slot.indexOf(held)] = last;
+    held.slot = undefined;
+    if (slot.length === 0 && ++this.#spare > SPARE_SLOTS && this.#spare * 2 > this.#slots.size) this.#sweep();
     this.#size--;
-    held.isHeld = false;
     held.askedAt = undefined;
   }
 
@@ -108,11 +114,16 @@ export class HeldRequests {
   }
 
   all(): Held[] {
-    return [...this.#slots.values()].flatMap(({ held }) => held);
+    return [...this.#slots.values()].flat();
   }
 
   #sweep(): void {
-    for (const [sid, slot] of this.#slots) if (slot.held.length === 0) this.#slots.delete(sid);
+    for (const [sid, slot] of this.#slots) if (slot.length === 0) this.#slots.delete(sid);
     this.#spare = 0;
   }
+}
+
+function find(slot: Slot, kind: RequestKind, t: string): Held | undefined {
+  for (const held of slot) if (held.kind === kind && held.t === t) return held;
+  return undefined;
 }

@@ -3,7 +3,7 @@ import type { NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { DeadlineQueue } from "../time/deadline-queue";
-import { Held, HeldRequests, type Asked, type WaitingConnection } from "./held";
+import { HeldRequests, type Asked, type Held, type WaitingConnection } from "./held";
 
 /** Where a request is to be put. */
 export type Whereabouts =
@@ -80,18 +80,10 @@ export class Holder {
 
   /** H1. A connection waits for the answer to `(kind, sid, t)`. */
   hold(asked: Asked, connection: WaitingConnection): Held {
-    const { kind, sid, t } = asked;
-    const known = this.#held.get(kind, sid, t);
-    if (known !== undefined) {
-      known.connections.push(connection);
-      // Asked again all the same: the first may have been lost on the way, and asking is cheap.
-      if (known.askedAt !== undefined) this.#route(known);
-      return known;
-    }
-    const held = new Held(asked);
+    const held = this.#held.getOrAdd(asked);
     held.connections.push(connection);
-    this.#held.add(held);
-    this.#route(held);
+    // Asked again where it was asked before: that may have been lost on the way, and asking is cheap.
+    if (held.connections.length === 1 || held.askedAt !== undefined) this.#route(held);
     return held;
   }
 

@@ -24,6 +24,8 @@ export class DirectJournal implements Journal {
     const socket = this.#socket;
     if (socket.readyState === "closed" || !this.#transport.writable || socket.writeBuffer.length === 0) return;
     const packets = socket.takeBuffer();
+    // A listener of "flush" that sends has sent all of it.
+    if (packets.length === 0) return;
     this.#transport.send(packets);
     socket.drained();
   }
@@ -81,7 +83,6 @@ export class DirectJournal implements Journal {
 
   readonly #onDrain = (): void => {
     this.#socket.runCallbacks();
-    this.flush();
   };
 
   readonly #onError = (error: Error): void => {

@@ -253,13 +253,17 @@ export class Socket extends EventEmitter implements Beating {
 
   /** @internal The buffer leaves for a transport: listeners see it, then it is the caller's. */
   takeBuffer(): Packet[] {
+    this.emit("flush", this.writeBuffer);
+    this.server.emit("flush", this, this.writeBuffer);
     const packets = this.writeBuffer;
-    this.emit("flush", packets);
-    this.server.emit("flush", this, packets);
+    if (packets.length === 0) return packets;
     this.writeBuffer = [];
     this.#bufferedSize = 0;
-    this.#taken.push(this.#callbacks);
-    this.#callbacks = [];
+    if (this.#callbacks.length === 0) this.#taken.push(NO_CALLBACKS);
+    else {
+      this.#taken.push(this.#callbacks);
+      this.#callbacks = [];
+    }
     return packets;
   }
 
@@ -359,6 +363,8 @@ export class Socket extends EventEmitter implements Beating {
     this.#state = next(this.#state, event);
   }
 }
+
+const NO_CALLBACKS: readonly undefined[] = [];
 
 function sizeOf(data: RawData | undefined): number {
   if (data === undefined) return 0;
