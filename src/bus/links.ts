@@ -49,6 +49,8 @@ const MAX_PEERS = 10_000;
 const MIN_PAYLOAD_BYTES = 64;
 /** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
 const SILENT_BEATS = 600;
+/** A peer that was silent for so many beats is asked whether it is there. */
+const PROBED_AFTER_BEATS = 1.5;
 
 /**
  * Numbered streams of frames to and from every other node, over a bus that may lose messages: what was lost is not
@@ -232,11 +234,28 @@ export class Links implements BusListener, TickWork {
     this.#beatAfter(this.#beatInterval);
     this.#dropSilent();
     this.#beat();
+    this.#probeSilent();
   };
 
   #beat(): void {
     if (!this.#running || !this.#bus.connected) return;
     for (const message of this.#codec.beats(this.#positions(), this.#bus.maxMessageBytes)) this.#bus.broadcast(message);
+  }
+
+  /**
+   * Says something to a node that this one speaks with: if nobody listens in its name, `onNoResponder` tells. A beat to
+   * all does not: it always has a listener somewhere.
+   */
+  probe(node: NodeId): void {
+    const peer = this.#peers.get(node);
+    if (peer === undefined || !peer.used || !this.#running || !this.#bus.connected) return;
+    for (const message of this.#codec.beats([[node, peer.position()]], this.#bus.maxMessageBytes))
+      this.#bus.send(node, message);
+  }
+
+  #probeSilent(): void {
+    const before = this.#clock.now() - PROBED_AFTER_BEATS * this.#beatInterval;
+    for (const peer of this.#peers.values()) if ((peer.lastHeard ?? peer.since) < before) this.probe(peer.node);
   }
 
   #dropSilent(): void {

@@ -487,6 +487,8 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       if (this.#membership.isDead(peer)) return;
       this.#holder.askAgainAt(peer, "no responder");
       this.#gateways.onTrouble(peer);
+      // Nothing may be due to it but what it would say itself: a gateway whose clients are quiet.
+      this.#links.probe(peer);
     });
   }
 

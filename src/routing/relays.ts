@@ -136,12 +136,12 @@ export class Relays {
   #open(from: NodeId, frame: Frame, name: string): Relay | undefined {
     const { sid } = frame;
     const session = this.node.session(sid);
-    if (session === undefined) {
+    // A later message of a websocket that is not known here: its first ones were lost, or it was given up and its gateway
+    // has not heard. Before the ack the gateway starts again, after it the websocket ends (U4, U5).
+    if (session === undefined || frame.n > 0) {
       this.node.send(from, relayFrame(MessageKind.RelayNotMine, sid, frame.t, 0));
       return undefined;
     }
-    // A late message of a websocket whose first ones were not seen here: the gateway starts again.
-    if (frame.n > 0) return undefined;
     const relay = new Relay(this, from, sid, name, session);
     const begun = session.upgradeTo(relay.transport, () => {
       relay.accept();

@@ -150,6 +150,17 @@ describe("links: beginnings and ends", () => {
     assert.equal(b.links.stats.rejected, 0);
   });
 
+  it("asks within two beats whether a peer that fell silent is still there, though it has nothing to say to it", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    say(world, a, "b");
+    world.clock.advance(2000);
+    assert.deepEqual(a.events, []);
+    world.medium.kill(b.bus);
+    world.clock.advance(1250);
+    assert.ok(a.events.some(([what, peer]) => what === "silent" && peer === "b"));
+  });
+
   it("drops a peer that was silent for very long, by itself", async () => {
     const world = new World();
     const [a, b] = await world.pair();
