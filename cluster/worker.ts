@@ -28,18 +28,22 @@ export interface WorkerOptions {
 
 /** Responses under way when everything else is done get so long to be written. */
 const LAST_RESPONSES = 1000;
+/** Beyond the time to drain: leaving the store and the bus. */
+const STOP_GRACE = 2000;
 
 /** One node: an HTTP server with an engine and an application on it. */
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #engine: Server;
   readonly #http: HttpServer;
+  readonly #httpClosed: Promise<void>;
   #intake: StickyIntake | undefined;
   #drained: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#http = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT });
+    this.#httpClosed = new Promise((resolve) => this.#http.once("close", resolve));
     this.#engine = makeEngine(options.config, options.environment);
   }
 
@@ -65,8 +69,9 @@ export class Worker {
   async #drain(): Promise<void> {
     const { clock, config, log } = this.#options;
     try {
-      // The server listens on meanwhile: balancers learn of the drain later than this process does.
-      const done = await within(clock, config.drainTimeout, this.#engine.drain());
+      // The server listens on at first: balancers learn of the drain later than this process does.
+      const drained = this.#engine.drain({ timeout: Math.max(1, config.drainTimeout) });
+      const done = await within(clock, config.drainTimeout + STOP_GRACE, drained);
       if (!done) log.warn("sessions were left behind when the time to drain was over", { ms: config.drainTimeout });
     } catch (error) {
       log.error("the drain failed", { error: errorText(error) });
@@ -75,11 +80,9 @@ export class Worker {
   }
 
   #closeHttp(): Promise<unknown> {
-    const closed = new Promise<void>((resolve) => {
-      this.#http.close(() => {
-        resolve(this.#intake?.idle());
-      });
-    });
+    // The drain may have closed it already, and its last connections with that.
+    if (this.#http.listening) this.#http.close();
+    const closed = this.#intake === undefined ? this.#httpClosed : this.#intake.idle();
     this.#http.closeIdleConnections();
     return within(this.#options.clock, LAST_RESPONSES, closed).finally(() => {
       this.#http.closeAllConnections();

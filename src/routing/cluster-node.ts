@@ -25,6 +25,7 @@ import { CLOSE_TIMEOUT } from "../transports/polling";
 import type { WebSocketLike } from "../transports/websocket";
 import { Gateways, type GatewayNode } from "./gateways";
 import type { Asked, Held, WaitingConnection } from "./held";
+import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
 import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind, taken } from "./messages";
 import { OwnerCache } from "./owner-cache";
@@ -97,6 +98,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #renewals: Renewals;
   readonly #relays: Relays;
   readonly #gateways: Gateways;
+  readonly #handovers: Handovers;
   readonly #sends: RemoteSends;
   readonly #cache: OwnerCache;
   readonly #holder: Holder;
@@ -128,6 +130,12 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#renewals = new Renewals(clock, options.store, options.id, times.recordTtl / 4);
     this.#relays = new Relays(this);
     this.#gateways = new Gateways(this);
+    this.#handovers = new Handovers(this, {
+      holder: this.#holder,
+      gateways: this.#gateways,
+      takeovers: this.#takeovers,
+      handsOver: options.adopts,
+    });
     this.#sends = new RemoteSends(options.id, options.tick, (asked, connection) => {
       this.#holder.hold(asked, connection);
     });
@@ -169,6 +177,16 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     await this.#options.store.ready();
     await this.#links.start(this.#membership.incarnation);
     await this.#membership.start();
+  }
+
+  /** Whether this node gives up all that is here: its connections are to go elsewhere. */
+  get leaving(): boolean {
+    return this.#handovers.leaving;
+  }
+
+  /** See `Handovers.leave`. */
+  leave(timeout: number, handedOver: () => void): Promise<void> {
+    return this.#handovers.leave(timeout, handedOver);
   }
 
   async stop(): Promise<void> {
@@ -322,7 +340,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (doubt || owner === this.id || this.#membership.isDead(owner)) {
       // U6: not on a suspicion, since a claim ends it.
       const spared = found.transport === "websocket" && found.phase === "open" && owner !== this.id;
-      return spared && !this.#membership.leaseEnded(owner) ? AWAY : this.#takeovers.claim(sid, found);
+      return spared && !this.#membership.leaseEnded(owner) ? AWAY : this.#takeovers.claim(sid, owner, found.turn);
     }
     this.#cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
@@ -367,7 +385,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       session.endOrphan();
       return;
     }
-    this.#counters.count("takeovers");
+    this.#counters.count(this.isDead(from) ? "takeovers" : "handovers");
     this.#options.events.onTakeover(sid, from);
     if (!this.#options.adopts) {
       session.closeUnadopted();
@@ -426,6 +444,11 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
         if (session !== undefined && session.turn < frame.n) session.prove();
         return;
       }
+      case MessageKind.Handover:
+      case MessageKind.Release:
+      case MessageKind.Leaving:
+        this.#handovers.onFrame(from, frame);
+        return;
       case MessageKind.RelayIn:
         this.#relays.onMessage(from, frame);
         return;
@@ -495,10 +518,12 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   // ---- MembershipListener ----
 
   onNodeJoined(node: NodeId): void {
+    this.#handovers.forget(node);
     this.#options.events.onNodeJoined(node);
   }
 
   onNodeDead(node: NodeId): void {
+    this.#handovers.forget(node);
     this.#links.forget(node);
     for (const session of this.#sessions.values()) session.holderDied(node);
     this.#options.events.onNodeDead(node);

@@ -22,7 +22,7 @@ const SEARCH_PAUSE = 20;
 const LONGEST_SEARCH_PAUSE = 500;
 
 /** Going away: the session's node is gone, and with it what was under way. */
-const GOING_AWAY = 1001;
+export const GOING_AWAY = 1001;
 
 /**
  * One websocket of a session that another node owns: a pipe that numbers what the client says, and keeps it until the
@@ -189,11 +189,11 @@ class Gateway implements TickWork {
     this.#websocket.close(code);
   }
 
-  /** The owner has closed it. */
-  onOwnerClose(): void {
+  /** The owner has closed it; with a code, or 0. */
+  onOwnerClose(code: number): void {
     if (this.#over) return;
     this.#end();
-    this.#websocket.close();
+    this.#websocket.close(code === 0 ? undefined : code);
   }
 
   #end(): void {
@@ -250,7 +250,7 @@ export class Gateways {
         gateway.onAck(from, frame.n);
         return;
       case MessageKind.RelayClose:
-        if (from === gateway.owner) gateway.onOwnerClose();
+        if (from === gateway.owner) gateway.onOwnerClose(frame.n);
         return;
       case MessageKind.RelayNotMine:
         gateway.onNotMine(from, tried);
@@ -262,7 +262,12 @@ export class Gateways {
   }
 
   closeAll(): void {
-    for (const gateway of [...this.#byName.values()]) gateway.close(GOING_AWAY);
+    this.closeSome(this.#byName.size);
+  }
+
+  /** Closes so many, since this node leaves. */
+  closeSome(count: number): void {
+    for (const gateway of [...this.#byName.values()].slice(0, count)) gateway.close(GOING_AWAY);
   }
 
   forget(gateway: Gateway): void {

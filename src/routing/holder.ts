@@ -78,6 +78,11 @@ export class Holder {
     return this.#held.size;
   }
 
+  /** The requests that wait. */
+  get waiting(): Held[] {
+    return this.#held.all();
+  }
+
   /** H1. A connection waits for the answer to `(kind, sid, t)`. */
   hold(asked: Asked, connection: WaitingConnection): Held {
     const held = this.#held.getOrAdd(asked);

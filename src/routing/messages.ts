@@ -18,6 +18,10 @@ export const MessageKind = {
   Taken: 6,
   /** Any node to owner: packets for the session, or its close. `t` is the sender's name and number. */
   AskSend: 7,
+  /** Leaving owner to another node: claim the session, which stands at turn `n`. */
+  Handover: 8,
+  /** Leaving holder to owner: answer the poll `t`, if with nothing. */
+  Release: 9,
   /** Gateway to owner: message `n` of a websocket. `t` is the websocket's name and, behind a dot, the number of the try. */
   RelayIn: 10,
   /** Gateway to owner: the websocket is gone. */
@@ -26,12 +30,14 @@ export const MessageKind = {
   RelayOut: 12,
   /** Owner to gateway: the upgrade is recorded, and messages up to `n` (not included) have been handled. */
   RelayAck: 13,
-  /** Owner to gateway: close the websocket. */
+  /** Owner to gateway: close the websocket, with code `n` if it is not 0. */
   RelayClose: 14,
   /** Asked node to gateway: the session is not mine; `t` names the try. */
   RelayNotMine: 15,
   /** Gateway to owner: the runtime has taken `n` units of what was sent, in all. */
   RelayCredit: 16,
+  /** To all: this node leaves, and takes no sessions. */
+  Leaving: 17,
 } as const;
 
 const ASK_KINDS = {
@@ -69,6 +75,18 @@ export function notMine(kind: RequestKind, sid: string, t: string): Frame {
 
 export function gone(sid: string, t: string): Frame {
   return { kind: MessageKind.Gone, sid, t, n: 0, body: "" };
+}
+
+export function handover(sid: string, turn: number): Frame {
+  return { kind: MessageKind.Handover, sid, t: "", n: turn, body: "" };
+}
+
+export function release(sid: string, t: string): Frame {
+  return { kind: MessageKind.Release, sid, t, n: 0, body: "" };
+}
+
+export function leaving(): Frame {
+  return { kind: MessageKind.Leaving, sid: "", t: "", n: 0, body: "" };
 }
 
 export function taken(sid: string, turn: number): Frame {

@@ -75,9 +75,9 @@ class Relay implements RelayPipe, TickWork {
     this.#out(MessageKind.RelayOut, this.acked ? this.#nextOut++ : 0, message);
   }
 
-  close(): void {
+  close(code = 0): void {
     this.#relays.forget(this);
-    this.#out(MessageKind.RelayClose, 0);
+    this.#out(MessageKind.RelayClose, code);
   }
 
   leave(): void {

@@ -2,7 +2,7 @@ import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
 import type { OwnerNode } from "../session/owner-node";
-import type { Found, NodeId, SessionRecord, SessionStore } from "../store/port";
+import type { NodeId, SessionRecord, SessionStore } from "../store/port";
 import type { Whereabouts } from "./holder";
 
 /** What takeovers need of their node. */
@@ -12,7 +12,7 @@ export interface TakeoverNode extends OwnerNode {
   onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void;
 }
 
-/** Claims of sessions whose owner is dead: one at a time for each session. */
+/** Claims of sessions whose owner is dead, or leaves: one at a time for each session. */
 export class Takeovers {
   readonly #node: TakeoverNode;
   readonly #store: SessionStore;
@@ -27,19 +27,20 @@ export class Takeovers {
     return this.#running.get(sid);
   }
 
-  claim(sid: string, found: Found): Promise<Whereabouts> {
+  /** Claims the session from the owner that it had at this turn. */
+  claim(sid: string, from: NodeId, turn: number): Promise<Whereabouts> {
     const running = this.#running.get(sid);
     if (running !== undefined) return running;
-    const claiming = this.#claim(sid, found).finally(() => this.#running.delete(sid));
+    const claiming = this.#claim(sid, from, turn).finally(() => this.#running.delete(sid));
     this.#running.set(sid, claiming);
     return claiming;
   }
 
-  async #claim(sid: string, found: Found): Promise<Whereabouts> {
-    const result = await this.#store.claim(sid, this.#node.id, found.turn);
+  async #claim(sid: string, from: NodeId, turn: number): Promise<Whereabouts> {
+    const result = await this.#store.claim(sid, this.#node.id, turn);
     switch (result.kind) {
       case "ok":
-        this.#adopt(sid, found.owner, result.record);
+        this.#adopt(sid, from, result.record);
         return { kind: "here" };
       case "no":
         if (result.owner === this.#node.id || this.#node.isDead(result.owner)) return { kind: "away" };

@@ -120,6 +120,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
         return;
       case "ok": {
         request.res = null;
+        if (this.#node?.leaving === true) response.shouldKeepAlive = false;
         const { socket, payload } = this.start(opened, opening);
         answerPayload(
           request,
@@ -187,6 +188,11 @@ export class ClusterHost implements SessionHost, NodeEngine {
   // ---- websockets ----
 
   websocket(offer: WebSocketOffer, protocol: Revision): void {
+    if (this.#node?.leaving === true) {
+      // It would have to be closed at once.
+      offer.unavailable();
+      return;
+    }
     const { sid } = offer.request._query;
     const ending =
       sid === undefined || sid === ""
@@ -325,7 +331,9 @@ export class ClusterHost implements SessionHost, NodeEngine {
     }
   }
 
-  async drain(): Promise<void> {
+  async drain(timeout: number, handedOver: () => void): Promise<void> {
+    await this.#ready.catch(() => undefined);
+    await this.#node?.leave(timeout, handedOver);
     await this.#stop(() => undefined);
   }
 

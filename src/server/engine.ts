@@ -13,6 +13,7 @@ import {
   type ResolvedOptions,
 } from "../options";
 import type { Revision, TransportName } from "../protocol/names";
+import { positive } from "../option-error";
 import { Heartbeat } from "../session/heartbeat";
 import type { Socket, SocketHost } from "../session/socket";
 import type { Clock } from "../time/clock";
@@ -27,6 +28,13 @@ import { connectionError, sendRefusal } from "./responses";
 import { revisionOf, verify } from "./verify";
 import { WebSocketResponse } from "./websocket-response";
 import { refuseUpgrade, upgradeUnavailable, WebSockets, type UpgradeRequest } from "./websockets";
+
+export interface DrainOptions {
+  /** How long it may take, in milliseconds: 10,000 unless said. */
+  readonly timeout?: number;
+}
+
+const DRAIN_TIMEOUT = 10_000;
 
 /** Makes the sessions' home for an engine. */
 export type HostFactory = (engine: Engine) => SessionHost;
@@ -52,6 +60,7 @@ export class Engine extends EventEmitter implements SocketHost {
   readonly #middlewares: Middleware[] = [];
   /** Websockets that were let in for a session, until they are handed to it. */
   readonly #accepted = new WeakMap<WebSocket, (websocket: WebSocket) => void>();
+  readonly #attached = new Set<RequestSource>();
   #closing: Promise<void> | undefined;
   /** The HTTP server, where `listen` made it; Socket.IO puts its own here. */
   httpServer: HttpServer | undefined;
@@ -101,6 +110,7 @@ export class Engine extends EventEmitter implements SocketHost {
   /** Takes over an HTTP server's requests below the path. Others go to the listeners that the server had. */
   attach(server: RequestSource, options: AttachOptions = {}): this {
     attachTo(server, this, options, this.#clock);
+    this.#attached.add(server);
     return this;
   }
 
@@ -310,15 +320,29 @@ export class Engine extends EventEmitter implements SocketHost {
   }
 
   /**
-   * Gives the sessions of this node to the others and stops. Without a cluster it ends them. The clients of polling
-   * sessions notice nothing, if something in front of the nodes sends their broken requests to another one.
+   * Gives the sessions of this node to the others, and stops; what a process does on SIGTERM. Resolves when nothing is left, or
+   * the time is over.
+   *
+   * Polling sessions go on at other nodes; their clients notice nothing. Websockets are closed with code 1001, spread over
+   * the first half of the time. When no polling session is left here, the HTTP servers that the engine is attached to
+   * stop listening, so that new connections go to other nodes, and the polls that wait here are answered.
+   *
+   * Without a cluster, or where no other node is there to take them, the sessions end.
    */
-  drain(): Promise<void> {
-    this.#closing ??= this.#host.drain().finally(() => {
+  drain(options: DrainOptions = {}): Promise<void> {
+    const timeout = options.timeout === undefined ? DRAIN_TIMEOUT : positive("timeout", options.timeout);
+    this.#closing ??= this.#host.drain(timeout, this.#stopListening).finally(() => {
       this.#stop();
     });
     return this.#closing;
   }
+
+  readonly #stopListening = (): void => {
+    for (const server of this.#attached) {
+      if ("listening" in server && server.listening === true && "close" in server && typeof server.close === "function")
+        server.close();
+    }
+  };
 
   /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
   close(): this {

@@ -67,6 +67,8 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   answer(answer: Answer): void {
     this.#answered = true;
+    // The client, or the balancer, is to take another connection for the next one, and so another node.
+    if (this.#node.leaving) this.#response.shouldKeepAlive = false;
     switch (answer.code) {
       case AnswerCode.Packets: {
         const body = typeof answer.body === "string" ? answer.body : Buffer.from(answer.body);

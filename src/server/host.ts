@@ -34,8 +34,11 @@ export interface SessionHost {
   websocket(offer: WebSocketOffer, protocol: Revision): void;
   /** Resolves when sessions can be served. */
   ready(): Promise<void>;
-  /** Gives up the sessions to the other nodes and stops, or ends them where there are none. */
-  drain(): Promise<void>;
+  /**
+   * Gives up the sessions to the other nodes within `timeout` milliseconds and stops, or ends them where there is no cluster.
+   * `handedOver` is called when connections are to go elsewhere.
+   */
+  drain(timeout: number, handedOver: () => void): Promise<void>;
   /** Ends all sessions that are here, then stops. */
   close(): Promise<void>;
 }

@@ -116,7 +116,8 @@ export class LocalHost implements SessionHost {
     return Promise.resolve();
   }
 
-  drain(): Promise<void> {
+  drain(_timeout: number, handedOver: () => void): Promise<void> {
+    handedOver();
     return this.close();
   }
 

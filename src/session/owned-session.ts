@@ -54,8 +54,10 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   #parked: Parked | undefined;
   /** The session has a websocket: what it says goes there, and turns are left for its end. */
   #upgraded: boolean;
-  /** An upgrade waits for the parked poll to be answered. */
+  /** The parked poll is to be answered, if with nothing: an upgrade waits for it, or its holder leaves. */
   #release = false;
+  /** The session was offered to another node: its requests are to find it there. */
+  #leaving = false;
   /** `close()` was called: the close leaves behind what is buffered. */
   #closeAsked: boolean;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
@@ -84,7 +86,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     return this.encoding.revision;
   }
 
-  protected override get direct(): boolean {
+  override get direct(): boolean {
     return this.#upgraded;
   }
 
@@ -142,7 +144,9 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   poll(t: string, holder: NodeId): void {
     const outbox = this.outbox;
     const taken = this.committing?.taken;
-    if (this.#upgraded && !this.over) {
+    if (this.#leaving) {
+      this.node.notMine(holder, RequestKind.Get, this.sid, t);
+    } else if (this.#upgraded && !this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
       this.#addHolder(taken.holders, holder);
@@ -171,6 +175,10 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (this.#leaving) {
+      this.node.notMine(holder, RequestKind.Post, this.sid, key);
+      return;
+    }
     if (this.#handled.has(key)) {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
       return;
@@ -208,7 +216,8 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   sendFrom(name: string, holder: NodeId, body: string | Uint8Array): void {
     const { sends } = this.next;
     const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
-    if (waiters !== undefined) this.#addHolder(waiters, holder);
+    if (this.#leaving) this.node.notMine(holder, RequestKind.Send, this.sid, name);
+    else if (waiters !== undefined) this.#addHolder(waiters, holder);
     else if (this.#senders.has(name)) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
     else if (this.isEnding || this.#socket?.readyState !== "open")
@@ -255,6 +264,31 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   /** No poll came to carry the close. */
   closingOver(): void {
     this.end({ packet: "1", reason: "forced close" });
+  }
+
+  // ---- the node leaves ----
+
+  /**
+   * The session is offered to another node, with the number of its last turn. What asks for it from now on is sent to look
+   * for it, so that no POST is handled here whose turn the claim would refuse.
+   */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */
+  releasePoll(t: string): void {
+    if (this.#parked?.t !== t) return;
+    this.#release = true;
+    this.touch();
+  }
+
+  /** Closes the session, which cannot go to another node: what is buffered is delivered, then its websocket ends with `code`. */
+  goAway(code: number): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.transport.closeCode = code;
+    socket.close();
   }
 
   // ---- the websocket ----

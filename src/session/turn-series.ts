@@ -58,8 +58,13 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     return this.#over;
   }
 
+  /** Whether nothing is under way: no turn, and nothing that would make one. */
+  get idle(): boolean {
+    return !this.#due && this.committing === undefined && this.next.empty;
+  }
+
   /** Whether packets leave by a connection of this node's, and not by turns. */
-  protected abstract get direct(): boolean;
+  abstract get direct(): boolean;
   /** What the next turn does to polls and phase. What it takes is the turn's. */
   protected abstract plan(next: Next): Plan;
   /** The part of the record that only the owner understands, where it has changed. */

@@ -6,8 +6,8 @@ import { Transport } from "./transport";
 export interface RelayPipe {
   /** Numbered and in order; lost only with the whole. */
   send(message: string | Buffer): void;
-  /** The websocket is to be closed. */
-  close(): void;
+  /** The websocket is to be closed, with this code if there is one. */
+  close(code?: number): void;
   /** This node does not own the session any more: whoever does may go on. */
   leave(): void;
 }
@@ -61,7 +61,7 @@ export class RelayedTransport extends Transport {
   }
 
   protected override doClose(done: () => void): void {
-    this.#pipe.close();
+    this.#pipe.close(this.closeCode);
     done();
     this.onClose();
   }

@@ -35,6 +35,8 @@ export abstract class Transport extends EventEmitter {
   readyState: TransportState = "open";
   /** Whether nobody cares any more for what still arrives here. */
   discarded = false;
+  /** What a websocket is closed with (RFC 6455, 7.4), if anything. */
+  closeCode: number | undefined;
 
   constructor(protocol: Revision, encoding: Encoding = encodingOf(protocol, false)) {
     super();

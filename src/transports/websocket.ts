@@ -83,7 +83,7 @@ export class WebSocketTransport extends Transport {
   };
 
   protected override doClose(done: () => void): void {
-    this.socket.close();
+    this.socket.close(this.closeCode);
     done();
   }
 }

@@ -1,0 +1,124 @@
+import type { OwnedSession } from "../session/owned-session";
+import type { NodeId } from "../store/port";
+import type { Clock } from "../time/clock";
+import { GOING_AWAY } from "./gateways";
+import type { Held } from "./held";
+
+/** What a departure needs of the node that leaves. */
+export interface DepartingNode {
+  readonly clock: Clock;
+  readonly sessions: ReadonlyMap<string, OwnedSession>;
+  /** Whether another node goes on with this one's polling sessions; else they are closed. */
+  readonly handsOver: boolean;
+  /** Nodes that live and do not leave themselves. */
+  readonly heirs: readonly NodeId[];
+  /** Requests that wait here. */
+  readonly waiting: readonly Held[];
+  /** Websockets here of sessions that other nodes own. */
+  readonly gatewayCount: number;
+  offer(heir: NodeId, session: OwnedSession): void;
+  release(held: Held): void;
+  closeGateways(count: number): void;
+}
+
+/** How often a departure looks, in milliseconds. */
+const STEP = 25;
+/** So many sessions are offered in one step at most: heirs have other work too. */
+const OFFERS_A_STEP = 200;
+/** An offer that nobody took is made to the next node after so many milliseconds. */
+const OFFER_AGAIN = 1000;
+/** A poll whose release brought no answer is released again after so many milliseconds. */
+const RELEASE_AGAIN = 500;
+
+/**
+ * How a node leaves (docs/protocol.md, section on handover): its polling sessions are offered to the others, each when nothing
+ * of it is under way; its websockets are closed, spread over the first half of the time; then it takes no more connections,
+ * and the polls that wait here are let go. Nobody is answered an error.
+ */
+export class Departure {
+  readonly #node: DepartingNode;
+  readonly #timeout: number;
+  readonly #handedOver: () => void;
+  readonly #began: number;
+  readonly #offered = new Map<OwnedSession, number>();
+  readonly #released = new Map<Held, number>();
+  #heir = 0;
+  /** Websockets that were closed because of this. */
+  #closed = 0;
+  #isHandedOver = false;
+
+  /** `handedOver` is called once, when no session is left here that another node could have: connections can go elsewhere. */
+  constructor(node: DepartingNode, timeout: number, handedOver: () => void) {
+    this.#node = node;
+    this.#timeout = timeout;
+    this.#handedOver = handedOver;
+    this.#began = node.clock.now();
+  }
+
+  /** Resolves when nothing is left here, or the time is over. */
+  async run(): Promise<void> {
+    while (!this.#step()) {
+      await new Promise<void>((resolve) => {
+        this.#node.clock.after(STEP, resolve);
+      });
+    }
+  }
+
+  /** Whether all is done that can be. */
+  #step(): boolean {
+    const elapsed = this.#node.clock.now() - this.#began;
+    const alone = this.#node.heirs.length === 0;
+    const sessions = [...this.#node.sessions.values()].filter((session) => !session.over);
+    const movable = this.#node.handsOver ? sessions.filter((session) => !session.direct) : [];
+    const ending = this.#node.handsOver ? sessions.filter((session) => session.direct) : sessions;
+    if (!alone) this.#offer(movable);
+    this.#closeWebsockets(ending, alone ? 1 : Math.min(1, (2 * elapsed) / this.#timeout));
+    if (!this.#isHandedOver && (movable.length === 0 || alone || 2 * elapsed >= this.#timeout)) {
+      this.#isHandedOver = true;
+      this.#handedOver();
+    }
+    if (elapsed >= this.#timeout) return true;
+    if (!this.#isHandedOver) return false;
+    this.#release();
+    const left = (alone ? 0 : movable.length + this.#node.waiting.length) + ending.length + this.#node.gatewayCount;
+    return left === 0;
+  }
+
+  #offer(sessions: readonly OwnedSession[]): void {
+    const now = this.#node.clock.now();
+    const { heirs } = this.#node;
+    let offers = 0;
+    for (const session of sessions) {
+      const at = this.#offered.get(session);
+      if (at !== undefined && now - at < OFFER_AGAIN) continue;
+      const heir = heirs[this.#heir++ % heirs.length];
+      if (heir === undefined || ++offers > OFFERS_A_STEP) return;
+      session.leave();
+      // What is under way is finished first. Not for ever: an application may go on sending.
+      if (!session.idle && now - this.#began < OFFER_AGAIN) continue;
+      this.#offered.set(session, now);
+      this.#node.offer(heir, session);
+    }
+  }
+
+  /** Closes as many as are due by now. `share`: of all that were here. */
+  #closeWebsockets(sessions: readonly OwnedSession[], share: number): void {
+    const waiting = sessions.filter((session) => session.socket?.readyState === "open");
+    const left = waiting.length + this.#node.gatewayCount;
+    const due = Math.ceil((left + this.#closed) * share) - this.#closed;
+    if (due <= 0) return;
+    this.#closed += Math.min(due, left);
+    for (const session of waiting.slice(0, due)) session.goAway(GOING_AWAY);
+    this.#node.closeGateways(Math.max(0, due - waiting.length));
+  }
+
+  #release(): void {
+    const now = this.#node.clock.now();
+    for (const held of this.#node.waiting) {
+      const at = this.#released.get(held);
+      if (held.askedAt === undefined || (at !== undefined && now - at < RELEASE_AGAIN)) continue;
+      this.#released.set(held, now);
+      this.#node.release(held);
+    }
+  }
+}

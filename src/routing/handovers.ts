@@ -1,0 +1,119 @@
+import type { Frame } from "../bus/frame";
+import { RequestKind } from "../session/answers";
+import type { OwnedSession } from "../session/owned-session";
+import type { NodeId } from "../store/port";
+import type { Clock } from "../time/clock";
+import { Departure, type DepartingNode } from "./departure";
+import type { Gateways } from "./gateways";
+import type { Held } from "./held";
+import type { Holder } from "./holder";
+import { handover, leaving, MessageKind, release } from "./messages";
+import type { Takeovers } from "./takeovers";
+
+/** What handovers need of their node. */
+export interface HandoverNode {
+  readonly id: NodeId;
+  readonly clock: Clock;
+  readonly sessions: ReadonlyMap<string, OwnedSession>;
+  readonly others: readonly NodeId[];
+  send(node: NodeId, frame: Frame): void;
+}
+
+export interface HandoverParts {
+  readonly holder: Holder;
+  readonly gateways: Gateways;
+  readonly takeovers: Takeovers;
+  /** Whether sessions go on at another node. */
+  readonly handsOver: boolean;
+}
+
+/** Sessions that change hands because their node leaves: the side of the node that does, and of those that stay. */
+export class Handovers implements DepartingNode {
+  readonly #node: HandoverNode;
+  readonly #parts: HandoverParts;
+  /** Nodes that said that they leave. */
+  readonly #leavers = new Set<NodeId>();
+  #departure: Promise<void> | undefined;
+
+  constructor(node: HandoverNode, parts: HandoverParts) {
+    this.#node = node;
+    this.#parts = parts;
+  }
+
+  /** Whether this node leaves. */
+  get leaving(): boolean {
+    return this.#departure !== undefined;
+  }
+
+  /**
+   * Gives up all that is here, within `timeout` milliseconds. `handedOver` is called when connections can be sent to other
+   * nodes: this one's polling sessions are theirs. Resolves when nothing is left, or the time is over.
+   */
+  leave(timeout: number, handedOver: () => void): Promise<void> {
+    if (this.#departure === undefined) {
+      for (const other of this.#node.others) this.#node.send(other, leaving());
+      this.#departure = new Departure(this, timeout, handedOver).run();
+    }
+    return this.#departure;
+  }
+
+  onFrame(from: NodeId, frame: Frame): void {
+    switch (frame.kind) {
+      case MessageKind.Leaving:
+        this.#leavers.add(from);
+        return;
+      case MessageKind.Release:
+        this.#node.sessions.get(frame.sid)?.releasePoll(frame.t);
+        return;
+      case MessageKind.Handover:
+        // Not answered where it is refused: it is offered to another one soon.
+        if (this.leaving || this.#node.sessions.has(frame.sid)) return;
+        void this.#parts.takeovers.claim(frame.sid, from, frame.n);
+    }
+  }
+
+  /** The node is dead, or begins anew. */
+  forget(node: NodeId): void {
+    this.#leavers.delete(node);
+  }
+
+  // ---- DepartingNode ----
+
+  get clock(): Clock {
+    return this.#node.clock;
+  }
+
+  get sessions(): ReadonlyMap<string, OwnedSession> {
+    return this.#node.sessions;
+  }
+
+  get handsOver(): boolean {
+    return this.#parts.handsOver;
+  }
+
+  get heirs(): NodeId[] {
+    return this.#node.others.filter((node) => !this.#leavers.has(node));
+  }
+
+  get waiting(): Held[] {
+    return this.#parts.holder.waiting;
+  }
+
+  get gatewayCount(): number {
+    return this.#parts.gateways.size;
+  }
+
+  offer(heir: NodeId, session: OwnedSession): void {
+    this.#node.send(heir, handover(session.sid, session.turn));
+  }
+
+  release(held: Held): void {
+    if (held.kind !== RequestKind.Get || held.askedAt === undefined) return;
+    if (held.askedAt === this.#node.id) this.#node.sessions.get(held.sid)?.releasePoll(held.t);
+    else this.#node.send(held.askedAt, release(held.sid, held.t));
+  }
+
+  closeGateways(count: number): void {
+    this.#parts.gateways.closeSome(count);
+  }
+}
