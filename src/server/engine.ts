@@ -338,10 +338,7 @@ export class Engine extends EventEmitter implements SocketHost {
   }
 
   readonly #stopListening = (): void => {
-    for (const server of this.#attached) {
-      if ("listening" in server && server.listening === true && "close" in server && typeof server.close === "function")
-        server.close();
-    }
+    for (const server of this.#attached) if (isListening(server)) server.close();
   };
 
   /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
@@ -364,6 +361,11 @@ export class Engine extends EventEmitter implements SocketHost {
 }
 
 const MIDDLEWARE_FAILURE: Refusal = { code: ErrorCode.BAD_REQUEST, context: { name: "MIDDLEWARE_FAILURE" } };
+
+/** Others take their requests from elsewhere, as one that an application emits them on itself. */
+function isListening(server: RequestSource): server is HttpServer {
+  return "listening" in server && server.listening === true;
+}
 
 function ignore(): void {
   // The connection is still being decided on, or given up.

@@ -87,8 +87,10 @@ export class SimClient {
 
   #upgrade(): void {
     const node = this.#world.pick();
-    if (node === undefined || this.dropped !== undefined) return;
-    void node.node.find(this.sid, false).then((found) => {
+    const cluster = node?.node;
+    // A node that leaves refuses it, and the client goes on polling.
+    if (node === undefined || cluster === undefined || cluster.leaving || this.dropped !== undefined) return;
+    void cluster.find(this.sid, false).then((found) => {
       if (!node.alive || found.kind === "away") return;
       if (found.kind === "unknown") {
         this.#drop("the websocket was refused: unknown");
@@ -104,7 +106,7 @@ export class SimClient {
         },
       });
       this.#websocket = websocket;
-      node.host.join(node.node, this.sid, websocket);
+      node.host.join(cluster, this.sid, websocket);
       websocket.say("2probe");
     });
   }

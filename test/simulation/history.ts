@@ -42,6 +42,16 @@ export async function runHistory(options: WorldOptions): Promise<Outcome> {
       });
     });
   }
+  for (let i = 0; i < options.faults.drains; i++) {
+    time.schedule(500 + time.random() * 8000, () => {
+      const leaver = world.pick();
+      if (leaver === undefined || world.living.length < 2) return;
+      world.drain(leaver);
+      time.schedule(time.random() * 3000, () => {
+        world.addNode();
+      });
+    });
+  }
   for (let i = 0; i < options.faults.suspects; i++) {
     time.schedule(500 + time.random() * 8000, () => {
       world.suspect();

@@ -4,7 +4,8 @@ import type { Faults } from "./world";
 /** The faults of a history: some seeds have few, some many, and some only of one kind, so that each meets each. */
 export function faultsOf(seed: number): Faults {
   // Every third history has much of what sets two nodes against each other.
-  if (seed % 3 === 0) return { kills: seed % 2, loss: 0.03, resend: 0.2, retry: 0.7, suspects: 10, upgrades: 0 };
+  if (seed % 3 === 0)
+    return { kills: seed % 2, drains: 1 - (seed % 2), loss: 0.03, resend: 0.2, retry: 0.7, suspects: 10, upgrades: 0 };
   const random = seeded(seed ^ 0x5eed);
   const one = (list: readonly number[]): number => list[Math.floor(random() * list.length)] ?? 0;
   return {
@@ -14,5 +15,6 @@ export function faultsOf(seed: number): Faults {
     retry: one([0, 0.2, 0.5]),
     suspects: one([0, 0, 2, 6]),
     upgrades: one([0, 0.5, 1]),
+    drains: one([0, 0, 1, 2]),
   };
 }

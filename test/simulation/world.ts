@@ -24,6 +24,8 @@ export const PING_TIMEOUT = 20_000;
 export interface Faults {
   /** Nodes killed in a history. */
   readonly kills: number;
+  /** Nodes that leave, as on SIGTERM. */
+  readonly drains: number;
   /** Chance that a bus message is lost. */
   readonly loss: number;
   /** Chance that a script runs twice. */
@@ -51,9 +53,10 @@ export class SimNode {
   readonly bus: MemoryBus;
   readonly store: SlowStore;
   alive = true;
-  /** The cluster's node within; there once the process is ready. */
-  get node(): ClusterNode {
-    if (this.host.node === undefined) throw new Error("this simulated node is not ready");
+  /** Whether it takes new connections. */
+  listens = true;
+  /** The cluster's node within; there while the process is in service. */
+  get node(): ClusterNode | undefined {
     return this.host.node;
   }
   ready = false;
@@ -98,6 +101,9 @@ export class SimNode {
   }
 }
 
+/** As the package has it, in milliseconds. */
+const DRAIN_TIMEOUT = 10_000;
+
 const NO_EVENTS = { onNodeJoined: nothing, onNodeDead: nothing, onTakeover: nothing };
 
 /** One attempt of the balancer at one node. */
@@ -105,7 +111,7 @@ interface Attempt {
   readonly node: SimNode;
   readonly connection: WaitingConnection;
   over: boolean;
-  held?: Held;
+  held?: Held | undefined;
 }
 
 /** Packets 1…n pushed by the application, and which of them it was told are on their way. */
@@ -194,26 +200,38 @@ export class World {
     this.medium.kill(node.bus);
   }
 
+  /** As on SIGTERM: it gives up what it has, takes no new connections once its sessions are others', and ends. */
+  drain(node: SimNode): void {
+    this.log(`${node.id} leaves`);
+    const left = node.host.drain(DRAIN_TIMEOUT, () => {
+      this.log(`${node.id} has handed over`);
+      node.listens = false;
+    });
+    void left.then(() => {
+      if (node.alive) this.kill(node);
+    });
+  }
+
   /** One node finds nobody at another one, twice, though that one lives. */
   suspect(): void {
     const believer = this.pick();
     const victim = this.pick(believer);
     if (believer === undefined || victim === undefined) return;
     this.log(`${believer.id} takes ${victim.id} for dead`);
-    believer.node.onNoResponder(victim.id);
+    believer.node?.onNoResponder(victim.id);
     this.time.schedule(130, () => {
-      if (believer.alive) believer.node.onNoResponder(victim.id);
+      if (believer.alive) believer.node?.onNoResponder(victim.id);
     });
   }
 
   /** Whether anything can fail in this history that may end a websocket. */
   get faulty(): boolean {
-    const { kills, loss, suspects } = this.options.faults;
-    return kills > 0 || loss > 0 || suspects > 0;
+    const { kills, drains, loss, suspects } = this.options.faults;
+    return kills > 0 || drains > 0 || loss > 0 || suspects > 0;
   }
 
   get living(): SimNode[] {
-    return this.nodes.filter((node) => node.alive && node.ready);
+    return this.nodes.filter((node) => node.alive && node.ready && node.listens);
   }
 
   pick(except?: SimNode): SimNode | undefined {
@@ -243,7 +261,7 @@ export class World {
       attempts.push(mine);
       this.time.schedule(this.time.random() * 2, () => {
         if (node.alive && !over)
-          mine.held = node.node.hold(
+          mine.held = node.node?.hold(
             { kind, sid, t: kind === RequestKind.Post ? postKey(t, body) : t, body, revision: 4 },
             mine.connection,
           );
@@ -276,7 +294,7 @@ export class World {
 
   #leave(attempt: Attempt): void {
     attempt.over = true;
-    if (attempt.node.alive && attempt.held !== undefined) attempt.node.node.release(attempt.held, attempt.connection);
+    if (attempt.node.alive && attempt.held !== undefined) attempt.node.node?.release(attempt.held, attempt.connection);
   }
 
   /** Sends the request again when its node dies. */

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { OwnedWorld } from "./owned-kit";
+
+describe("L1: a session that leaves", () => {
+  it("sends polls and POSTs to look for its owner, and handles nothing of them", () => {
+    const world = new OwnedWorld();
+    world.session.leave();
+    world.poll("t1");
+    world.post("p1", "4x");
+    assert.deepEqual(world.said(), ["a GET t1 not mine", "a POST p1 not mine"]);
+    assert.deepEqual(world.events, []);
+    world.idle();
+  });
+
+  it("finishes the turn that is under way, its POST is answered", () => {
+    const world = new OwnedWorld();
+    world.echo();
+    world.poll("t1");
+    world.post("p1", "4x");
+    world.committing();
+    world.session.leave();
+    assert.equal(world.session.idle, false);
+    world.ok();
+    assert.deepEqual(world.said().sort(), ["a GET t1 [4x]", "a POST p1 ok"]);
+    assert.equal(world.session.idle, true);
+  });
+
+  it("says that the poll it has parked is not its own when its next turn is refused", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.session.leave();
+    world.session.prove();
+    world.committing();
+    world.answer({ kind: "fenced", owner: "heir", turn: 1 });
+    assert.deepEqual(world.said(), ["a GET t1 not mine"]);
+    assert.deepEqual(world.owner.lost, ["heir"]);
+    assert.deepEqual(world.events, ["close taken over"]);
+  });
+});
+
+describe("L4: a poll that is let go", () => {
+  it("is answered with a noop that is recorded, and repeated by its name", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.session.releasePoll("t1");
+    const commit = world.committing();
+    assert.deepEqual([commit.inflight, commit.packets], [{ t: "t1", upTo: 1 }, ["6"]]);
+    assert.deepEqual(world.said(), []);
+    world.ok();
+    assert.deepEqual(world.said(), ["a GET t1 [6]"]);
+    world.poll("t1", "b");
+    assert.deepEqual(world.said(), ["b GET t1 [6]"]);
+  });
+
+  it("is answered with what waits, and without a noop, if something does", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.socket.send("x");
+    world.session.releasePoll("t1");
+    world.committing();
+    world.ok();
+    assert.deepEqual(world.said(), ["a GET t1 [4x]"]);
+  });
+
+  it("leaves another poll alone", () => {
+    const world = new OwnedWorld();
+    world.poll("t2");
+    world.session.releasePoll("t1");
+    world.idle();
+    assert.deepEqual(world.said(), []);
+  });
+});
