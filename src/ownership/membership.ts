@@ -34,6 +34,7 @@ export class Membership {
   readonly #suspects = new Map<NodeId, number>();
   #incarnation = 1;
   #timer: Timer | undefined;
+  #renewing: Promise<boolean> | undefined;
   #renewedAt = 0;
   /** Since when the store has answered without a break. */
   #wellSince = Number.NEGATIVE_INFINITY;
@@ -63,6 +64,13 @@ export class Membership {
     this.#stopped = true;
     this.#timer?.stop();
     await this.#options.store.release(this.#options.node);
+  }
+
+  /** The store could not be reached for a while, or lost its leases: one that is missing says nothing until each had the time to. */
+  storeReturned(): void {
+    this.#wellSince = this.#options.clock.now();
+    // It may have forgotten this node's.
+    void this.#renew();
   }
 
   /** Whether the node is known to be dead. Of a node never heard of nobody knows: a message to it will tell. */
@@ -111,8 +119,15 @@ export class Membership {
     });
   }
 
-  /** Whether the store answered. */
-  async #renew(): Promise<boolean> {
+  /** Whether the store answered. Asked while it is asked already, it is one renewal. */
+  #renew(): Promise<boolean> {
+    this.#renewing ??= this.#renewOnce().finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  async #renewOnce(): Promise<boolean> {
     const { clock, store, node, leaseTtl, listener } = this.#options;
     const asked = clock.now();
     // By its own clock the lease has ended: others may have claimed its sessions.

@@ -32,6 +32,7 @@ import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends, UnavailableError } from "./remote-sends";
 import { Renewals } from "./renewals";
+import { StoreWatch } from "./store-watch";
 import { Takeovers, type TakeoverNode } from "./takeovers";
 
 /** What a node needs of the engine whose sessions it runs. */
@@ -105,6 +106,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #links: Links;
   readonly #membership: Membership;
   readonly #counters: Counters;
+  readonly #storeWatch: StoreWatch;
 
   constructor(options: ClusterNodeOptions) {
     const { clock, times } = options;
@@ -147,6 +149,21 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       leaseTtl: times.leaseTtl,
       listener: this,
     });
+    this.#storeWatch = new StoreWatch({
+      node: options.id,
+      clock,
+      store: options.store,
+      sessions: this.#sessions,
+      patience: times.leaseTtl,
+      returned: () => {
+        this.#membership.storeReturned();
+        this.#renewals.runNow();
+      },
+    });
+  }
+
+  get storeGeneration(): number {
+    return this.#options.store.generation;
   }
 
   /** Sessions here, those that ended a moment ago included. */
@@ -190,6 +207,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   async stop(): Promise<void> {
+    this.#storeWatch.stop();
     this.#gateways.closeAll();
     this.#holder.stop();
     this.#renewals.stop();
@@ -333,7 +351,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (claiming !== undefined) return claiming;
     const found = await this.#options.store.look(sid);
     this.#counters.count("looks");
-    if (found.kind !== "found") return found.kind === "unknown" ? UNKNOWN : AWAY;
+    if (found.kind !== "found") return found.kind === "unknown" && !this.#storeWatch.recovering ? UNKNOWN : AWAY;
     if (this.#sessions.has(sid)) return HERE;
     const { owner } = found;
     // Own record without a session here: a claim of this node whose answer got lost. Claiming is harmless.

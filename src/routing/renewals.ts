@@ -31,6 +31,13 @@ export class Renewals {
     if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
   }
 
+  /** Renews all now: the store may have lost them. */
+  runNow(): void {
+    if (this.#sessions.size === 0) return;
+    this.#timer?.stop();
+    this.#onTimer();
+  }
+
   stop(): void {
     this.#timer?.stop();
     this.#sessions.clear();

@@ -20,6 +20,8 @@ export interface OwnerNode {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly rules: OwnerRules;
+  /** Raised when the store may have lost records. */
+  readonly storeGeneration: number;
   /** How many handled POSTs and answered polls a session remembers at least. */
   readonly ring: number;
   /** How old the last renewal of a record's time to live may be, in milliseconds. */

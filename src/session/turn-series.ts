@@ -32,6 +32,8 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
   /** A turn is asked for at the end of this tick. */
   #due = false;
   #refreshedAt: number;
+  /** Of the store, when it was last seen to have the record. */
+  #generation: number;
   #again: Timer | undefined;
 
   constructor(sid: string, node: OwnerNode, start: SeriesStart) {
@@ -42,6 +44,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     this.#phase = start.phase;
     this.#over = start.phase === "closed";
     this.#refreshedAt = node.clock.now();
+    this.#generation = node.storeGeneration;
   }
 
   /** Number of the last turn that is committed. */
@@ -170,7 +173,9 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
         this.lose(result.owner);
         return;
       case "unknown":
-        this.lose(undefined);
+        // Ended elsewhere, or lost by the store since this owner's last turn (O5).
+        if (this.node.storeGeneration === this.#generation) this.lose(undefined);
+        else void this.#restore(turn);
         return;
       case "overflow":
         this.#overflowed(turn);
@@ -188,6 +193,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
 
   #committed(turn: Turn): void {
     this.committing = undefined;
+    this.#generation = this.node.storeGeneration;
     this.#turn++;
     this.#phase = turn.phase;
     this.outbox.committed(turn.tail);

@@ -140,6 +140,14 @@ export interface LivingNode {
 export type LeaseResult = { readonly kind: "ok"; readonly nodes: readonly LivingNode[] } | Away;
 
 export interface SessionStore {
+  /**
+   * Raised when the store may have lost data. A session whose last turn was committed in an older generation and that is
+   * `unknown` now was lost, not ended, as far as anyone can tell: `restore` it.
+   */
+  readonly generation: number;
+  /** Called when the store answers again after it could not be reached, perhaps in a new generation. Its user sets it. */
+  onReturn: (() => void) | undefined;
+
   /** Resolves when the store can be used; rejects with an error that says what to set when it never can. */
   ready(): Promise<void>;
 

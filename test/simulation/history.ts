@@ -52,6 +52,11 @@ export async function runHistory(options: WorldOptions): Promise<Outcome> {
       });
     });
   }
+  for (let i = 0; i < options.faults.storeLosses; i++) {
+    time.schedule(1000 + time.random() * 8000, () => {
+      world.loseStore();
+    });
+  }
   for (let i = 0; i < options.faults.suspects; i++) {
     time.schedule(500 + time.random() * 8000, () => {
       world.suspect();

@@ -7,6 +7,8 @@ export interface StoreFaults {
   readonly resend: number;
   /** Longest way of a script to the store, and of its reply, in virtual milliseconds. */
   readonly delay: number;
+  /** How often the store has lost data, and one. */
+  readonly generation: () => number;
 }
 
 /**
@@ -14,19 +16,39 @@ export interface StoreFaults {
  * a node that was killed may still be on the way.
  */
 export class SlowStore implements SessionStore {
-  readonly #records: Records;
+  readonly #current: () => Records;
   readonly #time: VirtualTime;
   readonly #process: VirtualProcess;
   readonly #faults: StoreFaults;
   #arrives = 0;
   #answers = 0;
+  #generation: number;
+  /** What cannot arrive at the moment, in order. */
+  readonly #waiting: (() => void)[] = [];
   scripts = 0;
+  onReturn: (() => void) | undefined;
 
-  constructor(records: Records, time: VirtualTime, process: VirtualProcess, faults: StoreFaults) {
-    this.#records = records;
+  constructor(records: () => Records, time: VirtualTime, process: VirtualProcess, faults: StoreFaults) {
+    this.#current = records;
     this.#time = time;
     this.#process = process;
     this.#faults = faults;
+    this.#generation = faults.generation();
+  }
+
+  get #records(): Records {
+    return this.#current();
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The connection to a store that was restarted is there again: what was under way to the old one is sent again. */
+  returned(): void {
+    this.#generation = this.#faults.generation();
+    this.onReturn?.();
+    for (const arrive of this.#waiting.splice(0)) arrive();
   }
 
   ready(): Promise<void> {
@@ -45,13 +67,17 @@ export class SlowStore implements SessionStore {
     this.#arrives = Math.max(this.#arrives, now + random() * this.#faults.delay);
     const twice = random() < this.#faults.resend;
     // The way to the store is the network's: it goes on when the node is dead.
-    this.#time.schedule(this.#arrives - now, () => {
+    const arrive = (): void => {
       let result = operation();
       if (twice) result = operation();
       this.#answers = Math.max(this.#answers, this.#time.now + this.#time.random() * this.#faults.delay);
       this.#process.after(this.#answers - this.#time.now, () => {
         done(result);
       });
+    };
+    this.#time.schedule(this.#arrives - now, () => {
+      if (this.#generation === this.#faults.generation() && this.#waiting.length === 0) arrive();
+      else this.#waiting.push(arrive);
     });
   }
 

@@ -26,6 +26,8 @@ export interface Faults {
   readonly kills: number;
   /** Nodes that leave, as on SIGTERM. */
   readonly drains: number;
+  /** How often the store loses all that it holds. */
+  readonly storeLosses: number;
   /** Chance that a bus message is lost. */
   readonly loss: number;
   /** Chance that a script runs twice. */
@@ -65,9 +67,10 @@ export class SimNode {
     this.id = id;
     this.process = world.time.process();
     this.bus = world.medium.bus();
-    this.store = new SlowStore(world.records, world.time, this.process, {
+    this.store = new SlowStore(() => world.records, world.time, this.process, {
       resend: world.options.faults.resend,
       delay: 3,
+      generation: () => world.generation,
     });
     const tick = new Tick(this.process);
     const tuning = resolveTuning({}, PING_INTERVAL, PING_TIMEOUT);
@@ -124,7 +127,8 @@ export class World {
   readonly options: WorldOptions;
   readonly time: VirtualTime;
   readonly medium: MemoryMedium;
-  readonly records: Records;
+  records: Records;
+  generation = 1;
   readonly nodes: SimNode[] = [];
   readonly pushes = new Map<string, Pushes>();
   readonly violations: string[] = [];
@@ -141,11 +145,27 @@ export class World {
     // The medium is nobody's process: what is on its way arrives though its sender is dead.
     this.medium = new MemoryMedium(time.process());
     this.medium.intercept = () => (time.random() < options.faults.loss ? "drop" : time.random() * 3);
-    this.records = new Records({
-      now: () => time.now,
+    this.records = this.#emptyRecords();
+    for (let i = 0; i < (options.nodes ?? 3); i++) this.addNode();
+  }
+
+  #emptyRecords(): Records {
+    return new Records({
+      now: () => this.time.now,
       limits: storeLimits(resolveTuning({}, PING_INTERVAL, PING_TIMEOUT), PING_INTERVAL, PING_TIMEOUT),
     });
-    for (let i = 0; i < (options.nodes ?? 3); i++) this.addNode();
+  }
+
+  /** The store is restarted, and has lost all; its nodes notice when they have a connection again. */
+  loseStore(): void {
+    this.log("the store loses all");
+    this.records = this.#emptyRecords();
+    this.generation++;
+    for (const node of this.living) {
+      node.process.after(this.time.random() * 20, () => {
+        node.store.returned();
+      });
+    }
   }
 
   addNode(): void {

@@ -51,6 +51,9 @@ export interface HubStoreStats {
  * An operation that found no answer within `awayAfter` is answered `away`; its answer, when it comes, is passed over.
  */
 export class HubStore implements SessionStore, ClientPart {
+  /** What it holds is lost only with the nodes themselves. */
+  readonly generation = 1;
+  onReturn: (() => void) | undefined;
   readonly stats: HubStoreStats = { calls: 0, commits: 0, scripts: 0 };
   readonly #client: HubClient;
   readonly #channel: Channel;

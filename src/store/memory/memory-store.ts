@@ -41,6 +41,9 @@ interface Waiting {
  * caller that relied on an answer inside `commit` would break on every other one.
  */
 export class MemoryStore implements SessionStore, TickWork {
+  /** What it holds is lost only with the nodes themselves. */
+  readonly generation = 1;
+  onReturn: (() => void) | undefined;
   readonly records: Records;
   readonly #clock: Clock;
   readonly #tick: Tick;

@@ -10,6 +10,8 @@ export interface ConnectionOptions {
   readonly redis: RedisSource;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
+  /** It answers again after it did not, and it is known whether it may have lost data. */
+  readonly onReturn: () => void;
 }
 
 const RECONNECT_MOST = 1_000;
@@ -23,6 +25,7 @@ export class Connection {
   readonly clustered: boolean;
   readonly #clock: Clock;
   readonly #onError: (error: Error) => void;
+  readonly #onReturn: () => void;
   readonly #own: boolean;
   #generation = 1;
   #runId: string | undefined;
@@ -32,9 +35,10 @@ export class Connection {
   #tellClosed: () => void = () => undefined;
   readonly #whenClosed = new Promise<void>((resolve) => (this.#tellClosed = resolve));
 
-  constructor({ redis, clock, onError }: ConnectionOptions) {
+  constructor({ redis, clock, onError, onReturn }: ConnectionOptions) {
     this.#clock = clock;
     this.#onError = onError;
+    this.#onReturn = onReturn;
     this.#own = !isClient(redis);
     this.client = isClient(redis) ? redis : connect(redis, clock);
     this.clustered = this.client.isCluster;
@@ -127,10 +131,12 @@ export class Connection {
     const before = this.#runId;
     if (before !== undefined && runId !== before) this.#generation++;
     this.#runId = runId ?? before;
+    if (before !== undefined && !this.#closed) this.#onReturn();
   }
 
   readonly #onNodeGone = (): void => {
     this.#generation++;
+    if (!this.#closed) this.#onReturn();
   };
 
   readonly #onClientError = (error: unknown): void => {

@@ -49,6 +49,7 @@ export interface RedisStoreOptions {
 /** Sessions in Redis 6.2 or later, in one server, behind Sentinel, or in a Redis Cluster. */
 export class RedisStore implements SessionStore {
   readonly stats: StoreStats = { calls: 0, scripts: 0, commits: 0 };
+  onReturn: (() => void) | undefined;
   readonly #limits: StoreLimits;
   readonly #keys: Keys;
   readonly #connection: Connection;
@@ -64,7 +65,7 @@ export class RedisStore implements SessionStore {
     this.#limits = limits;
     this.#onError = onError;
     const keys = new Keys(prefix);
-    const connection = new Connection({ redis, clock, onError });
+    const connection = new Connection({ redis, clock, onError, onReturn: () => this.onReturn?.() });
     const { stats } = this;
     const { awayAfter } = limits;
     const caller = new Caller({
@@ -84,10 +85,6 @@ export class RedisStore implements SessionStore {
     this.#index = new IndexHints({ caller, keys, tick, limits });
   }
 
-  /**
-   * Raised when Redis may have lost data. A session whose last turn was committed in an older generation and that is
-   * `unknown` now was lost, not ended, as far as anyone can tell: `restore` it.
-   */
   get generation(): number {
     return this.#connection.generation;
   }
@@ -192,6 +189,8 @@ export class RedisStore implements SessionStore {
   async #ask<Result>(what: string, asked: Promise<Answer>, read: (reply: unknown) => Result): Promise<Result | Away> {
     const answer = await asked;
     if (answer === null) return AWAY;
+    // What a server that came back does not know is judged by those who know whether it lost data.
+    if (this.#connection.verifying !== undefined) await this.#connection.verifying;
     try {
       return read(answer.reply);
     } catch (error) {

@@ -45,6 +45,8 @@ class LeaseStore {
   port(): SessionStore {
     const unused = (): never => assert.fail("the membership asks for leases only");
     return {
+      generation: 1,
+      onReturn: undefined,
       lease: (node, incarnation) => this.lease(node, incarnation),
       release: (node) => this.release(node),
       ready: unused,

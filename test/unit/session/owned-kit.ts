@@ -30,6 +30,7 @@ export class FakeOwner implements OwnerNode {
   readonly refreshAfter = 10_000;
   readonly maxDataChars = 100;
   readonly upgradeTimeout = 10_000;
+  storeGeneration = 1;
   readonly grace = new Deadlines<SessionHandle>(this.clock, GRACE, (session) => {
     session.graceOver();
   });
