@@ -33,8 +33,10 @@ export class Held implements Asked {
   readonly connections: WaitingConnection[] = [];
   /** The node that was asked last; undefined while the owner is looked for. */
   askedAt: NodeId | undefined;
-  /** How often the search found somebody who was not the owner. */
+  /** How often the search was in vain, for whatever reason. */
   misses = 0;
+  /** How often it found somebody who was not the owner. */
+  strangers = 0;
   /** How often a poll was said again to the node that has it. */
   repeats = 0;
   /** When it is asked again. */

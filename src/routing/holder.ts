@@ -43,8 +43,8 @@ const LONGEST_SEARCH_PAUSE = 500;
 /** A poll that waits at another node is said again after so many milliseconds, so many times; both within `pollGrace`. */
 const POLL_REPEAT_AFTER = 600;
 const POLL_REPEATS = 2;
-/** So many times the search may find the same wrong node before its word is doubted. */
-const MISSES_BEFORE_DOUBT = 3;
+/** So many times the search may find a node that is not the owner before the record's word is doubted. */
+const STRANGERS_BEFORE_DOUBT = 3;
 
 /**
  * The holder's side of polling: any node with a GET or a POST in its hands. It knows nothing of the session but where its
@@ -114,6 +114,7 @@ export class Holder {
     const held = this.#held.get(kind, sid, t);
     if (held?.askedAt !== from) return;
     held.misses++;
+    held.strangers++;
     this.#node.countRepeat("not mine");
     this.#searchAgain(held);
   }
@@ -166,7 +167,7 @@ export class Holder {
 
   #find(sid: string, waiting: Set<Held>): void {
     let doubt = false;
-    for (const held of waiting) doubt ||= held.misses >= MISSES_BEFORE_DOUBT;
+    for (const held of waiting) doubt ||= held.strangers >= STRANGERS_BEFORE_DOUBT;
     void this.#node.find(sid, doubt).then((found) => {
       if (found.kind === "away") {
         for (const held of waiting) held.misses++;
@@ -204,6 +205,7 @@ export class Holder {
         this.#asked(held, this.#node.id);
         if (this.#node.askHere(held)) return;
         held.misses++;
+        held.strangers++;
         this.#search(held);
         return;
       case "at":
