@@ -27,12 +27,13 @@ import { Gateways, type GatewayNode } from "./gateways";
 import type { Asked, Held, WaitingConnection } from "./held";
 import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
-import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind, taken } from "./messages";
+import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind } from "./messages";
 import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends, UnavailableError } from "./remote-sends";
 import { Renewals } from "./renewals";
 import { StoreWatch } from "./store-watch";
+import { TakenNotices } from "./taken-notices";
 import { Takeovers, type TakeoverNode } from "./takeovers";
 
 /** What a node needs of the engine whose sessions it runs. */
@@ -96,6 +97,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #lingering: Deadlines<SessionHandle>;
   readonly #sessions = new Map<string, OwnedSession>();
   readonly #takeovers: Takeovers;
+  readonly #notices: TakenNotices;
   readonly #renewals: Renewals;
   readonly #relays: Relays;
   readonly #gateways: Gateways;
@@ -129,6 +131,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#cache = new OwnerCache(options.ownerCache);
     this.#holder = new Holder(this, times);
     this.#takeovers = new Takeovers(this, options.store);
+    this.#notices = new TakenNotices(this);
     this.#renewals = new Renewals(clock, options.store, options.id, times.recordTtl / 4);
     this.#relays = new Relays(this);
     this.#gateways = new Gateways(this);
@@ -394,7 +397,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     const { sid } = session;
     if (this.#sessions.has(sid)) return;
     this.#add(session);
-    if (from !== this.id) this.#links.send(from, taken(sid, record.turn));
+    if (from !== this.id) this.#notices.tell(from, sid, record.turn);
     if (record.phase === "closed") {
       this.onEnded(session);
       return;
@@ -517,6 +520,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   onLoss(peer: NodeId): void {
     this.#counters.count("linkLosses");
     this.#holder.askAgainAt(peer, "link loss");
+    this.#notices.onLoss(peer);
     this.#relays.onLoss(peer);
     this.#gateways.onTrouble(peer);
   }
@@ -536,6 +540,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   // ---- MembershipListener ----
 
   onNodeJoined(node: NodeId): void {
+    this.#notices.sweep();
     this.#handovers.forget(node);
     this.#options.events.onNodeJoined(node);
   }

@@ -55,7 +55,9 @@ describe("rolling restart", () => {
         assert.deepEqual(new Set(ends.map((end) => end.code)), new Set([1001]));
         const times = ends.map(({ at }) => at).sort((a, b) => a - b);
         assert.ok(times.at(-1)! - times[0]! > DRAIN / 4, `websockets closed at ${times.map(Math.round).join(", ")} ms`);
-        console.log(`node ${i} left in ${Math.round(took)} ms, its last websocket closed at ${Math.round(times.at(-1)!)} ms`);
+        console.log(
+          `node ${i} left in ${Math.round(took)} ms, its last websocket closed at ${Math.round(times.at(-1)!)} ms`,
+        );
         await cluster.start(i, cluster.ports[i]);
       }
       await load.whenEchoed(load.verdict().echoed + 5 * SESSIONS);

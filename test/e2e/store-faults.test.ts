@@ -12,6 +12,8 @@ const SESSIONS = SOAK ? 200 : 60;
 /** A message each way and session every so many milliseconds. */
 const EVERY = SOAK ? 1000 : 250;
 const LEASE = 5_000;
+/** From the end of a fault to the end of its last silence, at most. */
+const BEYOND = 3_500;
 
 interface World {
   readonly redis: RedisServer;
@@ -52,7 +54,7 @@ describe("faults of Redis and NATS", () => {
   };
 
   /** Behind the fault all sessions go on, and nothing is lost, doubled or refused. */
-  const goesOn = async ({ nginx, load }: World): Promise<void> => {
+  const goesOn = async ({ nginx, load }: World, fault: number): Promise<void> => {
     await load.whenEchoed(load.verdict().echoed + 5 * SESSIONS);
     // Before the clients close: a poll that comes behind its session's end is refused by any server.
     assert.deepEqual((await nginx.counts()).refused, []);
@@ -60,6 +62,7 @@ describe("faults of Redis and NATS", () => {
     const verdict = await load.done;
     assertFlawless(verdict);
     console.log(`longest silence ${verdict.longestSilenceMs} ms`);
+    assert.ok(verdict.longestSilenceMs < fault + BEYOND, `${verdict.longestSilenceMs} ms of silence`);
   };
 
   /** Nobody took a session from an owner that lives. */
@@ -74,7 +77,7 @@ describe("faults of Redis and NATS", () => {
     await world.redis.kill();
     await sleep(3_000);
     await world.redis.restart();
-    await goesOn(world);
+    await goesOn(world, 3_000);
     await noTakeovers(world);
   });
 
@@ -83,7 +86,7 @@ describe("faults of Redis and NATS", () => {
     await world.redis.kill();
     await sleep(LEASE + 1_500);
     await world.redis.restart();
-    await goesOn(world);
+    await goesOn(world, LEASE + 1_500);
     await noTakeovers(world);
   });
 
@@ -95,7 +98,7 @@ describe("faults of Redis and NATS", () => {
     } finally {
       process.kill(world.redis.pid, "SIGCONT");
     }
-    await goesOn(world);
+    await goesOn(world, 3_000);
     await noTakeovers(world);
   });
 
@@ -105,6 +108,6 @@ describe("faults of Redis and NATS", () => {
     await sleep(3_000);
     const again = await startNats("", world.nats.port);
     stops.push(() => again.stop());
-    await goesOn(world);
+    await goesOn(world, 3_000);
   });
 });
