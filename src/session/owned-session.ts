@@ -89,7 +89,8 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   }
 
   get writable(): boolean {
-    return this.#parked !== undefined && this.outbox.waiting === 0;
+    // What is sent leaves at the end of the tick: from the first packet on, the poll is as good as taken.
+    return this.#parked !== undefined && this.outbox.waiting === 0 && this.#socket?.writeBuffer.length === 0;
   }
 
   get socket(): Socket | undefined {
