@@ -106,7 +106,7 @@ describe("the examples", () => {
     const example = await start("express/server.mjs");
     const client = await new Client(example.url, { query: { name: "alice" } }).opened();
     await client.told("welcome, alice");
-    const sessions = (await (await fetch(`${example.url}/sessions`)).json()) as unknown;
+    const sessions = await (await fetch(`${example.url}/sessions`)).json();
     assert.deepEqual(sessions, { alice: client.socket.id });
     const send = (name: string): Promise<Response> =>
       fetch(`${example.url}/sessions/${name}/messages`, { method: "POST", body: "from outside" });
