@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { randomPrefix } from "../helpers/cluster";
 import { startProcess, type RunningProcess } from "../helpers/processes";
 import { roundRobin } from "../helpers/round-robin";
-import { ChatClient, type ClientOptions } from "../helpers/socket-io-clients";
+import { ChatClient, takeTurn, type ClientOptions } from "../helpers/socket-io-clients";
 import { waitFor } from "../helpers/wait-for";
 import { startBackends, type Backends } from "./backends";
 
@@ -159,6 +159,7 @@ describe("Socket.IO as it is published, with this package in the place of engine
     const owners: number[] = [];
     while (new Set(owners).size < 3) {
       assert.ok(clients.length < 30, "connections do not come to every node");
+      if (clients.length % 4 === 3) await takeTurn(balancer.url);
       const client = open(balancer.url, "client", { transports: ["polling"] });
       await waitFor("the client has joined", () => client.joined === 1);
       clients.push(client);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { startCluster, type Cluster } from "../helpers/cluster";
 import { startNginx, type Nginx } from "../helpers/nginx";
-import { ChatClient, type ClientOptions } from "../helpers/socket-io-clients";
+import { ChatClient, takeTurn, type ClientOptions } from "../helpers/socket-io-clients";
 import { waitFor } from "../helpers/wait-for";
 import { startBackends, type Backends } from "./backends";
 
@@ -39,8 +39,8 @@ describe("plain Socket.IO on three nodes", () => {
 
   after(() => backends.stop());
 
-  async function start(adapter: string): Promise<World> {
-    const env = { TAKEOVER: "close", ENGINE_PATH: "/socket.io", LEASE_TTL: "1000" };
+  async function start(adapter: string, more: Readonly<Record<string, string>> = {}): Promise<World> {
+    const env = { TAKEOVER: "close", ENGINE_PATH: "/socket.io", LEASE_TTL: "1000", ...more };
     const ofApp = { ADAPTER: adapter, ADAPTER_REDIS: backends.redis.url };
     const cluster = await startCluster({ nodes: 3, ...backends.urls, app: APP, env: { ...env, ...ofApp } });
     stops.push(() => cluster.killAll());
@@ -104,6 +104,30 @@ describe("plain Socket.IO on three nodes", () => {
       await checkRooms(clients);
     });
   }
+
+  test("connection state recovery: a client goes on at another node, with what it missed", async () => {
+    const world = await start("redis-streams-adapter", { RECOVERY: "1" });
+    const placed = await openEverywhere(world, [["polling"]]);
+    const [first, speaker] = [placed[0]!, placed.find(({ pid }) => pid !== placed[0]!.pid)!];
+    const { client } = first;
+    const { id } = client.socket;
+    const said: unknown[] = [];
+    const moved = new Set([first.pid]);
+    for (let n = 0; moved.size < 3; n++) {
+      assert.ok(n < 40, "the client does not come to every node");
+      said.push(`heard ${n}`, `missed ${n}`);
+      await speaker.client.ask("say", ROOM, `heard ${n}`);
+      await waitFor("the client has heard it", () => client.said.length === said.length - 1);
+      client.socket.io.engine.close();
+      if (n % 4 === 3) await takeTurn(world.nginx.url);
+      await speaker.client.ask("say", ROOM, `missed ${n}`);
+      await waitFor("the client is back", () => client.joined === n + 2);
+      assert.deepEqual([client.socket.recovered, client.socket.id], [true, id]);
+      await waitFor("what it missed has come", () => client.said.length === said.length);
+      moved.add(await client.where());
+    }
+    assert.deepEqual(client.said, said);
+  });
 });
 
 /** Clients of each of these kinds, until each node has two of each. */
@@ -113,6 +137,7 @@ async function openEverywhere(world: World, kinds: readonly string[][]): Promise
     const found = new Map<number, number>(world.pids.map((pid) => [pid, 0]));
     for (let tries = 0; [...found.values()].some((count) => count < 2); tries++) {
       assert.ok(tries < 40, "connections do not come to every node");
+      if (tries % 4 === 3) await takeTurn(world.nginx.url);
       const client = world.open(`client ${placed.length}`, { transports });
       await waitFor("the client has joined", () => client.joined === 1);
       const wanted = transports.at(-1);

@@ -35,7 +35,7 @@ const ADAPTERS = {
 /** @type {(engine: import("../../src/index").Server) => Promise<void>} */
 module.exports = async function socketIoApp(engine) {
   const { ADAPTER, ADAPTER_REDIS } = process.env;
-  const io = new Server();
+  const io = new Server(process.env.RECOVERY === "1" ? { connectionStateRecovery: {} } : {});
   io.adapter(await ADAPTERS[ADAPTER](ADAPTER_REDIS));
   io.bind(engine);
   io.engine.use((_request, response, next) => {
