@@ -28,6 +28,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const TRANSPORTS = ["polling", "websocket"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
+export const TAKEOVERS = ["adopt", "close"] as const;
+export type Takeover = (typeof TAKEOVERS)[number];
+
 // A timer that is set to more than this fires at once.
 const LONGEST = 2 ** 31 - 1;
 
@@ -208,6 +211,16 @@ export const SETTINGS = {
     allowed: "a whole number of milliseconds from 1 to 86400000",
     fallback: 30_000,
     parse: whole(1, 86_400_000),
+  }),
+  takeover: setting<Takeover>({
+    variable: "TAKEOVER",
+    flag: "--takeover <kind>",
+    about:
+      "what becomes of a polling session whose worker died: adopt (another worker goes on with it) " +
+      "or close (its client connects anew, which plain Socket.IO needs)",
+    allowed: TAKEOVERS.join(" or "),
+    fallback: "adopt",
+    parse: oneOf(TAKEOVERS),
   }),
   drainTimeout: setting({
     variable: "DRAIN_TIMEOUT",

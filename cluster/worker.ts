@@ -113,12 +113,12 @@ export class Worker {
 
 /** The cluster that a configuration asks for; `undefined` for a process by itself. */
 export function clusterOptions(config: Config, environment: Environment): ClusterOptions | undefined {
-  const { redis, nats, prefix, secret } = config;
-  const times = clusterTimes(config);
+  const { redis, nats, prefix, secret, takeover } = config;
+  const tuning = { ...clusterTimes(config), takeover };
   if (redis !== undefined && nats !== undefined) {
-    return { redis, nats, prefix, ...times, ...(secret === undefined ? {} : { secret }) };
+    return { redis, nats, prefix, ...tuning, ...(secret === undefined ? {} : { secret }) };
   }
-  return hubFromEnvironment(environment) === undefined ? undefined : { local: true, ...times };
+  return hubFromEnvironment(environment) === undefined ? undefined : { local: true, ...tuning };
 }
 
 function makeEngine(config: Config, environment: Environment): Server {

@@ -91,7 +91,8 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   }
 
   get writable(): boolean {
-    return this.#parked !== undefined && this.outbox.waiting === 0;
+    // What is sent leaves at the end of the tick: from the first packet on, the poll is as good as taken.
+    return this.#parked !== undefined && this.outbox.waiting === 0 && this.#socket?.writeBuffer.length === 0;
   }
 
   get socket(): Socket | undefined {
@@ -410,7 +411,10 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     if (this.outbox.waiting === 0 && this.#release && !this.#closeAsked) this.outbox.push("6");
     this.#release = false;
     this.#parked = undefined;
-    if (!this.#closeAsked) return { phase: this.phase, taken: parked, released: undefined, flushed };
+    // What waits goes ahead of the close, as in engine.io: the stock client of Socket.IO handles the messages of a payload
+    // after its close packet, when they are of no use to anybody any more.
+    const phase = this.#closeAsked ? "closing" : this.phase;
+    if (!this.#closeAsked || this.outbox.waiting > 0) return { phase, taken: parked, released: undefined, flushed };
     if (this.phase === "closing") this.outbox.push("6");
     this.outbox.push("1");
     return { phase: "closed", taken: parked, released: undefined, flushed };

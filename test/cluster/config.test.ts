@@ -80,6 +80,7 @@ describe("configuration", () => {
     ["leaseTtl", ["999", "5s"]],
     ["pollGrace", ["1499"]],
     ["linger", ["0"]],
+    ["takeover", ["", "Close", "adopt,close"]],
     ["demoKill", ["yes"]],
     ["logFormat", ["xml"]],
   ];
@@ -117,7 +118,7 @@ describe("configuration", () => {
 
   test("another process reads the same from the environment that is made of it", () => {
     const original = config(
-      { workers: "5", path: "/x", redis: "redis://r", nats: "nats://n", app: "./app.js" },
+      { workers: "5", path: "/x", redis: "redis://r", nats: "nats://n", app: "./app.js", takeover: "close" },
       {
         CLUSTER_SECRET: "0123456789abcdef",
         DEMO_KILL: "0",

@@ -103,6 +103,20 @@ describe("serve", { concurrency: 2 }, () => {
     assert.ok(!JSON.stringify(started.lines).includes(sid), "no session id is logged whole");
   });
 
+  test("TAKEOVER=close: when its owner dies the session is over, and its client is told", async (t) => {
+    const started = serve(t, { TAKEOVER: "close" });
+    const port = await portOf(started);
+    const client = await new Client(t, port).opened();
+    client.tell({ demo: "hello" });
+    await until("the owner is known", () => client.told("owner").length === 1);
+    client.tell({ demo: "kill" });
+    await until("the client is told", () => client.closes.length === 1);
+    assert.deepEqual([client.told("dying").length, client.told("owner").length], [1, 1]);
+    const next = await new Client(t, port).opened();
+    next.socket.send("hello");
+    await until("a new session is served", () => next.messages.includes("hello"));
+  });
+
   test("DEMO_KILL=0: it refuses", async (t) => {
     const client = await new Client(t, await portOf(serve(t, { DEMO_KILL: "0" }))).opened();
     client.tell({ demo: "kill" });

@@ -16,17 +16,43 @@ describe("O8: close()", () => {
     assert.equal(world.owner.ended.length, 1);
   });
 
-  it("lets out what is buffered first, in the same answer", () => {
+  it("lets out what is buffered first, in an answer of its own", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.socket.send("x");
+    world.socket.close();
+    assert.equal(world.ok().phase, "closing");
+    assert.deepEqual([world.said(), world.events], [["a GET t1 [4x]"], ["flush 1", "drain"]]);
+    world.poll("t2");
+    assert.equal(world.ok().phase, "closed");
+    assert.deepEqual(world.said(), ["a GET t2 [6 1]"]);
+    assert.equal(world.events.at(-1), "close forced close");
+  });
+
+  it("is over when the client closes, which has read what was buffered", () => {
     const world = new OwnedWorld();
     world.poll("t1");
     world.socket.send("x");
     world.socket.close();
     world.ok();
-    assert.deepEqual(world.said(), ["a GET t1 [4x 1]"]);
-    assert.deepEqual(world.events, ["flush 1", "drain", "close forced close"]);
+    world.post("p1", "1");
+    assert.equal(world.ok().phase, "closed");
+    assert.equal(world.events.at(-1), "close transport close");
   });
 
-  it("with none parked: recorded as closing, with what is buffered; the next poll takes it all", () => {
+  it("waits half a minute for the poll behind the one that took what was buffered", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.socket.send("x");
+    world.socket.close();
+    world.ok();
+    world.owner.clock.advance(CLOSE_WAIT - 1);
+    world.idle();
+    world.owner.clock.advance(1);
+    assert.equal(world.ok().phase, "closed");
+  });
+
+  it("with none parked: recorded as closing, with what is buffered; the next poll takes that, the one behind it the close", () => {
     const world = new OwnedWorld();
     world.socket.send("x");
     world.socket.close();
@@ -38,8 +64,11 @@ describe("O8: close()", () => {
     world.settle();
     assert.deepEqual(world.said(), ["a POST p1 ok"]);
     world.poll("t1");
+    assert.equal(world.ok().phase, undefined);
+    assert.deepEqual(world.said(), ["a GET t1 [4x]"]);
+    world.poll("t2");
     assert.equal(world.ok().phase, "closed");
-    assert.deepEqual(world.said(), ["a GET t1 [4x 6 1]"]);
+    assert.deepEqual(world.said(), ["a GET t2 [6 1]"]);
     assert.deepEqual(world.events, ["flush 1", "drain", "close forced close"]);
   });
 
@@ -58,8 +87,11 @@ describe("O8: close()", () => {
     const world = new OwnedWorld({ phase: "closing", packets: ["4x"] });
     assert.equal(world.socket.readyState, "closing");
     world.poll("t1");
+    world.ok();
+    assert.deepEqual(world.said(), ["a GET t1 [4x]"]);
+    world.poll("t2");
     assert.equal(world.ok().phase, "closed");
-    assert.deepEqual(world.said(), ["a GET t1 [4x 6 1]"]);
+    assert.deepEqual(world.said(), ["a GET t2 [6 1]"]);
   });
 
   it("twice is once", () => {
@@ -112,13 +144,12 @@ describe("after the end", () => {
   it("the poll that carried it can be asked again; others are unknown", () => {
     const world = new OwnedWorld();
     world.poll("t1");
-    world.socket.send("x");
     world.socket.close();
     world.settle();
     world.said();
     world.poll("t1", "b");
     world.poll("t2", "b");
-    assert.deepEqual(world.said(), ["b GET t1 [4x 1]", "b GET t2 unknown"]);
+    assert.deepEqual(world.said(), ["b GET t1 [1]", "b GET t2 unknown"]);
     world.idle();
   });
 

@@ -78,6 +78,19 @@ describe("writeBuffer and writable", () => {
     assert.equal(world.socket.transport.writable, true);
   });
 
+  it("show a packet that the end of the tick will take: whoever looks then may rather not send", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    assert.equal(world.socket.transport.writable, true);
+    world.socket.send("x");
+    assert.equal(world.socket.transport.writable, false, "in the same tick");
+    world.committing();
+    assert.equal(world.socket.transport.writable, false, "while it is written");
+    world.ok();
+    world.poll("t2");
+    assert.equal(world.socket.transport.writable, true);
+  });
+
   it("are an adopted session's record", () => {
     const world = new OwnedWorld({ acked: 3, packets: ["4a", "~4b", "bAQ=="], inflight: { t: "t7", upTo: 4 } });
     assert.deepEqual(
