@@ -20,9 +20,10 @@ import { RedisStore } from "./store/redis";
 import type { SessionStore, StoreLimits } from "./store/port";
 import { Counters } from "./telemetry/counters";
 import { runtimeClock } from "./time/runtime-clock";
-import { encodingFor, type Query } from "./session/handshake";
+import { pollingFor } from "./server/transports";
+import type { Query } from "./session/handshake";
 import { Tick } from "./time/tick";
-import { Polling } from "./transports/polling";
+import type { Polling } from "./transports/polling";
 import { WebSocketTransport } from "./transports/websocket";
 import { bufferLimit, storeLimits, wireNode } from "./wiring";
 
@@ -36,16 +37,44 @@ interface Adapters {
  * The Engine.IO server: one process by itself, or with the option `cluster` a node of a cluster in which every node
  * serves every request of every polling session.
  */
-export class Server extends Engine {
+class ClusterServer extends Engine {
   /** This node's view of the cluster; undefined without one. */
   readonly cluster: ClusterFace | undefined;
 
   constructor(options: ServerOptions = {}) {
     const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
-    super(options, runtimeClock, (engine) => makeHost(engine, options.cluster, face));
+    super(byEnvironment(options), runtimeClock, (engine) => makeHost(engine, options.cluster, face));
     this.cluster = face;
   }
 }
+
+/** Programs of engine.io 3 may name the server of their websockets in the environment. */
+function byEnvironment(options: ServerOptions): ServerOptions {
+  const { EIO_WS_ENGINE: wsEngine } = process.env;
+  if (options.compat !== 3 || options.wsEngine !== undefined || wsEngine === undefined) return options;
+  return { ...options, wsEngine };
+}
+
+export type Server = ClusterServer;
+
+/** The class, which can be called without `new` as well, as engine.io 3's. */
+export interface ServerClass {
+  new (options?: ServerOptions): Server;
+  (options?: ServerOptions): Server;
+  readonly prototype: Server;
+  readonly errors: typeof Engine.errors;
+  readonly errorMessages: typeof Engine.errorMessages;
+}
+
+function callable(given: typeof ClusterServer): ServerClass {
+  const made = new Proxy(given, {
+    apply: (_class, _this, [options]: [ServerOptions?]) => new given(options),
+  });
+  Object.defineProperty(given.prototype, "constructor", { value: made, writable: true, configurable: true });
+  return made as typeof made & ServerClass;
+}
+
+export const Server: ServerClass = callable(ClusterServer);
 
 function makeHost(engine: Engine, options: ClusterOptions | undefined, face: ClusterFace | undefined): SessionHost {
   if (options === undefined || face === undefined) return new LocalHost(engine, runtimeClock);
@@ -132,19 +161,15 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
 
 /** The long-polling transport of a request's session, which is JSONP where its query has `j`. */
 function polling(request: { readonly _query: Query }): Polling {
-  const revision = request._query["EIO"] === "4" ? 4 : 3;
   const { maxHttpBufferSize, httpCompression } = resolveOptions({});
-  return new Polling(encodingFor(revision, request._query), {
-    clock: runtimeClock,
-    maxHttpBufferSize,
-    httpCompression,
-  });
+  return pollingFor(request._query, { clock: runtimeClock, maxHttpBufferSize, httpCompression });
 }
 polling.upgradesTo = ["websocket"];
 
 /** The transports by name. */
 export interface Transports {
   readonly polling: {
+    new (request: { readonly _query: Query }): Polling;
     (request: { readonly _query: Query }): Polling;
     /** Names of the transports that a session may go over to. */
     upgradesTo: string[];
@@ -152,7 +177,10 @@ export interface Transports {
   readonly websocket: typeof WebSocketTransport;
 }
 
-export const transports: Transports = { polling, websocket: WebSocketTransport };
+export const transports: Transports = {
+  polling: polling as typeof polling & Transports["polling"],
+  websocket: WebSocketTransport,
+};
 
 /** Makes a server and attaches it to an HTTP server. */
 export function attach(server: RequestSource, options: ServerOptions = {}): Server {

@@ -16,6 +16,8 @@ const engine = Object.assign(make, api);
 // eslint-disable-next-line @typescript-eslint/no-namespace
 namespace engine {
   export type Server = api.Server;
+  export type BaseServer = api.BaseServer;
+  export type ServerClass = api.ServerClass;
   export type Socket = api.Socket;
   export type Transport = api.Transport;
   export type TransportError = api.TransportError;
@@ -32,6 +34,8 @@ namespace engine {
   export type Hub = api.Hub;
   export type HubOptions = api.HubOptions;
   export type SendCallback = api.SendCallback;
+  export type SendOptions = api.SendOptions;
+  export type ErrorCallback = api.ErrorCallback;
   export type RebuiltRequest = api.RebuiltRequest;
   export type RawData = api.RawData;
   export type Packet = api.Packet;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
@@ -100,10 +100,10 @@ export class ClusterHost implements SessionHost, NodeEngine {
     return this.#ready;
   }
 
-  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void {
+  async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
     const remoteAddress = request.socket.remoteAddress ?? "";
     const handshake = storeHandshake(request, request._query, remoteAddress);
-    void this.#handshake({ request, remoteAddress, handshake, protocol, transport: "polling" }, refuse);
+    await this.#handshake({ request, remoteAddress, handshake, protocol, transport: "polling" }, refuse);
   }
 
   async #handshake(opening: Opening, refuse: Refuse): Promise<void> {
@@ -215,7 +215,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
         session.useWebSocket(socket, transport);
         socket.onOpen();
         this.announce(socket);
-      }, session.sid);
+      });
       // The package ws has refused what was no websocket request, or its connection is gone.
       if (session.socket === undefined) session.endOrphan();
     }
@@ -254,13 +254,23 @@ export class ClusterHost implements SessionHost, NodeEngine {
     if (!session.upgradeTo(transport, nothing)) transport.close();
   }
 
+  tryUpgrade(id: string, transport: Transport): void {
+    if (this.#node?.session(id)?.upgradeTo(transport, nothing) !== true) transport.close();
+  }
+
+  /** A node that has left its cluster does not come back: others have taken what was its own. */
+  reopen(): boolean {
+    return false;
+  }
+
   adopt(sid: string, record: SessionRecord, session: OwnedSession): Socket {
     const request = rebuildRequest(record.handshake);
     const socket = new Socket({
       id: sid,
       server: this.#engine,
       transport: new OwnedPolling(record.protocol, session),
-      request,
+      // As far as programs read it; see `RebuiltRequest`.
+      request: request as unknown as IncomingMessage,
       remoteAddress: request.connection.remoteAddress,
       protocol: record.protocol,
       recovered: true,

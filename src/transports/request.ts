@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { isScript } from "./jsonp";
+import type { WebSocketLike } from "./websocket";
 
 /** An HTTP request as the engine hands it around: engine.io's names, which applications and Socket.IO read. */
 export interface EngineRequest extends IncomingMessage {
@@ -7,6 +8,8 @@ export interface EngineRequest extends IncomingMessage {
   _query: Record<string, string>;
   /** Null once it was answered. */
   res: ServerResponse | null;
+  /** What became of it where it asked for a websocket. */
+  websocket?: WebSocketLike;
 }
 
 /** Lets a listener change the headers of a response before they leave. */

@@ -18,7 +18,11 @@ class Session implements Beating {
 
 function world(): { clock: HandClock; heartbeat: Heartbeat; session: Session } {
   const clock = new HandClock();
-  return { clock, heartbeat: new Heartbeat(clock, INTERVAL, TIMEOUT), session: new Session() };
+  return {
+    clock,
+    heartbeat: new Heartbeat(clock, { pingInterval: INTERVAL, pingTimeout: TIMEOUT }),
+    session: new Session(),
+  };
 }
 
 describe("Heartbeat", () => {
