@@ -41,7 +41,8 @@ class ClusterServer extends Engine {
   /** This node's view of the cluster; undefined without one. */
   readonly cluster: ClusterFace | undefined;
 
-  constructor(options: ServerOptions = {}) {
+  constructor(given?: ServerOptions | null) {
+    const options = given ?? {};
     const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
     super(byEnvironment(options), runtimeClock, (engine) => makeHost(engine, options.cluster, face));
     this.cluster = face;
@@ -59,8 +60,8 @@ export type Server = ClusterServer;
 
 /** The class, which can be called without `new` as well, as engine.io 3's. */
 export interface ServerClass {
-  new (options?: ServerOptions): Server;
-  (options?: ServerOptions): Server;
+  new (options?: ServerOptions | null): Server;
+  (options?: ServerOptions | null): Server;
   readonly prototype: Server;
   readonly errors: typeof Engine.errors;
   readonly errorMessages: typeof Engine.errorMessages;
@@ -68,13 +69,22 @@ export interface ServerClass {
 
 function callable(given: typeof ClusterServer): ServerClass {
   const made = new Proxy(given, {
-    apply: (_class, _this, [options]: [ServerOptions?]) => new given(options),
+    apply: (_class, _this, [options]: [(ServerOptions | null)?]) => new given(options),
   });
   Object.defineProperty(given.prototype, "constructor", { value: made, writable: true, configurable: true });
   return made as typeof made & ServerClass;
 }
 
 export const Server: ServerClass = callable(ClusterServer);
+
+/** The same for programs that are written against engine.io 3: `compat` is 3 unless something else is said. */
+export const Server3: ServerClass = callable(
+  class Server extends ClusterServer {
+    constructor(options?: ServerOptions | null) {
+      super({ compat: 3, ...options });
+    }
+  },
+);
 
 function makeHost(engine: Engine, options: ClusterOptions | undefined, face: ClusterFace | undefined): SessionHost {
   if (options === undefined || face === undefined) return new LocalHost(engine, runtimeClock);
@@ -182,24 +192,46 @@ export const transports: Transports = {
   websocket: WebSocketTransport,
 };
 
+type ListenOptions = (ServerOptions & AttachOptions) | (() => void) | null;
+
 /** Makes a server and attaches it to an HTTP server. */
-export function attach(server: RequestSource, options: ServerOptions = {}): Server {
-  return new Server(options).attach(server, options);
+export function attach(server: RequestSource, options?: ServerOptions | null): Server {
+  return attachWith(Server, server, options);
 }
 
 /**
  * Makes an HTTP server that listens on `port` and serves nothing but the engine: other requests are answered 501.
  * `listening` is called when it does.
  */
-export function listen(
-  port: number,
-  options?: (ServerOptions & AttachOptions) | (() => void) | null,
-  listening?: () => void,
+export function listen(port: number | null, options?: ListenOptions, listening?: () => void): Server {
+  return listenWith(Server, port, options, listening);
+}
+
+/** `attach` for programs that are written against engine.io 3. */
+export function attach3(server: RequestSource, options?: ServerOptions | null): Server {
+  return attachWith(Server3, server, options);
+}
+
+/** `listen` for programs that are written against engine.io 3. */
+export function listen3(port: number | null, options?: ListenOptions, listening?: () => void): Server {
+  return listenWith(Server3, port, options, listening);
+}
+
+function attachWith(Class: ServerClass, server: RequestSource, options?: ServerOptions | null): Server {
+  return new Class(options).attach(server, options ?? {});
+}
+
+function listenWith(
+  Class: ServerClass,
+  port: number | null,
+  options: ListenOptions | undefined,
+  listening: (() => void) | undefined,
 ): Server {
   const [given, callback] = typeof options === "function" ? [{}, options] : [options ?? {}, listening];
   const httpServer = createServer(notImplemented);
-  const engine = attach(httpServer, given);
-  httpServer.listen(port, callback);
+  const engine = attachWith(Class, httpServer, given);
+  // Without a port any that is free.
+  httpServer.listen(port ?? 0, callback);
   engine.httpServer = httpServer;
   return engine;
 }

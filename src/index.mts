@@ -17,6 +17,7 @@ export const {
   parser3,
   parser4,
   protocol,
+  v3,
 } = engine;
 export type Server = engine.Server;
 export type BaseServer = engine.BaseServer;

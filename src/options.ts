@@ -112,7 +112,7 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
 }
 
 /** Options after defaults, with what else was given. Those that are read with each request can be changed. */
-export interface ResolvedOptions {
+export interface ResolvedOptions extends AttachOptions {
   pingTimeout: number;
   pingInterval: number;
   maxHttpBufferSize: number;

@@ -1,8 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { ERROR_MESSAGES, ErrorCode, type Refusal } from "../errors";
-import { answerOk, type EngineRequest, type HeadersHook } from "../transports/request";
+import type { EngineRequest, HeadersHook } from "../transports/request";
 
 /** What engine.io 3 does in another way than 6, for engines with `compat: 3`. */
+
+/** Polls and POSTs but those of JSONP, which every page may read anyway. */
+export function isXhr({ _query: query }: EngineRequest): boolean {
+  return query["transport"] === "polling" && query["j"] === undefined;
+}
 
 /** Lets pages of every origin read the answer, with credentials where the request says its origin. */
 export function letOriginIn(headers: OutgoingHttpHeaders, { headers: { origin } }: IncomingMessage): void {
@@ -15,10 +20,10 @@ export function answerPreflight(request: EngineRequest, hook: HeadersHook): void
   const response = request.res;
   request.res = null;
   if (response === null) return;
-  answerOk(request, response, "text/plain", "", (headers) => {
-    headers["Access-Control-Allow-Headers"] = "Content-Type";
-    hook(headers, request);
-  });
+  const headers: OutgoingHttpHeaders = { "Access-Control-Allow-Headers": "Content-Type" };
+  hook(headers, request);
+  response.writeHead(200, headers);
+  response.end();
 }
 
 /** Headers of a refusal: a page may read it, but for that of `allowRequest`. */

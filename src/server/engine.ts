@@ -4,29 +4,21 @@ import base64id from "base64id";
 import cors from "cors";
 import type { WebSocket, WebSocketServer } from "ws";
 import { ERROR_MESSAGES, ErrorCode, type ErrorCallback, type Refusal } from "../errors";
-import {
-  resolveOptions,
-  resolvePath,
-  type AttachOptions,
-  type EngineOptions,
-  type Middleware,
-  type ResolvedOptions,
-} from "../options";
+import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
 import type { Revision } from "../protocol/names";
 import { Heartbeat } from "../session/heartbeat";
 import type { Socket, SocketHost } from "../session/socket";
 import type { Clock } from "../time/clock";
 import { checkCompression } from "../transports/compression";
-import type { EngineRequest, HeadersHook } from "../transports/request";
+import type { EngineRequest, HeadersHook, QueriedRequest } from "../transports/request";
 import type { Transport } from "../transports/transport";
-import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
+import { WebSocketTransport } from "../transports/websocket";
 import { attachTo, type RequestSource } from "./attach";
-import { answerPreflight, letOriginIn, refusalHeaders } from "./compat3";
+import { answerPreflight, isXhr, letOriginIn, refusalHeaders } from "./compat3";
 import { SessionCookie } from "./cookie";
-import type { Refuse, SessionHost, WebSocketOffer } from "./host";
-import { Passage, type PassageDone } from "./middlewares";
-import { OptionsFace } from "./options-face";
+import { offerOf, type Refuse, type SessionHost, type WebSocketOffer } from "./host";
 import { parseQuery } from "./query";
+import { RequestFace } from "./request-face";
 import { connectionError, sendRefusal } from "./responses";
 import { pollingFor } from "./transports";
 import { revisionOf, verify } from "./verify";
@@ -42,7 +34,7 @@ export type HostFactory = (engine: Engine) => SessionHost;
  * Events: `connection(socket)`, `connection_error({req, code, message, context})`, `initial_headers(headers, request)`,
  * `headers(headers, request)`, `flush(socket, packets)`, `drain(socket)`.
  */
-export class Engine extends OptionsFace implements SocketHost {
+export class Engine extends RequestFace implements SocketHost {
   /** Codes of refused requests, by name. */
   static readonly errors = ErrorCode;
   /** Texts of refused requests, by code. */
@@ -54,8 +46,6 @@ export class Engine extends OptionsFace implements SocketHost {
   readonly #host: SessionHost;
   #websockets: WebSockets | undefined;
   #cookie: SessionCookie | undefined;
-  /** They see every request, in this order; see `use`. */
-  protected middlewares: Middleware[] = [];
   /** Websockets that were let in for a session, until they are handed to it. */
   readonly #accepted = new WeakMap<WebSocket, (websocket: WebSocket) => void>();
   #closing: Promise<void> | undefined;
@@ -123,16 +113,6 @@ export class Engine extends OptionsFace implements SocketHost {
     return this;
   }
 
-  /** The path that requests must begin with. */
-  protected _computePath(options: AttachOptions): string {
-    return resolvePath(options);
-  }
-
-  /** @internal */
-  pathOf(options: AttachOptions): string {
-    return this._computePath(options);
-  }
-
   /** Transports that a session on `transport` may go over to. */
   upgrades(transport: string): string[] {
     if (!this.opts.allowUpgrades || transport !== "polling") return [];
@@ -144,22 +124,6 @@ export class Engine extends OptionsFace implements SocketHost {
     return base64id.generateId();
   }
 
-  /** Every request comes through `middleware` before it is checked, at the node that it reaches; see `Middleware`. */
-  use(middleware: Middleware): void {
-    this.middlewares.push(middleware);
-  }
-
-  /** Takes a request through the middlewares; `done` is told an error where one of them fails. */
-  protected _applyMiddlewares(request: IncomingMessage, response: ServerResponse, done: PassageDone): void {
-    if (this.middlewares.length === 0) done();
-    else new Passage(this.middlewares, request, response, done).run();
-  }
-
-  /** Nothing looks at requests before they are checked. */
-  get #passesAll(): boolean {
-    return this.middlewares.length === 0 && this._applyMiddlewares === applyMiddlewares;
-  }
-
   /** Handles one HTTP request of an Engine.IO client. */
   handleRequest(incoming: IncomingMessage, response: ServerResponse): void {
     // What `prepare` returns is not used: those who override it may return nothing.
@@ -169,7 +133,7 @@ export class Engine extends OptionsFace implements SocketHost {
     const refuse: Refuse = (refusal) => {
       this.#refuse(request, response, refusal);
     };
-    if (this.#passesAll) this.#admit(request, response, refuse);
+    if (this.passesAll) this.#admit(request, response, refuse);
     else {
       this._applyMiddlewares(request, response, (error) => {
         if (error) refuse(MIDDLEWARE_FAILURE);
@@ -193,7 +157,7 @@ export class Engine extends OptionsFace implements SocketHost {
   }
 
   /** Checks a request. `done` is called with nothing where it may go on, else with the code and what it is about. */
-  protected verify(request: EngineRequest, upgrade: boolean, done: ErrorCallback): void {
+  protected verify(request: QueriedRequest, upgrade: boolean, done: ErrorCallback): void {
     verify(request, upgrade, this.opts, this.#host.known, (refusal) => {
       if (refusal === undefined) done();
       else done(refusal.code, refusal.context);
@@ -244,7 +208,7 @@ export class Engine extends OptionsFace implements SocketHost {
     // The connection's errors are nobody's until the websocket has it.
     socket.on("error", ignore);
     const upgrade = { request, socket, head };
-    if (this.#passesAll) this.#admitUpgrade(upgrade, undefined, refuse);
+    if (this.passesAll) this.#admitUpgrade(upgrade, undefined, refuse);
     else {
       const response = new WebSocketResponse(request, socket);
       // It has what middlewares use of a response.
@@ -358,7 +322,8 @@ export class Engine extends OptionsFace implements SocketHost {
     const cookie = this.#cookieNow();
     if (cookie === undefined) return this.onHeaders;
     return (headers, request) => {
-      if (!isNamed(request._query["sid"])) cookie.addTo(headers, id);
+      // In one process engine.io 3 has it with every answer.
+      if (this.opts.compat === 3 || !isNamed(request._query["sid"])) cookie.addTo(headers, id);
       this.onHeaders(headers, request);
     };
   }
@@ -402,29 +367,6 @@ export class Engine extends OptionsFace implements SocketHost {
 }
 
 const MIDDLEWARE_FAILURE: Refusal = { code: ErrorCode.BAD_REQUEST, context: { name: "MIDDLEWARE_FAILURE" } };
-
-/** What decides that nobody has put their own in its place. */
-// eslint-disable-next-line @typescript-eslint/unbound-method, @typescript-eslint/dot-notation -- compared, not called
-const applyMiddlewares = Engine.prototype["_applyMiddlewares"];
-
-/** A request that is a websocket already. */
-function offerOf(request: EngineRequest, websocket: WebSocketLike, refuse: Refuse): WebSocketOffer {
-  return {
-    request,
-    refuse,
-    accept: (taken) => {
-      taken(websocket);
-    },
-    unavailable: () => {
-      websocket.close();
-    },
-  };
-}
-
-/** Polls and POSTs but those of JSONP, which every page may read anyway. */
-function isXhr({ _query: query }: EngineRequest): boolean {
-  return query["transport"] === "polling" && query["j"] === undefined;
-}
 
 function ignore(): void {
   // The connection is still being decided on, or given up.

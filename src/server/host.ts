@@ -43,3 +43,17 @@ export interface SessionHost {
   /** Ends all sessions that are here, then stops. */
   close(): Promise<void>;
 }
+
+/** A request that is a websocket already. */
+export function offerOf(request: EngineRequest, websocket: WebSocketLike, refuse: Refuse): WebSocketOffer {
+  return {
+    request,
+    refuse,
+    accept: (taken) => {
+      taken(websocket);
+    },
+    unavailable: () => {
+      websocket.close();
+    },
+  };
+}

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { ErrorCode, type Refusal } from "../errors";
 import type { ResolvedOptions } from "../options";
 import type { Revision } from "../protocol/names";
-import type { EngineRequest } from "../transports/request";
+import type { QueriedRequest } from "../transports/request";
 import { revisionIn } from "../transports/transport";
 import { refusedBy } from "./compat3";
 
@@ -18,7 +18,7 @@ export interface KnownSession {
 export type KnownSessions = (sid: string) => KnownSession | "ask the owner" | undefined;
 
 /** The revision that a request says it speaks. */
-export function revisionOf(request: EngineRequest): Revision {
+export function revisionOf(request: QueriedRequest): Revision {
   return revisionIn(request._query);
 }
 
@@ -27,7 +27,7 @@ export function revisionOf(request: EngineRequest): Revision {
  * call unless `allowRequest` takes its time.
  */
 export function verify(
-  request: EngineRequest,
+  request: QueriedRequest,
   upgrade: boolean,
   options: ResolvedOptions,
   known: KnownSessions,
@@ -52,7 +52,7 @@ export function verify(
 }
 
 function verifySession(
-  request: EngineRequest,
+  request: QueriedRequest,
   sid: string,
   upgrade: boolean,
   session: ReturnType<KnownSessions>,
@@ -74,7 +74,7 @@ export function protocolMismatch(protocol: Revision, previousProtocol: Revision)
   return { code: ErrorCode.BAD_REQUEST, context: { name: "PROTOCOL_MISMATCH", protocol, previousProtocol } };
 }
 
-function verifyHandshake(request: EngineRequest, upgrade: boolean, options: ResolvedOptions, decide: Verdict): void {
+function verifyHandshake(request: QueriedRequest, upgrade: boolean, options: ResolvedOptions, decide: Verdict): void {
   if (request.method !== "GET") {
     decide({ code: ErrorCode.BAD_HANDSHAKE_METHOD, context: { method: request.method } });
   } else if (request._query["transport"] === "websocket" && !upgrade) {
