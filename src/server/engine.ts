@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer, Server
 import type { Duplex } from "node:stream";
 import base64id from "base64id";
 import cors from "cors";
-import type { WebSocket, WebSocketServer } from "ws";
+import type { WebSocketServer } from "ws";
 import { ERROR_MESSAGES, ErrorCode, type ErrorCallback, type Refusal } from "../errors";
 import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
 import type { Revision } from "../protocol/names";
@@ -12,7 +12,7 @@ import type { Clock } from "../time/clock";
 import { checkCompression } from "../transports/compression";
 import type { EngineRequest, HeadersHook, QueriedRequest } from "../transports/request";
 import type { Transport } from "../transports/transport";
-import { WebSocketTransport } from "../transports/websocket";
+import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { attachTo, type RequestSource } from "./attach";
 import { answerPreflight, isXhr, letOriginIn, refusalHeaders } from "./compat3";
 import { SessionCookie } from "./cookie";
@@ -47,7 +47,7 @@ export class Engine extends RequestFace implements SocketHost {
   #websockets: WebSockets | undefined;
   #cookie: SessionCookie | undefined;
   /** Websockets that were let in for a session, until they are handed to it. */
-  readonly #accepted = new WeakMap<WebSocket, (websocket: WebSocket) => void>();
+  readonly #accepted = new WeakMap<WebSocketLike, (websocket: WebSocketLike) => void>();
   #closing: Promise<void> | undefined;
   /** The HTTP server, where `listen` made it; Socket.IO puts its own here. */
   httpServer: HttpServer | undefined;
@@ -252,7 +252,7 @@ export class Engine extends RequestFace implements SocketHost {
   #accept(
     upgrade: UpgradeRequest,
     response: WebSocketResponse | undefined,
-    accepted: (websocket: WebSocket) => void,
+    accepted: (websocket: WebSocketLike) => void,
   ): void {
     const headers = response?.takeHeaders() ?? {};
     this.#websockets?.accept({ ...upgrade, headers }, (websocket) => {
@@ -264,18 +264,23 @@ export class Engine extends RequestFace implements SocketHost {
     });
   }
 
-  /** A websocket was let in: by `handleUpgrade`, or by a caller that completed its handshake itself. */
-  onWebSocket(incoming: IncomingMessage, socket: Duplex, websocket: WebSocket): void {
-    const accepted = this.#accepted.get(websocket);
+  /**
+   * A websocket was let in: by `handleUpgrade`, or by a caller that completed its handshake itself. `socket` is its
+   * connection; callers by engine.io 3 leave it out.
+   */
+  onWebSocket(incoming: IncomingMessage, socket: Duplex | WebSocketLike, websocket?: WebSocketLike): void {
+    const taken = websocket ?? (socket as WebSocketLike);
+    const accepted = this.#accepted.get(taken);
     if (accepted !== undefined) {
-      accepted(websocket);
+      accepted(taken);
       return;
     }
     this.prepare(incoming);
     const request = incoming as EngineRequest;
-    const offer = offerOf(request, websocket, (refusal) => {
+    const offer = offerOf(request, taken, (refusal) => {
       this.emit("connection_error", connectionError(request, refusal));
-      refuseUpgrade(socket, refusal);
+      if (websocket === undefined) taken.close();
+      else refuseUpgrade(socket as Duplex, refusal);
     });
     this.#host.websocket(offer, revisionOf(request));
   }

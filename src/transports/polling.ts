@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Encoding } from "../protocol/encoding";
 import { toBuffer, type Packet, type RawData } from "../protocol/packet";
 import type { Clock, Timer } from "../time/clock";
@@ -140,7 +140,7 @@ export class Polling extends Transport {
     this.onData(body);
     this.onPostOver();
     // The handlers ran and what they sent has left with the parked poll: only now the client may send more.
-    answerOk(post.request, post.response, POST_ANSWER, "ok", this.emitHeaders);
+    answerOk(post.request, post.response, POST_ANSWER, "ok", this.#onHeaders);
   }
 
   /** @internal */
@@ -179,7 +179,7 @@ export class Polling extends Transport {
       }
     }
     this.#forgetPoll();
-    answerOk(poll.request, poll.response, payloadType(body), body, this.emitHeaders);
+    answerOk(poll.request, poll.response, payloadType(body), body, this.#onHeaders);
     this.emit("drain");
   }
 
@@ -188,13 +188,21 @@ export class Polling extends Transport {
     compress(body, encoding, options, (compressed) => {
       if (this.#poll !== poll) return;
       this.#forgetPoll();
-      answerCompressed(poll.request, poll.response, body, compressed, this.emitHeaders, encoding);
+      answerCompressed(poll.request, poll.response, body, compressed, this.#onHeaders, encoding);
       this.emit("drain");
     });
   }
 
-  readonly emitHeaders = (headers: object, request: EngineRequest): void => {
+  /** Headers of an answer, given those of its body: listeners of `headers` may change them. */
+  headers(request: EngineRequest, headers: OutgoingHttpHeaders = {}): OutgoingHttpHeaders {
     this.emit("headers", headers, request);
+    return headers;
+  }
+
+  readonly #onHeaders = (headers: OutgoingHttpHeaders, request: EngineRequest): void => {
+    const made = this.headers(request, headers);
+    // Whoever put another function in its place may return others.
+    if (made !== headers) Object.assign(headers, made);
   };
 
   override doClose(done: () => void): void {

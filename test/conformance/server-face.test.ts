@@ -192,6 +192,42 @@ describe("methods that a program puts in the place of the server's", () => {
   });
 });
 
+describe("onWebSocket", () => {
+  for (const version of [6, 3]) {
+    it(`takes websockets whose handshake the program has completed, as in ${String(version)}`, async () => {
+      const server = new engine.Server({ allowEIO3: false });
+      const errors: number[] = [];
+      server.on("connection_error", ({ code }: { code: number }) => errors.push(code));
+      const own = new WebSocketServer({ noServer: true });
+      const httpServer = createServer();
+      httpServer.on("upgrade", (request, socket, head) => {
+        own.handleUpgrade(request, socket, head, (websocket) => {
+          if (version === 6) server.onWebSocket(request, socket, websocket);
+          else server.onWebSocket(request, websocket);
+        });
+      });
+      await new Promise<void>((resolve) => httpServer.listen(0, "127.0.0.1", resolve));
+      const address = httpServer.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const base = `ws://127.0.0.1:${String(address.port)}/?`;
+      try {
+        const websocket = new WebSocket(base + WEBSOCKET);
+        assert.match(String((await next(websocket, "message"))[0]), /^0/);
+        server.generateId = () => Promise.reject(new Error("no id"));
+        const refused = new WebSocket(base + WEBSOCKET);
+        refused.on("error", () => undefined);
+        await next(refused, "close");
+        assert.deepEqual(errors, [3]);
+        websocket.terminate();
+      } finally {
+        server.close();
+        httpServer.close();
+        httpServer.closeAllConnections();
+      }
+    });
+  }
+});
+
 describe("an HTTP server that listens again", () => {
   it("finds its engine ready, for both transports", async () => {
     await withServer(async (own) => {

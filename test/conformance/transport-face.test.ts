@@ -74,6 +74,21 @@ describe("polling", () => {
     });
   });
 
+  it("answers with the headers of a function of the program's own", async () => {
+    await withServer(async (own) => {
+      const { transport, poll, post, socket } = bound(await own.open());
+      const seen: string[] = [];
+      own.server.on("headers", (_headers: unknown, { method }: { method: string }) => seen.push(method));
+      replace(transport, "headers", (headers) => (request, given) => ({ ...headers(request, given), "x-own": "1" }));
+      socket.send("x");
+      for (const reply of [await poll(), await post("4y")]) {
+        assert.equal(reply.status, 200);
+        assert.equal(reply.headers["x-own"], "1");
+      }
+      assert.deepEqual(seen, ["GET", "POST"]);
+    });
+  });
+
   it("gives up a POST that is still coming when the session closes", async () => {
     await withServer(async (own) => {
       const { transport, post, socket } = bound(await own.open());
