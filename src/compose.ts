@@ -71,6 +71,7 @@ function callable(given: typeof ClusterServer): ServerClass {
   const made = new Proxy(given, {
     apply: (_class, _this, [options]: [(ServerOptions | null)?]) => new given(options),
   });
+  Object.defineProperty(given, "name", { value: "Server" });
   Object.defineProperty(given.prototype, "constructor", { value: made, writable: true, configurable: true });
   return made as typeof made & ServerClass;
 }
@@ -79,7 +80,7 @@ export const Server: ServerClass = callable(ClusterServer);
 
 /** The same for programs that are written against engine.io 3: `compat` is 3 unless something else is said. */
 export const Server3: ServerClass = callable(
-  class Server extends ClusterServer {
+  class extends ClusterServer {
     constructor(options?: ServerOptions | null) {
       super({ compat: 3, ...options });
     }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { ERROR_MESSAGES, ErrorCode, type Refusal } from "../errors";
+import { ERROR_MESSAGES, ErrorCode, type ErrorContext, type Refusal } from "../errors";
 import type { EngineRequest, HeadersHook } from "../transports/request";
 
 /** What engine.io 3 does in another way than 6, for engines with `compat: 3`. */
@@ -31,6 +31,15 @@ export function refusalHeaders(request: IncomingMessage, { code }: Refusal): Out
   const headers: OutgoingHttpHeaders = {};
   if (code !== ErrorCode.FORBIDDEN) letOriginIn(headers, request);
   return headers;
+}
+
+/**
+ * What a `verify` has said: nothing where all is well, else the code and what it is about. One that is written for
+ * engine.io 3 says `(null, true)`, or the code or a message, and false.
+ */
+export function refusalOf(said: ErrorCode | undefined, about: ErrorContext | boolean | undefined): Refusal | undefined {
+  if (said === undefined || about === true) return undefined;
+  return about === false ? refusedBy(said) : { code: said, context: about ?? {} };
 }
 
 /** What `allowRequest` says is the message, or the code of a refusal of engine.io's. */

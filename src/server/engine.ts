@@ -14,7 +14,7 @@ import type { EngineRequest, HeadersHook, QueriedRequest } from "../transports/r
 import type { Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { attachTo, type RequestSource } from "./attach";
-import { answerPreflight, isXhr, letOriginIn, refusalHeaders } from "./compat3";
+import { answerPreflight, isXhr, letOriginIn, refusalHeaders, refusalOf } from "./compat3";
 import { SessionCookie } from "./cookie";
 import { offerOf, type Refuse, type SessionHost, type WebSocketOffer } from "./host";
 import { parseQuery } from "./query";
@@ -143,8 +143,9 @@ export class Engine extends RequestFace implements SocketHost {
   }
 
   #admit(request: EngineRequest, response: ServerResponse, refuse: Refuse): void {
-    this.verify(request, false, (code, context = {}) => {
-      if (code !== undefined) refuse({ code, context });
+    this.verify(request, false, (code, context) => {
+      const refusal = refusalOf(code, context);
+      if (refusal !== undefined) refuse(refusal);
       // A connection that broke while a middleware took its time tells nobody so any more.
       else if (response.destroyed) request.res = null;
       else if (!isNamed(request._query["sid"])) {
@@ -221,8 +222,9 @@ export class Engine extends RequestFace implements SocketHost {
 
   #admitUpgrade(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): void {
     const { request, socket } = upgrade;
-    this.verify(request, true, (code, context = {}) => {
-      if (code !== undefined) refuse({ code, context });
+    this.verify(request, true, (code, context) => {
+      const refusal = refusalOf(code, context);
+      if (refusal !== undefined) refuse(refusal);
       else if (request._query["transport"] !== "websocket") {
         // As engine.io does: let in, and closed.
         this.#accept(upgrade, response, (websocket) => {

@@ -28,8 +28,8 @@ interface WebSocketServerOptions {
 type WebSocketServerClass = new (options: WebSocketServerOptions) => WebSocketServer;
 
 /** The constructor that the option `wsEngine` means: it is one, or a module that has one, or such a module's name. */
-function serverClassOf(wsEngine: unknown): WebSocketServerClass {
-  const found: unknown = typeof wsEngine === "string" ? load(wsEngine) : wsEngine;
+function serverClassOf({ wsEngine, compat }: WebSocketsOptions): WebSocketServerClass {
+  const found: unknown = typeof wsEngine === "string" ? load(wsEngine, compat === 3) : wsEngine;
   const { WebSocketServer: named, Server: server } = Object(found) as Partial<Record<string, unknown>>;
   // Such a module can be a function too: what it exports by name is meant then.
   for (const candidate of [named, server, found]) {
@@ -38,17 +38,19 @@ function serverClassOf(wsEngine: unknown): WebSocketServerClass {
   throw new OptionError("wsEngine", wsEngine, "a module with a websocket server, its name, or the server's class");
 }
 
-/** Modules of this package's own, or of the program's. */
-function load(name: string): unknown {
+/** Modules of this package's own, or of the program's. Engine.io 3.0.0 took ws for what could not be loaded: uws, mostly. */
+function load(name: string, orElseWs: boolean): unknown {
   try {
     return requireHere(requireHere.resolve(name, { paths: [__dirname, process.cwd()] }));
   } catch (error) {
+    if (orElseWs) return requireHere("ws");
     throw new OptionError("wsEngine", name, `a module that can be loaded (${String(error)})`);
   }
 }
 
 export interface WebSocketsOptions {
   readonly wsEngine: unknown;
+  readonly compat?: 3 | undefined;
   readonly maxHttpBufferSize: number;
   readonly perMessageDeflate: false | PerMessageDeflateOptions;
 }
@@ -59,8 +61,9 @@ export class WebSockets {
   readonly server: WebSocketServer;
   readonly #headers = new WeakMap<IncomingMessage, OutgoingHttpHeaders>();
 
-  constructor({ wsEngine, maxHttpBufferSize: maxPayload, perMessageDeflate }: WebSocketsOptions, hook: HeadersHook) {
-    const ServerClass = serverClassOf(wsEngine);
+  constructor(options: WebSocketsOptions, hook: HeadersHook) {
+    const { maxHttpBufferSize: maxPayload, perMessageDeflate } = options;
+    const ServerClass = serverClassOf(options);
     this.server = new ServerClass({ noServer: true, clientTracking: false, perMessageDeflate, maxPayload });
     // Not all of them tell.
     if (typeof (this.server as Partial<WebSocketServer>).on !== "function") return;

@@ -3,8 +3,9 @@ import type { EventEmitter } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import engine from "../../src/index";
 import type { EngineOptions } from "../../src/options";
 import type { Socket } from "../../src/session/socket";
@@ -178,14 +179,27 @@ describe("compat: 3", () => {
     await own.stop();
   });
 
-  it("takes the websockets' server from the environment", () => {
-    process.env["EIO_WS_ENGINE"] = "no-such-module-of-websockets";
-    try {
-      assert.throws(() => engine.v3(), /no-such-module-of-websockets/);
-      engine.v3({ wsEngine: "ws" }).close();
-      new engine.Server().close();
-    } finally {
-      delete process.env["EIO_WS_ENGINE"];
+  it("takes the websockets' server from the environment, and ws where there is none by that name", () => {
+    const path = join(__dirname, "../helpers/ws-engine.cjs");
+    const { Server: Named } = requireHere(path) as { Server: typeof WebSocketServer };
+    for (const [name, expected] of [
+      [path, Named],
+      ["no-such-module-of-websockets", WebSocketServer],
+    ] as const) {
+      process.env["EIO_WS_ENGINE"] = name;
+      try {
+        const made = engine.v3();
+        assert.equal(made.ws?.constructor, expected);
+        made.close();
+        const other = engine.v3({ wsEngine: "ws" });
+        assert.equal(other.ws?.constructor, WebSocketServer);
+        other.close();
+        const latest = new engine.Server();
+        assert.equal(latest.ws?.constructor, WebSocketServer);
+        latest.close();
+      } finally {
+        delete process.env["EIO_WS_ENGINE"];
+      }
     }
   });
 

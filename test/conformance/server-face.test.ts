@@ -127,6 +127,41 @@ describe("methods that a program puts in the place of the server's", () => {
     });
   });
 
+  it("verify, as it is in engine.io 6 and in 3", async () => {
+    await withServer(async (own) => {
+      type Say = (code?: unknown, about?: unknown) => void;
+      const says: Record<string, Parameters<Say>> = {
+        a: [],
+        b: [null, true],
+        c: [3, { name: "OWN" }],
+        d: [2, false],
+        e: ["not you", false],
+        f: [null, false],
+      };
+      Reflect.set(own.server, "verify", (request: IncomingMessage, _upgrade: boolean, say: Say) => {
+        say(...(says[/say=(\w)/.exec(request.url ?? "")?.[1] ?? ""] ?? []));
+      });
+      const replies: string[] = [];
+      const contexts: unknown[] = [];
+      own.server.on("connection_error", ({ context }: { context: unknown }) => contexts.push(context));
+      for (const name of Object.keys(says)) {
+        const { status, text } = await raw(own.url(`${POLLING}&say=${name}`));
+        replies.push(`${String(status)} ${status === 200 ? "" : text}`);
+      }
+      assert.deepEqual(replies, [
+        "200 ",
+        "200 ",
+        '400 {"code":3,"message":"Bad request"}',
+        '400 {"code":2,"message":"Bad handshake method"}',
+        '403 {"code":4,"message":"not you"}',
+        '403 {"code":4,"message":"Forbidden"}',
+      ]);
+      assert.deepEqual(contexts, [{ name: "OWN" }, {}, { message: "not you" }, { message: null }]);
+      for (const name of ["c", "e"])
+        assert.equal((await raw(own.url(`${WEBSOCKET}&say=${name}`), { headers: UPGRADE })).status, 400);
+    });
+  });
+
   it("_applyMiddlewares, of polls and of websockets", async () => {
     await withServer(async (own) => {
       Reflect.set(
