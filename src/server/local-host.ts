@@ -62,7 +62,7 @@ export class LocalHost implements SessionHost {
           websocket.close();
         else {
           offer.request.websocket = websocket;
-          socket._maybeUpgrade(this.#engine.transportFor("websocket", offer.request));
+          socket.maybeUpgrade(this.#engine.transportFor("websocket", offer.request));
         }
       });
     }

@@ -79,7 +79,7 @@ export class DirectJournal implements Journal {
   };
 
   readonly #onReady = (): void => {
-    this.flush();
+    this.#socket.flush();
   };
 
   readonly #onDrain = (): void => {

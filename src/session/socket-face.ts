@@ -96,7 +96,7 @@ export abstract class SocketFace extends EventEmitter implements Beating {
     else this.server.heartbeat.await(this);
   }
 
-  /** The same, as engine.io 3 has it. */
+  /** The same, as engine.io 3 has it: called where it is the client that pings. */
   setPingTimeout(): void {
     this.resetPingTimeout();
   }

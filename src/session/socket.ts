@@ -163,7 +163,7 @@ export class Socket extends SocketFace {
   }
 
   #startHeartbeat(): void {
-    if (this.protocol === 3) this.resetPingTimeout();
+    if (this.protocol === 3) this.setPingTimeout();
     else this.schedulePing();
   }
 
@@ -309,7 +309,7 @@ export class Socket extends SocketFace {
           this.onError(new Error("invalid heartbeat direction"));
           return;
         }
-        this.resetPingTimeout();
+        this.setPingTimeout();
         this.sendPacket("pong");
         this.emit("heartbeat");
         return;
@@ -331,7 +331,7 @@ export class Socket extends SocketFace {
     const { heartbeat, opts } = this.server;
     if (this.protocol === 3) {
       // A client's pings come apart from each other; in engine.io 3 whatever it says counts as one.
-      if (opts.compat === 3) this.resetPingTimeout();
+      if (opts.compat === 3) this.setPingTimeout();
       return;
     }
     if (type === "pong" || this.#heardSincePing || !heartbeat.isAwaiting(this)) return;

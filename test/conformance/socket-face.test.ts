@@ -164,6 +164,22 @@ describe("close", () => {
     assert.deepEqual((await closed)[0], "forced close");
   });
 
+  it("and what is sent go by flush of a program's own, when a transport is ready", async () => {
+    await withServer(async (own) => {
+      const session = await own.open();
+      const { socket } = session;
+      let flushes = 0;
+      replace(socket, "flush", (flush) => () => {
+        flushes++;
+        flush();
+      });
+      socket.send("a");
+      assert.equal(flushes, 1);
+      assert.equal((await session.poll()).body, "4a");
+      assert.equal(flushes, 2);
+    });
+  });
+
   it("goes by closeTransport and clearTransport of a program's own", async () => {
     await withServer(async (own) => {
       const { socket } = await own.open();
@@ -231,6 +247,11 @@ describe("the transport", () => {
     await withServer(async (own) => {
       const { socket } = await own.open();
       const tried: Transport[] = [];
+      let called = 0;
+      replace(socket, "maybeUpgrade", (maybeUpgrade) => (transport) => {
+        called++;
+        maybeUpgrade(transport);
+      });
       replace(socket, "_maybeUpgrade", (maybeUpgrade) => (transport) => {
         tried.push(transport);
         maybeUpgrade(transport);
@@ -239,6 +260,7 @@ describe("the transport", () => {
       const websocket = new WebSocket(url);
       await next(websocket, "open");
       await until("it is tried", () => tried.length === 1);
+      assert.equal(called, 1);
       assert.ok(tried[0] instanceof WebSocketTransport);
       assert.equal(socket.upgrading, true);
       websocket.send("2probe");
@@ -310,6 +332,10 @@ describe("the heartbeat", () => {
         await until("a ping is out", () => calls.length === 1);
         socket.onPacket({ type: "pong" });
         assert.deepEqual(calls, ["resetPingTimeout", "schedulePing"]);
+        const { socket: third } = await own.open("EIO=3");
+        third.setPingTimeout = () => calls.push("setPingTimeout");
+        third.onPacket({ type: "ping" });
+        assert.equal(calls.at(-1), "setPingTimeout");
       },
       { pingInterval: 50, pingTimeout: 5000 },
     );
