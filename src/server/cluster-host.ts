@@ -210,7 +210,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
     } else {
       const { session } = opened;
       offer.accept((websocket) => {
-        const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
+        const transport = new WebSocketTransport(request, websocket, this.#engine.compressFrom);
         const socket = this.#socket(session, opening, transport);
         session.useWebSocket(socket, transport);
         socket.onOpen();
@@ -236,20 +236,20 @@ export class ClusterHost implements SessionHost, NodeEngine {
         return;
       }
       offer.accept((websocket) => {
-        this.join(node, sid, websocket);
+        this.join(node, sid, websocket, offer.request);
       });
     }
   }
 
   /** A websocket for a session that polls, held here, whoever owns the session. */
-  join(node: ClusterNode, sid: string, websocket: WebSocketLike): void {
+  join(node: ClusterNode, sid: string, websocket: WebSocketLike, request?: EngineRequest): void {
     const session = node.session(sid);
     const { compressFrom } = this.#engine;
     if (session === undefined) {
       node.relay(sid, websocket, compressFrom);
       return;
     }
-    const transport = new WebSocketTransport(session.protocol, websocket, compressFrom);
+    const transport = new WebSocketTransport(request ?? session.protocol, websocket, compressFrom);
     // A second websocket is let in and closed, as engine.io does.
     if (!session.upgradeTo(transport, nothing)) transport.close();
   }
