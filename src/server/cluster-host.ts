@@ -55,6 +55,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
   /** What the write buffer of each session may hold. */
   readonly bufferLimit: BufferLimit;
+  /** A node that has left its cluster does not come back: others have taken what was its own. */
+  readonly reopens = false;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #nodeId: string;
@@ -256,11 +258,6 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   tryUpgrade(id: string, transport: Transport): void {
     if (this.#node?.session(id)?.upgradeTo(transport, nothing) !== true) transport.close();
-  }
-
-  /** A node that has left its cluster does not come back: others have taken what was its own. */
-  reopen(): boolean {
-    return false;
   }
 
   adopt(sid: string, record: SessionRecord, session: OwnedSession): Socket {

@@ -66,7 +66,7 @@ export class Engine extends RequestFace implements SocketHost {
 
   /** Makes the websocket server, by the options as they are now; a closed engine serves again, but for a node of a cluster. */
   protected init(): void {
-    if (this.#closing !== undefined && !this.#host.reopen()) return;
+    if (this.#closing !== undefined && !this.#host.reopens) return;
     this.#closing = undefined;
     this.#websockets?.close();
     this.#websockets = new WebSockets(this.opts, this.onHeaders);
@@ -357,7 +357,7 @@ export class Engine extends RequestFace implements SocketHost {
 
   /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
   close(): this {
-    if (this.#closing !== undefined) return this;
+    if (this.#closing !== undefined && !this.#host.reopens) return this;
     const closing = this.#host.close().finally(() => {
       // Its HTTP server may listen again by now.
       if (this.#closing === closing) this.heartbeat.stop();

@@ -34,8 +34,8 @@ export interface SessionHost {
   websocket(offer: WebSocketOffer, protocol: Revision): void;
   /** Tries to take session `id` over to `transport`; see `SocketHost`. */
   tryUpgrade(id: string, transport: Transport): void;
-  /** Serves again after a close; false where that cannot be. */
-  reopen(): boolean;
+  /** Whether sessions can be opened again after a close. */
+  readonly reopens: boolean;
   /** Resolves when sessions can be served. */
   ready(): Promise<void>;
   /** Gives up the sessions to the other nodes and stops, or ends them where there are none. */

@@ -13,6 +13,8 @@ import type { KnownSessions } from "./verify";
 /** Sessions of one process, without a cluster: no store, no turns, everything inside the call. */
 export class LocalHost implements SessionHost {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
+  /** Nothing is given up that a new session would need. */
+  readonly reopens = true;
   readonly #engine: Engine;
   readonly #clock: Clock;
 
@@ -113,11 +115,6 @@ export class LocalHost implements SessionHost {
     const socket = this.clients[sid];
     if (socket === undefined) refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
     else socket.transport.onRequest(request);
-  }
-
-  /** Nothing was given up that a new session would need. */
-  reopen(): boolean {
-    return true;
   }
 
   ready(): Promise<void> {
