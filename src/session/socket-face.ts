@@ -6,6 +6,7 @@ import { HeartbeatTimer } from "./heartbeat-timer";
 import type { Journal } from "./journal";
 import type { SocketHost } from "./socket-parts";
 import type { ReadyState } from "./states";
+import { UpgradeTimer, type UpgradeTimers } from "./upgrade-timer";
 
 /**
  * What engine.io's sockets have besides sending, receiving and closing, for programs that call it or replace it: the
@@ -18,6 +19,7 @@ export abstract class SocketFace extends EventEmitter implements Beating {
   abstract transport: Transport;
   abstract readyState: ReadyState;
   #cleanups: (() => void)[] | undefined;
+  #upgrade: UpgradeTimers | undefined;
 
   /** @internal */
   abstract get journal(): Journal | undefined;
@@ -46,6 +48,22 @@ export abstract class SocketFace extends EventEmitter implements Beating {
   /** Tries to go over to `transport`: waits for the client's probe, and closes it where that is not to be. */
   _maybeUpgrade(transport: Transport): void {
     this.server.tryUpgrade(this.id, transport);
+  }
+
+  /** @internal A try to upgrade begins or, with nothing, is over. */
+  useUpgrade(timers: UpgradeTimers | undefined): void {
+    this.#upgrade = timers;
+  }
+
+  /** The client's time to complete an upgrade; null where none is tried. */
+  get upgradeTimeoutTimer(): UpgradeTimer | null {
+    return this.#upgrade === undefined ? null : new UpgradeTimer(this.#upgrade.timeout);
+  }
+
+  /** The time until the parked poll is released for an upgrade; null where the client has not probed. */
+  get checkIntervalTimer(): UpgradeTimer | null {
+    const release = this.#upgrade?.release;
+    return release === undefined ? null : new UpgradeTimer(release);
   }
 
   /** The same, as engine.io 3 has it. */

@@ -244,33 +244,48 @@ describe("the transport", () => {
   );
 
   it("is tried for an upgrade by _maybeUpgrade, and maybeUpgrade is the same", async () => {
-    await withServer(async (own) => {
-      const { socket } = await own.open();
-      const tried: Transport[] = [];
-      let called = 0;
-      replace(socket, "maybeUpgrade", (maybeUpgrade) => (transport) => {
-        called++;
-        maybeUpgrade(transport);
-      });
-      replace(socket, "_maybeUpgrade", (maybeUpgrade) => (transport) => {
-        tried.push(transport);
-        maybeUpgrade(transport);
-      });
-      const url = own.url(`EIO=4&transport=websocket&sid=${socket.id}`).replace("http", "ws");
-      const websocket = new WebSocket(url);
-      await next(websocket, "open");
-      await until("it is tried", () => tried.length === 1);
-      assert.equal(called, 1);
-      assert.ok(tried[0] instanceof WebSocketTransport);
-      assert.equal(socket.upgrading, true);
-      websocket.send("2probe");
-      assert.equal(String((await next(websocket, "message"))[0]), "3probe");
-      const upgraded = next(socket, "upgrade");
-      websocket.send("5");
-      assert.deepEqual(await upgraded, [tried[0]]);
-      assert.equal(socket.transport, tried[0]);
-      websocket.terminate();
-    });
+    await withServer(
+      async (own) => {
+        const { socket } = await own.open();
+        const tried: Transport[] = [];
+        let called = 0;
+        replace(socket, "maybeUpgrade", (maybeUpgrade) => (transport) => {
+          called++;
+          maybeUpgrade(transport);
+        });
+        replace(socket, "_maybeUpgrade", (maybeUpgrade) => (transport) => {
+          tried.push(transport);
+          maybeUpgrade(transport);
+        });
+        const url = own.url(`EIO=4&transport=websocket&sid=${socket.id}`).replace("http", "ws");
+        const websocket = new WebSocket(url);
+        await next(websocket, "open");
+        await until("it is tried", () => tried.length === 1);
+        assert.equal(called, 1);
+        assert.ok(tried[0] instanceof WebSocketTransport);
+        assert.equal(socket.upgrading, true);
+        assert.ok(!isProbed(socket));
+        assert.equal(socket.upgradeTimeoutTimer?.hasRef(), false);
+        websocket.send("2probe");
+        assert.equal(String((await next(websocket, "message"))[0]), "3probe");
+        assert.ok(isProbed(socket));
+        assert.equal(socket.checkIntervalTimer?.hasRef(), false);
+        // Its time does not run out any more.
+        socket.upgradeTimeoutTimer.close();
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        assert.equal(socket.upgrading, true);
+        const upgraded = next(socket, "upgrade");
+        websocket.send("5");
+        assert.deepEqual(await upgraded, [tried[0]]);
+        assert.equal(socket.transport, tried[0]);
+        assert.deepEqual(
+          [socket.upgrading, socket.upgradeTimeoutTimer, socket.checkIntervalTimer],
+          [false, null, null],
+        );
+        websocket.terminate();
+      },
+      { upgradeTimeout: 100 },
+    );
   });
 
   behaviour("that nobody can go over to is closed", async (engines) => {
@@ -283,6 +298,10 @@ describe("the transport", () => {
     assert.equal(closes.length, 1);
   });
 });
+
+function isProbed(socket: Socket): boolean {
+  return socket.checkIntervalTimer !== null;
+}
 
 function isWaited(socket: Socket): boolean {
   return socket.pingTimeoutTimer !== null;
