@@ -1,5 +1,5 @@
 export { Server, attach, listen, startHub, transports } from "./compose";
-export type { Hub, HubOptions, Transports } from "./compose";
+export type { Hub, HubOptions, ServerClass, Transports } from "./compose";
 export { Socket } from "./session/socket";
 export { Transport, TransportError } from "./transports/transport";
 export { ClusterFace } from "./cluster-face";
@@ -9,8 +9,10 @@ export type { ServerOptions, EngineOptions, AttachOptions, AllowRequest } from "
 export type { ClusterOptions, ClusterConnection, ClusterTuning } from "./cluster-options";
 export type { ClusterStats } from "./cluster-face";
 export type { SendCallback } from "./session/socket";
+export type { Engine as BaseServer } from "./server/engine";
+export type { ErrorCallback } from "./errors";
 export type { RebuiltRequest } from "./session/handshake";
-export type { RawData, Packet, PacketType, PacketOptions } from "./protocol/packet";
+export type { RawData, Packet, PacketType, PacketOptions, PacketOptions as SendOptions } from "./protocol/packet";
 export type { ConnectionError } from "./server/responses";
 
 export * as parser from "./protocol/parser";

@@ -20,9 +20,10 @@ import { RedisStore } from "./store/redis";
 import type { SessionStore, StoreLimits } from "./store/port";
 import { Counters } from "./telemetry/counters";
 import { runtimeClock } from "./time/runtime-clock";
-import { encodingFor, type Query } from "./session/handshake";
+import { pollingFor } from "./server/transports";
+import type { Query } from "./session/handshake";
 import { Tick } from "./time/tick";
-import { Polling } from "./transports/polling";
+import type { Polling } from "./transports/polling";
 import { WebSocketTransport } from "./transports/websocket";
 import { bufferLimit, storeLimits, wireNode } from "./wiring";
 
@@ -36,16 +37,55 @@ interface Adapters {
  * The Engine.IO server: one process by itself, or with the option `cluster` a node of a cluster in which every node
  * serves every request of every polling session.
  */
-export class Server extends Engine {
+class ClusterServer extends Engine {
   /** This node's view of the cluster; undefined without one. */
   readonly cluster: ClusterFace | undefined;
 
-  constructor(options: ServerOptions = {}) {
+  constructor(given?: ServerOptions | null) {
+    const options = given ?? {};
     const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
-    super(options, runtimeClock, (engine) => makeHost(engine, options.cluster, face));
+    super(byEnvironment(options), runtimeClock, (engine) => makeHost(engine, options.cluster, face));
     this.cluster = face;
   }
 }
+
+/** Programs of engine.io 3 may name the server of their websockets in the environment. */
+function byEnvironment(options: ServerOptions): ServerOptions {
+  const { EIO_WS_ENGINE: wsEngine } = process.env;
+  if (options.compat !== 3 || options.wsEngine !== undefined || wsEngine === undefined) return options;
+  return { ...options, wsEngine };
+}
+
+export type Server = ClusterServer;
+
+/** The class, which can be called without `new` as well, as engine.io 3's. */
+export interface ServerClass {
+  new (options?: ServerOptions | null): Server;
+  (options?: ServerOptions | null): Server;
+  readonly prototype: Server;
+  readonly errors: typeof Engine.errors;
+  readonly errorMessages: typeof Engine.errorMessages;
+}
+
+function callable(given: typeof ClusterServer): ServerClass {
+  const made = new Proxy(given, {
+    apply: (_class, _this, [options]: [(ServerOptions | null)?]) => new given(options),
+  });
+  Object.defineProperty(given, "name", { value: "Server" });
+  Object.defineProperty(given.prototype, "constructor", { value: made, writable: true, configurable: true });
+  return made as typeof made & ServerClass;
+}
+
+export const Server: ServerClass = callable(ClusterServer);
+
+/** The same for programs that are written against engine.io 3: `compat` is 3 unless something else is said. */
+export const Server3: ServerClass = callable(
+  class extends ClusterServer {
+    constructor(options?: ServerOptions | null) {
+      super({ compat: 3, ...options });
+    }
+  },
+);
 
 function makeHost(engine: Engine, options: ClusterOptions | undefined, face: ClusterFace | undefined): SessionHost {
   if (options === undefined || face === undefined) return new LocalHost(engine, runtimeClock);
@@ -132,19 +172,15 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
 
 /** The long-polling transport of a request's session, which is JSONP where its query has `j`. */
 function polling(request: { readonly _query: Query }): Polling {
-  const revision = request._query["EIO"] === "4" ? 4 : 3;
   const { maxHttpBufferSize, httpCompression } = resolveOptions({});
-  return new Polling(encodingFor(revision, request._query), {
-    clock: runtimeClock,
-    maxHttpBufferSize,
-    httpCompression,
-  });
+  return pollingFor(request._query, { clock: runtimeClock, maxHttpBufferSize, httpCompression });
 }
 polling.upgradesTo = ["websocket"];
 
 /** The transports by name. */
 export interface Transports {
   readonly polling: {
+    new (request: { readonly _query: Query }): Polling;
     (request: { readonly _query: Query }): Polling;
     /** Names of the transports that a session may go over to. */
     upgradesTo: string[];
@@ -152,26 +188,51 @@ export interface Transports {
   readonly websocket: typeof WebSocketTransport;
 }
 
-export const transports: Transports = { polling, websocket: WebSocketTransport };
+export const transports: Transports = {
+  polling: polling as typeof polling & Transports["polling"],
+  websocket: WebSocketTransport,
+};
+
+type ListenOptions = (ServerOptions & AttachOptions) | (() => void) | null;
 
 /** Makes a server and attaches it to an HTTP server. */
-export function attach(server: RequestSource, options: ServerOptions = {}): Server {
-  return new Server(options).attach(server, options);
+export function attach(server: RequestSource, options?: ServerOptions | null): Server {
+  return attachWith(Server, server, options);
 }
 
 /**
  * Makes an HTTP server that listens on `port` and serves nothing but the engine: other requests are answered 501.
  * `listening` is called when it does.
  */
-export function listen(
-  port: number,
-  options?: (ServerOptions & AttachOptions) | (() => void) | null,
-  listening?: () => void,
+export function listen(port: number | null, options?: ListenOptions, listening?: () => void): Server {
+  return listenWith(Server, port, options, listening);
+}
+
+/** `attach` for programs that are written against engine.io 3. */
+export function attach3(server: RequestSource, options?: ServerOptions | null): Server {
+  return attachWith(Server3, server, options);
+}
+
+/** `listen` for programs that are written against engine.io 3. */
+export function listen3(port: number | null, options?: ListenOptions, listening?: () => void): Server {
+  return listenWith(Server3, port, options, listening);
+}
+
+function attachWith(Class: ServerClass, server: RequestSource, options?: ServerOptions | null): Server {
+  return new Class(options).attach(server, options ?? {});
+}
+
+function listenWith(
+  Class: ServerClass,
+  port: number | null,
+  options: ListenOptions | undefined,
+  listening: (() => void) | undefined,
 ): Server {
   const [given, callback] = typeof options === "function" ? [{}, options] : [options ?? {}, listening];
   const httpServer = createServer(notImplemented);
-  const engine = attach(httpServer, given);
-  httpServer.listen(port, callback);
+  const engine = attachWith(Class, httpServer, given);
+  // Without a port any that is free.
+  httpServer.listen(port ?? 0, callback);
   engine.httpServer = httpServer;
   return engine;
 }

@@ -23,7 +23,10 @@ export const ERROR_MESSAGES: Readonly<Record<number, string>> = Object.freeze({
 });
 
 /** Called with nothing where all is well, else with the code and what it is about. */
-export type ErrorCallback = (code?: ErrorCode, context?: Refusal["context"]) => void;
+export type ErrorCallback = (code?: ErrorCode, context?: ErrorContext) => void;
+
+/** What a refusal is about. */
+export type ErrorContext = Record<string, unknown> & { name?: string; message?: string };
 
 /** Why a request was refused, with what it was that was refused. */
 export interface Refusal {

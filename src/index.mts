@@ -17,8 +17,11 @@ export const {
   parser3,
   parser4,
   protocol,
+  v3,
 } = engine;
 export type Server = engine.Server;
+export type BaseServer = engine.BaseServer;
+export type ServerClass = engine.ServerClass;
 export type Socket = engine.Socket;
 export type Transport = engine.Transport;
 export type TransportError = engine.TransportError;
@@ -35,6 +38,8 @@ export type ClusterStats = engine.ClusterStats;
 export type Hub = engine.Hub;
 export type HubOptions = engine.HubOptions;
 export type SendCallback = engine.SendCallback;
+export type SendOptions = engine.SendOptions;
+export type ErrorCallback = engine.ErrorCallback;
 export type RebuiltRequest = engine.RebuiltRequest;
 export type RawData = engine.RawData;
 export type Packet = engine.Packet;

@@ -1,5 +1,6 @@
 import { Server as HttpServer } from "node:http";
 import * as api from "./api";
+import { attach3, listen3, Server3 } from "./compose";
 import type { ServerOptions } from "./options";
 
 /**
@@ -10,12 +11,30 @@ function make(first?: HttpServer | ServerOptions, options?: ServerOptions): api.
   return first instanceof HttpServer ? api.attach(first, options) : new api.Server(first);
 }
 
-const engine = Object.assign(make, api);
+/** The same for programs that are written against engine.io 3. */
+function make3(first?: HttpServer | ServerOptions, options?: ServerOptions): api.Server {
+  return first instanceof HttpServer ? attach3(first, options) : new Server3(first);
+}
+
+/** The module as engine.io 3 was: its servers have `compat: 3`, its parser is of protocol 3. */
+const v3 = Object.assign(make3, {
+  ...api,
+  Server: Server3,
+  attach: attach3,
+  listen: listen3,
+  parser: api.parser3,
+  /** What engine.io 3 said, though the protocol's revision was 3. */
+  protocol: 1,
+});
+
+const engine = Object.assign(make, api, { v3 });
 
 // Types only: it merges with the constant, so that `engine.Server` is a type as well as a class.
 // eslint-disable-next-line @typescript-eslint/no-namespace
 namespace engine {
   export type Server = api.Server;
+  export type BaseServer = api.BaseServer;
+  export type ServerClass = api.ServerClass;
   export type Socket = api.Socket;
   export type Transport = api.Transport;
   export type TransportError = api.TransportError;
@@ -32,6 +51,8 @@ namespace engine {
   export type Hub = api.Hub;
   export type HubOptions = api.HubOptions;
   export type SendCallback = api.SendCallback;
+  export type SendOptions = api.SendOptions;
+  export type ErrorCallback = api.ErrorCallback;
   export type RebuiltRequest = api.RebuiltRequest;
   export type RawData = api.RawData;
   export type Packet = api.Packet;

@@ -56,6 +56,16 @@ export interface EngineOptions {
   upgradeTimeout?: number;
   /** Compression of websocket messages: options of the package `ws`, `true` for its defaults. Default false. */
   perMessageDeflate?: boolean | PerMessageDeflateOptions;
+  /**
+   * What completes the handshakes of websockets: the name of a module, what that module exports, or its server's
+   * constructor, which is one like that of the package `ws`. Default "ws".
+   */
+  wsEngine?: unknown;
+  /**
+   * 3: where the versions of engine.io differ this is engine.io 3.0.0, for programs that are written against it: its
+   * defaults, every origin let in, and what docs/api.md names besides. Default: as engine.io 6.
+   */
+  compat?: 3;
   /** A first message, sent with the handshake's answer. */
   initialPacket?: RawData;
   /**
@@ -101,21 +111,23 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   cluster?: ClusterOptions;
 }
 
-/** Options after defaults. */
-export interface ResolvedOptions {
-  readonly pingTimeout: number;
-  readonly pingInterval: number;
-  readonly maxHttpBufferSize: number;
-  readonly allowRequest: AllowRequest | undefined;
-  readonly transports: readonly TransportName[];
-  readonly allowEIO3: boolean;
-  readonly allowUpgrades: boolean;
-  readonly upgradeTimeout: number;
-  readonly perMessageDeflate: boolean | PerMessageDeflateOptions;
-  readonly initialPacket: RawData | undefined;
-  readonly cors: boolean | CorsOptions | CorsOptionsDelegate;
-  readonly cookie: ResolvedCookie | false;
-  readonly httpCompression: ResolvedCompression | false;
+/** Options after defaults, with what else was given. Those that are read with each request can be changed. */
+export interface ResolvedOptions extends AttachOptions {
+  pingTimeout: number;
+  pingInterval: number;
+  maxHttpBufferSize: number;
+  allowRequest: AllowRequest | undefined;
+  transports: TransportName[];
+  allowEIO3: boolean;
+  allowUpgrades: boolean;
+  upgradeTimeout: number;
+  perMessageDeflate: false | PerMessageDeflateOptions;
+  initialPacket: RawData | undefined;
+  wsEngine: unknown;
+  compat: 3 | undefined;
+  cors: boolean | CorsOptions | CorsOptionsDelegate;
+  cookie: ResolvedCookie | false;
+  httpCompression: ResolvedCompression | false;
 }
 
 export interface ResolvedCookie extends SerializeOptions {
@@ -131,26 +143,41 @@ const DEFAULT_THRESHOLD = 1024;
 
 const SUPPORTED: readonly TransportName[] = ["polling", "websocket"];
 
+/** Defaults that differ between engine.io 6 and 3.0.0. */
+const DEFAULTS = { pingTimeout: 20_000, maxHttpBufferSize: 1e6, perMessageDeflate: false, cookie: false } as const;
+const DEFAULTS_3 = { pingTimeout: 60_000, maxHttpBufferSize: 1e8, perMessageDeflate: true, cookie: true } as const;
+
 export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const transports = options.transports ?? SUPPORTED;
   if (!isList(transports) || transports.length === 0 || transports.some((name) => !SUPPORTED.includes(name))) {
     throw new OptionError("transports", transports, `a list of ${SUPPORTED.map((name) => `"${name}"`).join(", ")}`);
   }
+  const compat: unknown = options.compat;
+  if (compat !== undefined && compat !== 3) throw new OptionError("compat", compat, "3, or nothing");
+  const defaults = compat === 3 ? DEFAULTS_3 : DEFAULTS;
   return {
-    pingTimeout: positive("pingTimeout", options.pingTimeout ?? 20_000),
+    ...options,
+    pingTimeout: positive("pingTimeout", options.pingTimeout ?? defaults.pingTimeout),
     pingInterval: positive("pingInterval", options.pingInterval ?? 25_000),
-    maxHttpBufferSize: positive("maxHttpBufferSize", options.maxHttpBufferSize ?? 1e6),
+    maxHttpBufferSize: positive("maxHttpBufferSize", options.maxHttpBufferSize ?? defaults.maxHttpBufferSize),
     allowRequest: options.allowRequest,
-    transports,
+    transports: [...transports],
     allowEIO3: options.allowEIO3 ?? true,
     allowUpgrades: options.allowUpgrades ?? true,
     upgradeTimeout: positive("upgradeTimeout", options.upgradeTimeout ?? 10_000),
-    perMessageDeflate: options.perMessageDeflate ?? false,
+    perMessageDeflate: resolveDeflate(options.perMessageDeflate ?? defaults.perMessageDeflate),
     initialPacket: options.initialPacket,
     cors: checkCors(options.cors ?? false),
-    cookie: resolveCookie(options),
+    cookie: resolveCookie({ ...options, cookie: options.cookie ?? defaults.cookie }),
     httpCompression: resolveCompression(options.httpCompression ?? true),
+    wsEngine: options.wsEngine ?? "ws",
+    compat,
   };
+}
+
+export function resolveDeflate(deflate: boolean | PerMessageDeflateOptions): false | PerMessageDeflateOptions {
+  if (deflate === false) return false;
+  return { threshold: DEFAULT_THRESHOLD, ...(deflate === true ? {} : deflate) };
 }
 
 function checkCors(cors: ResolvedOptions["cors"]): ResolvedOptions["cors"] {
@@ -158,7 +185,7 @@ function checkCors(cors: ResolvedOptions["cors"]): ResolvedOptions["cors"] {
   throw new OptionError("cors", cors, "true, false, or options of the package cors");
 }
 
-function resolveCookie(options: EngineOptions): ResolvedCookie | false {
+export function resolveCookie(options: EngineOptions): ResolvedCookie | false {
   const cookie: unknown = options.cookie ?? false;
   // An empty name has always meant none.
   if (cookie === false || cookie === "") return false;
@@ -167,10 +194,11 @@ function resolveCookie(options: EngineOptions): ResolvedCookie | false {
   const { cookiePath = "/", cookieHttpOnly = true } = options;
   const attributes = cookiePath === false ? { httpOnly: false } : { path: cookiePath, httpOnly: cookieHttpOnly };
   const given = cookie === true ? {} : typeof cookie === "string" ? { name: cookie } : (cookie as CookieOptions);
-  return { name: "io", sameSite: "lax", ...attributes, ...given };
+  // engine.io 3.0.0 did not know of SameSite.
+  return { name: "io", ...(options.compat === 3 ? {} : { sameSite: "lax" }), ...attributes, ...given };
 }
 
-function resolveCompression(compression: unknown): ResolvedCompression | false {
+export function resolveCompression(compression: unknown): ResolvedCompression | false {
   if (compression === false) return false;
   if (compression === true) return { threshold: DEFAULT_THRESHOLD };
   if (!isObject(compression))

@@ -7,6 +7,8 @@ import { mayCompress, storedText } from "./stored";
 /** How the packets of one session look on the wire. Fixed by its handshake. */
 export interface Encoding {
   readonly revision: Revision;
+  /** Whether binary data travels as text, because the client takes nothing else. */
+  readonly base64: boolean;
   /** Whether the body of a POST may be binary. */
   readonly binaryPayloads: boolean;
   encodePayload(packets: readonly Packet[]): string | Buffer;
@@ -21,6 +23,7 @@ export interface Encoding {
 
 const encoding4: Encoding = {
   revision: 4,
+  base64: false,
   binaryPayloads: false,
   encodePayload: (packets) => joinPayload(packets.map(encodePacketText)),
   encodeStored: (stored) => {
@@ -39,10 +42,14 @@ const encoding4: Encoding = {
     typeof message === "string" ? decodePacketText(message) : { type: "message", data: message },
 };
 
+/** Payloads of protocol 4 are text in any case: what changes is the message of a websocket. */
+const encoding4Base64: Encoding = { ...encoding4, base64: true, encodeMessage: encodePacketText };
+
 /** Protocol 3, whose payloads say the length of each packet, and are bytes where the client takes those and a packet is binary. */
 function encoding3(takesBinary: boolean): Encoding {
   return {
     revision: 3,
+    base64: !takesBinary,
     binaryPayloads: true,
     encodePayload: (packets) => codec3.encodePayload(packets, takesBinary),
     encodeStored: (stored) => codec3.encodeStoredPayload(stored, takesBinary),
@@ -59,8 +66,8 @@ function bytesOf(payload: Uint8Array): Buffer {
 const encoding3Binary = encoding3(true);
 const encoding3Base64 = encoding3(false);
 
-/** `base64`: the client cannot take binary payloads (protocol 3 with `b64=1`, or JSONP). */
+/** `base64`: the client takes no binary data (it says `b64=1`, or polls by JSONP). */
 export function encodingOf(revision: Revision, base64: boolean): Encoding {
-  if (revision === 4) return encoding4;
+  if (revision === 4) return base64 ? encoding4Base64 : encoding4;
   return base64 ? encoding3Base64 : encoding3Binary;
 }

@@ -9,6 +9,11 @@ export type RawData = string | Buffer | ArrayBuffer | ArrayBufferView;
 export interface PacketOptions {
   /** Whether the answer that carries the packet may be compressed. Default true. */
   compress?: boolean;
+  /**
+   * The packet's websocket frame in parts, ready to be sent, as `Sender.frame` of the package ws makes it. Used where this
+   * process holds the websocket and compresses nothing; elsewhere the packet is encoded.
+   */
+  wsPreEncodedFrame?: Buffer[];
 }
 
 export interface Packet {

@@ -93,7 +93,7 @@ export class Departure {
       if (at !== undefined && now - at < OFFER_AGAIN) continue;
       const heir = heirs[this.#heir++ % heirs.length];
       if (heir === undefined || ++offers > OFFERS_A_STEP) return;
-      session.leave();
+      session.depart();
       // What is under way is finished first. Not for ever: an application may go on sending.
       if (!session.idle && now - this.#began < OFFER_AGAIN) continue;
       this.#offered.set(session, now);

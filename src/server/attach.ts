@@ -2,13 +2,17 @@ import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../time/clock";
-import { resolvePath, type AttachOptions } from "../options";
+import type { AttachOptions } from "../options";
 
 /** An HTTP or HTTPS server. */
 export type RequestSource = EventEmitter;
 
 /** What is attached. */
 export interface RequestTaker {
+  /** The path that its requests begin with. */
+  pathOf(options: AttachOptions): string;
+  /** The HTTP server listens, for the first time or again. */
+  onListening(): void;
   handleRequest(request: IncomingMessage, response: ServerResponse): void;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   close(): unknown;
@@ -19,12 +23,15 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Requests below the path go to the engine, all others to the listeners that were there before. */
 export function attachTo(server: RequestSource, engine: RequestTaker, options: AttachOptions, clock: Clock): void {
-  const path = resolvePath(options);
+  const path = engine.pathOf(options);
   const { handlePreflightRequest: preflight } = options;
   const others = server.listeners("request") as Listener[];
   server.removeAllListeners("request");
   server.on("close", () => {
     engine.close();
+  });
+  server.on("listening", () => {
+    engine.onListening();
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     const ours = request.url?.startsWith(path) === true && (preflight !== false || request.method !== "OPTIONS");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
@@ -55,6 +55,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
   /** What the write buffer of each session may hold. */
   readonly bufferLimit: BufferLimit;
+  /** A node that has left its cluster does not come back: others have taken what was its own. */
+  readonly reopens = false;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #nodeId: string;
@@ -100,10 +102,10 @@ export class ClusterHost implements SessionHost, NodeEngine {
     return this.#ready;
   }
 
-  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void {
+  async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
     const remoteAddress = request.socket.remoteAddress ?? "";
     const handshake = storeHandshake(request, request._query, remoteAddress);
-    void this.#handshake({ request, remoteAddress, handshake, protocol, transport: "polling" }, refuse);
+    await this.#handshake({ request, remoteAddress, handshake, protocol, transport: "polling" }, refuse);
   }
 
   async #handshake(opening: Opening, refuse: Refuse): Promise<void> {
@@ -216,12 +218,12 @@ export class ClusterHost implements SessionHost, NodeEngine {
     } else {
       const { session } = opened;
       offer.accept((websocket) => {
-        const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
+        const transport = new WebSocketTransport(request, websocket, this.#engine.compressFrom);
         const socket = this.#socket(session, opening, transport);
         session.useWebSocket(socket, transport);
         socket.onOpen();
         this.announce(socket);
-      }, session.sid);
+      });
       // The package ws has refused what was no websocket request, or its connection is gone.
       if (session.socket === undefined) session.endOrphan();
     }
@@ -242,22 +244,26 @@ export class ClusterHost implements SessionHost, NodeEngine {
         return;
       }
       offer.accept((websocket) => {
-        this.join(node, sid, websocket);
+        this.join(node, sid, websocket, offer.request);
       });
     }
   }
 
   /** A websocket for a session that polls, held here, whoever owns the session. */
-  join(node: ClusterNode, sid: string, websocket: WebSocketLike): void {
+  join(node: ClusterNode, sid: string, websocket: WebSocketLike, request?: EngineRequest): void {
     const session = node.session(sid);
     const { compressFrom } = this.#engine;
     if (session === undefined) {
       node.relay(sid, websocket, compressFrom);
       return;
     }
-    const transport = new WebSocketTransport(session.protocol, websocket, compressFrom);
+    const transport = new WebSocketTransport(request ?? session.protocol, websocket, compressFrom);
     // A second websocket is let in and closed, as engine.io does.
     if (!session.upgradeTo(transport, nothing)) transport.close();
+  }
+
+  tryUpgrade(id: string, transport: Transport): void {
+    if (this.#node?.session(id)?.upgradeTo(transport, nothing) !== true) transport.close();
   }
 
   adopt(sid: string, record: SessionRecord, session: OwnedSession): Socket {
@@ -266,7 +272,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
       id: sid,
       server: this.#engine,
       transport: new OwnedPolling(record.protocol, session),
-      request,
+      // As far as programs read it; see `RebuiltRequest`.
+      request: request as unknown as IncomingMessage,
       remoteAddress: request.connection.remoteAddress,
       protocol: record.protocol,
       recovered: true,

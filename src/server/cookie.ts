@@ -5,10 +5,10 @@ import type { ResolvedCookie } from "../options";
 
 /** The cookie that tells a session's id, of an engine that sets one. */
 export class SessionCookie {
-  readonly #options: ResolvedCookie;
+  readonly options: ResolvedCookie;
 
   constructor(options: ResolvedCookie) {
-    this.#options = options;
+    this.options = options;
     try {
       this.#text("id");
     } catch (error) {
@@ -17,7 +17,7 @@ export class SessionCookie {
   }
 
   #text(id: string): string {
-    return serialize(this.#options.name, id, this.#options);
+    return serialize(this.options.name, id, this.options);
   }
 
   /** Adds the cookie to those that are set already. */

@@ -1,30 +1,27 @@
-import { EventEmitter } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import base64id from "base64id";
 import cors from "cors";
-import type { WebSocket, WebSocketServer } from "ws";
+import type { WebSocketServer } from "ws";
 import { ERROR_MESSAGES, ErrorCode, type ErrorCallback, type Refusal } from "../errors";
-import {
-  resolveOptions,
-  type AttachOptions,
-  type EngineOptions,
-  type Middleware,
-  type ResolvedOptions,
-} from "../options";
-import type { Revision, TransportName } from "../protocol/names";
 import { positive } from "../option-error";
+import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
+import type { Revision } from "../protocol/names";
 import { Heartbeat } from "../session/heartbeat";
 import type { Socket, SocketHost } from "../session/socket";
 import type { Clock } from "../time/clock";
 import { checkCompression } from "../transports/compression";
-import type { EngineRequest, HeadersHook } from "../transports/request";
+import type { EngineRequest, HeadersHook, QueriedRequest } from "../transports/request";
+import type { Transport } from "../transports/transport";
+import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { attachTo, type RequestSource } from "./attach";
+import { answerPreflight, isXhr, letOriginIn, refusalHeaders, refusalOf } from "./compat3";
 import { SessionCookie } from "./cookie";
-import type { Refuse, SessionHost, WebSocketOffer } from "./host";
-import { Passage } from "./middlewares";
+import { offerOf, type Refuse, type SessionHost, type WebSocketOffer } from "./host";
 import { parseQuery } from "./query";
+import { RequestFace } from "./request-face";
 import { connectionError, sendRefusal } from "./responses";
+import { pollingFor } from "./transports";
 import { revisionOf, verify } from "./verify";
 import { WebSocketResponse } from "./websocket-response";
 import { refuseUpgrade, upgradeUnavailable, WebSockets, type UpgradeRequest } from "./websockets";
@@ -45,7 +42,7 @@ export type HostFactory = (engine: Engine) => SessionHost;
  * Events: `connection(socket)`, `connection_error({req, code, message, context})`, `initial_headers(headers, request)`,
  * `headers(headers, request)`, `flush(socket, packets)`, `drain(socket)`.
  */
-export class Engine extends EventEmitter implements SocketHost {
+export class Engine extends RequestFace implements SocketHost {
   /** Codes of refused requests, by name. */
   static readonly errors = ErrorCode;
   /** Texts of refused requests, by code. */
@@ -55,11 +52,10 @@ export class Engine extends EventEmitter implements SocketHost {
   readonly heartbeat: Heartbeat;
   readonly #clock: Clock;
   readonly #host: SessionHost;
-  readonly #websockets: WebSockets;
-  readonly #cookie: SessionCookie | undefined;
-  readonly #middlewares: Middleware[] = [];
+  #websockets: WebSockets | undefined;
+  #cookie: SessionCookie | undefined;
   /** Websockets that were let in for a session, until they are handed to it. */
-  readonly #accepted = new WeakMap<WebSocket, (websocket: WebSocket) => void>();
+  readonly #accepted = new WeakMap<WebSocketLike, (websocket: WebSocketLike) => void>();
   readonly #attached = new Set<RequestSource>();
   #closing: Promise<void> | undefined;
   /** The HTTP server, where `listen` made it; Socket.IO puts its own here. */
@@ -70,21 +66,34 @@ export class Engine extends EventEmitter implements SocketHost {
     this.#clock = clock;
     this.opts = resolveOptions(options);
     if (this.opts.httpCompression !== false) checkCompression(this.opts.httpCompression);
-    this.#cookie = this.opts.cookie === false ? undefined : new SessionCookie(this.opts.cookie);
+    this.#cookie = this.#cookieNow();
     if (this.opts.cors !== false) this.use(cors(this.opts.cors === true ? undefined : this.opts.cors));
-    this.heartbeat = new Heartbeat(clock, this.opts.pingInterval, this.opts.pingTimeout);
-    this.#websockets = new WebSockets(this.opts.maxHttpBufferSize, this.opts.perMessageDeflate, this.onHeaders);
+    this.heartbeat = new Heartbeat(clock, this.opts);
     this.#host = host(this);
+    this.init();
   }
 
-  /** Nothing is left to do: the websocket server is made with the engine. Here for those who call it, as engine.io's users may. */
-  init(): void {
-    return;
+  /** Makes the websocket server, by the options as they are now; a closed engine serves again, but for a node of a cluster. */
+  protected init(): void {
+    if (this.#closing !== undefined && !this.#host.reopens) return;
+    this.#closing = undefined;
+    this.#websockets?.close();
+    this.#websockets = new WebSockets(this.opts, this.onHeaders);
+  }
+
+  /** Closes the websocket server. */
+  protected cleanup(): void {
+    this.#websockets?.close();
+  }
+
+  /** @internal An HTTP server that the engine is attached to listens. */
+  onListening(): void {
+    this.init();
   }
 
   /** The websocket server, of the package `ws`. */
-  get ws(): WebSocketServer {
-    return this.#websockets.server;
+  get ws(): WebSocketServer | undefined {
+    return this.#websockets?.server;
   }
 
   /** @internal Where the sessions live. */
@@ -125,62 +134,83 @@ export class Engine extends EventEmitter implements SocketHost {
     return base64id.generateId();
   }
 
-  /** Every request comes through `middleware` before it is checked, at the node that it reaches; see `Middleware`. */
-  use(middleware: Middleware): void {
-    this.#middlewares.push(middleware);
-  }
-
   /** Handles one HTTP request of an Engine.IO client. */
   handleRequest(incoming: IncomingMessage, response: ServerResponse): void {
-    const request = this.prepare(incoming);
+    // What `prepare` returns is not used: those who override it may return nothing.
+    this.prepare(incoming);
+    const request = incoming as EngineRequest;
     request.res = response;
     const refuse: Refuse = (refusal) => {
       this.#refuse(request, response, refusal);
     };
-    if (this.#middlewares.length === 0) this.#admit(request, response, refuse);
+    if (this.passesAll) this.#admit(request, response, refuse);
     else {
-      const done = (passed: boolean): void => {
-        if (passed) this.#admit(request, response, refuse);
-        else refuse(MIDDLEWARE_FAILURE);
-      };
-      new Passage(this.#middlewares, request, response, done).run();
+      this._applyMiddlewares(request, response, (error) => {
+        if (error) refuse(MIDDLEWARE_FAILURE);
+        else this.#admit(request, response, refuse);
+      });
     }
   }
 
   #admit(request: EngineRequest, response: ServerResponse, refuse: Refuse): void {
-    this.verify(request, false, (code, context = {}) => {
-      if (code !== undefined) refuse({ code, context });
+    this.verify(request, false, (code, context) => {
+      const refusal = refusalOf(code, context);
+      if (refusal !== undefined) refuse(refusal);
       // A connection that broke while a middleware took its time tells nobody so any more.
       else if (response.destroyed) request.res = null;
-      else if (isNamed(request._query["sid"])) this.#host.request(request, refuse);
-      else {
-        this.handshake("polling", request, (code = ErrorCode.BAD_REQUEST, why = {}) => {
+      else if (!isNamed(request._query["sid"])) {
+        void this.handshake("polling", request, (code = ErrorCode.BAD_REQUEST, why = {}) => {
           refuse({ code, context: why });
         });
-      }
+      } else if (this.opts.compat === 3 && request.method === "OPTIONS") answerPreflight(request, this.onHeaders);
+      else this.#host.request(request, refuse);
     });
   }
 
   /** Checks a request. `done` is called with nothing where it may go on, else with the code and what it is about. */
-  verify(request: EngineRequest, upgrade: boolean, done: ErrorCallback): void {
+  protected verify(request: QueriedRequest, upgrade: boolean, done: ErrorCallback): void {
     verify(request, upgrade, this.opts, this.#host.known, (refusal) => {
       if (refusal === undefined) done();
       else done(refusal.code, refusal.context);
     });
   }
 
-  /** Opens a session by long-polling, for a request that passed its checks. */
-  handshake(_transport: TransportName, request: EngineRequest, closeConnection: ErrorCallback): void {
+  /**
+   * Opens a session on transport `name`, for a request that passed its checks: by long-polling, or where the request has
+   * its `websocket`, on that.
+   */
+  protected async handshake(name: string, request: EngineRequest, closeConnection: ErrorCallback): Promise<void> {
     const refuse: Refuse = ({ code, context }) => {
       closeConnection(code, context);
     };
     const protocol = this.#revision(request, refuse);
-    if (protocol !== undefined) this.#host.handshake(request, protocol, refuse);
+    if (protocol === undefined) return;
+    const { websocket } = request;
+    if (name !== "websocket" || websocket === undefined) await this.#host.handshake(request, protocol, refuse);
+    else this.#host.websocket(offerOf(request, websocket, refuse), protocol);
+  }
+
+  /** Makes the transport of a session, for its first request: not called in a cluster, whose transports are no choice. */
+  protected createTransport(name: string, request: EngineRequest): Transport {
+    if (name === "websocket") return new WebSocketTransport(request, undefined, this.compressFrom);
+    const { maxHttpBufferSize, httpCompression } = this.opts;
+    return pollingFor(request._query, { clock: this.#clock, maxHttpBufferSize, httpCompression });
+  }
+
+  /** @internal */
+  transportFor(name: string, request: EngineRequest): Transport {
+    return this.createTransport(name, request);
+  }
+
+  /** @internal */
+  tryUpgrade(id: string, transport: Transport): void {
+    this.#host.tryUpgrade(id, transport);
   }
 
   /** Handles a request to change to the websocket protocol: `socket` is its connection, `head` what came behind it. */
   handleUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const request = this.prepare(incoming);
+    this.prepare(incoming);
+    const request = incoming as EngineRequest;
     request.res = null;
     const refuse: Refuse = (refusal) => {
       this.emit("connection_error", connectionError(request, refusal));
@@ -189,25 +219,25 @@ export class Engine extends EventEmitter implements SocketHost {
     // The connection's errors are nobody's until the websocket has it.
     socket.on("error", ignore);
     const upgrade = { request, socket, head };
-    if (this.#middlewares.length === 0) this.#admitUpgrade(upgrade, undefined, refuse);
+    if (this.passesAll) this.#admitUpgrade(upgrade, undefined, refuse);
     else {
       const response = new WebSocketResponse(request, socket);
-      const done = (passed: boolean): void => {
-        if (passed) this.#admitUpgrade(upgrade, response, refuse);
-        else refuse(MIDDLEWARE_FAILURE);
-      };
       // It has what middlewares use of a response.
-      new Passage(this.#middlewares, request, response as unknown as ServerResponse, done).run();
+      this._applyMiddlewares(request, response as unknown as ServerResponse, (error) => {
+        if (error) refuse(MIDDLEWARE_FAILURE);
+        else this.#admitUpgrade(upgrade, response, refuse);
+      });
     }
   }
 
   #admitUpgrade(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): void {
     const { request, socket } = upgrade;
-    this.verify(request, true, (code, context = {}) => {
-      if (code !== undefined) refuse({ code, context });
+    this.verify(request, true, (code, context) => {
+      const refusal = refusalOf(code, context);
+      if (refusal !== undefined) refuse(refusal);
       else if (request._query["transport"] !== "websocket") {
         // As engine.io does: let in, and closed.
-        this.#accept(upgrade, response, undefined, (websocket) => {
+        this.#accept(upgrade, response, (websocket) => {
           websocket.close();
         });
       } else if (!socket.destroyed) {
@@ -225,8 +255,8 @@ export class Engine extends EventEmitter implements SocketHost {
       unavailable: () => {
         upgradeUnavailable(upgrade.socket);
       },
-      accept: (accepted, id) => {
-        this.#accept(upgrade, response, id, accepted);
+      accept: (accepted) => {
+        this.#accept(upgrade, response, accepted);
       },
     };
   }
@@ -234,12 +264,10 @@ export class Engine extends EventEmitter implements SocketHost {
   #accept(
     upgrade: UpgradeRequest,
     response: WebSocketResponse | undefined,
-    id: string | undefined,
-    accepted: (websocket: WebSocket) => void,
+    accepted: (websocket: WebSocketLike) => void,
   ): void {
     const headers = response?.takeHeaders() ?? {};
-    if (id !== undefined) this.#cookie?.addTo(headers, id);
-    this.#websockets.accept({ ...upgrade, headers }, (websocket) => {
+    this.#websockets?.accept({ ...upgrade, headers }, (websocket) => {
       upgrade.socket.removeListener("error", ignore);
       // Of one that is let in only to be closed nobody else hears.
       websocket.on("error", ignore);
@@ -248,27 +276,24 @@ export class Engine extends EventEmitter implements SocketHost {
     });
   }
 
-  /** A websocket was let in: by `handleUpgrade`, or by a caller that completed its handshake itself. */
-  onWebSocket(incoming: IncomingMessage, socket: Duplex, websocket: WebSocket): void {
-    const accepted = this.#accepted.get(websocket);
+  /**
+   * A websocket was let in: by `handleUpgrade`, or by a caller that completed its handshake itself. `socket` is its
+   * connection; callers by engine.io 3 leave it out.
+   */
+  onWebSocket(incoming: IncomingMessage, socket: Duplex | WebSocketLike, websocket?: WebSocketLike): void {
+    const taken = websocket ?? (socket as WebSocketLike);
+    const accepted = this.#accepted.get(taken);
     if (accepted !== undefined) {
-      accepted(websocket);
+      accepted(taken);
       return;
     }
-    const request = this.prepare(incoming);
-    const offer: WebSocketOffer = {
-      request,
-      accept: (taken) => {
-        taken(websocket);
-      },
-      refuse: (refusal) => {
-        this.emit("connection_error", connectionError(request, refusal));
-        refuseUpgrade(socket, refusal);
-      },
-      unavailable: () => {
-        websocket.close();
-      },
-    };
+    this.prepare(incoming);
+    const request = incoming as EngineRequest;
+    const offer = offerOf(request, taken, (refusal) => {
+      this.emit("connection_error", connectionError(request, refusal));
+      if (websocket === undefined) taken.close();
+      else refuseUpgrade(socket as Duplex, refusal);
+    });
     this.#host.websocket(offer, revisionOf(request));
   }
 
@@ -293,30 +318,39 @@ export class Engine extends EventEmitter implements SocketHost {
   #refuse(request: EngineRequest, response: ServerResponse, refusal: Refusal): void {
     this.emit("connection_error", connectionError(request, refusal));
     request.res = null;
-    sendRefusal(response, refusal);
+    sendRefusal(response, refusal, this.opts.compat === 3 ? refusalHeaders(request, refusal) : undefined);
   }
 
   /** Messages below this size, in bytes, are not compressed on a websocket; undefined where none is. */
   get compressFrom(): number | undefined {
     const { perMessageDeflate } = this.opts;
-    if (perMessageDeflate === false) return undefined;
-    return perMessageDeflate === true ? 1024 : (perMessageDeflate.threshold ?? 1024);
+    return perMessageDeflate === false ? undefined : (perMessageDeflate.threshold ?? 1024);
   }
 
   /** @internal Lets listeners change the headers of a response. */
   readonly onHeaders = (headers: OutgoingHttpHeaders, request: EngineRequest): void => {
+    if (this.opts.compat === 3 && isXhr(request)) letOriginIn(headers, request);
     if (!isNamed(request._query["sid"])) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
   };
 
   /** @internal The same for the answer to the handshake of session `id`. */
   headersFor(id: string): HeadersHook {
-    const cookie = this.#cookie;
+    const cookie = this.#cookieNow();
     if (cookie === undefined) return this.onHeaders;
     return (headers, request) => {
-      if (!isNamed(request._query["sid"])) cookie.addTo(headers, id);
+      // In one process engine.io 3 has it with every answer.
+      if (this.opts.compat === 3 || !isNamed(request._query["sid"])) cookie.addTo(headers, id);
       this.onHeaders(headers, request);
     };
+  }
+
+  /** The cookie by the options as they are now. */
+  #cookieNow(): SessionCookie | undefined {
+    const { cookie } = this.opts;
+    if (cookie === false) return undefined;
+    if (this.#cookie?.options !== cookie) this.#cookie = new SessionCookie(cookie);
+    return this.#cookie;
   }
 
   /**
@@ -332,7 +366,8 @@ export class Engine extends EventEmitter implements SocketHost {
   drain(options: DrainOptions = {}): Promise<void> {
     const timeout = options.timeout === undefined ? DRAIN_TIMEOUT : positive("timeout", options.timeout);
     this.#closing ??= this.#host.drain(timeout, this.#stopListening).finally(() => {
-      this.#stop();
+      this.heartbeat.stop();
+      this.cleanup();
     });
     return this.#closing;
   }
@@ -343,15 +378,14 @@ export class Engine extends EventEmitter implements SocketHost {
 
   /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
   close(): this {
-    this.#closing ??= this.#host.close().finally(() => {
-      this.#stop();
+    if (this.#closing !== undefined && !this.#host.reopens) return this;
+    const closing = this.#host.close().finally(() => {
+      // Its HTTP server may listen again by now.
+      if (this.#closing === closing) this.heartbeat.stop();
     });
+    this.#closing = closing;
+    this.cleanup();
     return this;
-  }
-
-  #stop(): void {
-    this.heartbeat.stop();
-    this.#websockets.close();
   }
 
   /** Resolves when a close or drain is complete and nothing of the engine keeps the process alive. */

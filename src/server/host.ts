@@ -2,7 +2,8 @@ import type { Refusal } from "../errors";
 import type { Revision } from "../protocol/names";
 import type { Socket } from "../session/socket";
 import type { EngineRequest } from "../transports/request";
-import type { WebSocket } from "ws";
+import type { Transport } from "../transports/transport";
+import type { WebSocketLike } from "../transports/websocket";
 import type { KnownSessions } from "./verify";
 
 /** Refuses the request at hand. */
@@ -11,8 +12,7 @@ export type Refuse = (refusal: Refusal) => void;
 /** A websocket request that passed its checks: answered 101 by `accept`, or refused. */
 export interface WebSocketOffer {
   readonly request: EngineRequest;
-  /** `id`: of the session that this request opens. */
-  accept(accepted: (websocket: WebSocket) => void, id?: string): void;
+  accept(accepted: (websocket: WebSocketLike) => void): void;
   refuse(refusal: Refusal): void;
   /** Nobody could answer in time. */
   unavailable(): void;
@@ -26,12 +26,16 @@ export interface SessionHost {
   readonly known: KnownSessions;
   /** Sessions whose sockets are here. */
   readonly clients: Record<string, Socket>;
-  /** Opens a session by long-polling. */
-  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void;
+  /** Opens a session by long-polling. Resolves when it is open, or refused. */
+  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void>;
   /** A poll or a POST of a session. */
   request(request: EngineRequest, refuse: Refuse): void;
   /** A websocket of a session, or for a new one. */
   websocket(offer: WebSocketOffer, protocol: Revision): void;
+  /** Tries to take session `id` over to `transport`; see `SocketHost`. */
+  tryUpgrade(id: string, transport: Transport): void;
+  /** Whether sessions can be opened again after a close. */
+  readonly reopens: boolean;
   /** Resolves when sessions can be served. */
   ready(): Promise<void>;
   /**
@@ -41,4 +45,18 @@ export interface SessionHost {
   drain(timeout: number, handedOver: () => void): Promise<void>;
   /** Ends all sessions that are here, then stops. */
   close(): Promise<void>;
+}
+
+/** A request that is a websocket already. */
+export function offerOf(request: EngineRequest, websocket: WebSocketLike, refuse: Refuse): WebSocketOffer {
+  return {
+    request,
+    refuse,
+    accept: (taken) => {
+      taken(websocket);
+    },
+    unavailable: () => {
+      websocket.close();
+    },
+  };
 }

@@ -1,14 +1,10 @@
 import { ErrorCode } from "../errors";
 import { DirectJournal } from "../session/direct-journal";
-import { encodingFor } from "../session/handshake";
 import { Socket } from "../session/socket";
 import type { Revision } from "../protocol/names";
 import type { Clock } from "../time/clock";
-import { Polling } from "../transports/polling";
 import type { Transport } from "../transports/transport";
-import { WebSocketTransport } from "../transports/websocket";
 import { Upgrade, type UpgradeHost } from "../session/upgrade";
-import type { WebSocket } from "ws";
 import type { EngineRequest } from "../transports/request";
 import type { Engine } from "./engine";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
@@ -17,6 +13,8 @@ import type { KnownSessions } from "./verify";
 /** Sessions of one process, without a cluster: no store, no turns, everything inside the call. */
 export class LocalHost implements SessionHost {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
+  /** Nothing is given up that a new session would need. */
+  readonly reopens = true;
   readonly #engine: Engine;
   readonly #clock: Clock;
 
@@ -27,11 +25,7 @@ export class LocalHost implements SessionHost {
 
   readonly known: KnownSessions = (sid) => this.clients[sid];
 
-  handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): void {
-    void this.#open(request, protocol, refuse);
-  }
-
-  async #open(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
+  async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
     let id: string;
     try {
       id = await this.#engine.generateId(request);
@@ -39,9 +33,7 @@ export class LocalHost implements SessionHost {
       refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error } });
       return;
     }
-    const { maxHttpBufferSize, httpCompression } = this.#engine.opts;
-    const options = { clock: this.#clock, maxHttpBufferSize, httpCompression };
-    const transport = new Polling(encodingFor(protocol, request._query), options);
+    const transport = this.#engine.transportFor("polling", request);
     transport.on("headers", this.#engine.headersFor(id));
     const socket = this.#start(id, request, protocol, transport);
     transport.onRequest(request);
@@ -70,7 +62,10 @@ export class LocalHost implements SessionHost {
         // A second websocket is let in and closed, as engine.io does.
         if (socket === undefined || socket.upgrading || socket.upgraded || socket.transport.name !== "polling")
           websocket.close();
-        else this.#upgrade(socket, websocket);
+        else {
+          offer.request.websocket = websocket;
+          socket.maybeUpgrade(this.#engine.transportFor("websocket", offer.request));
+        }
       });
     }
   }
@@ -84,21 +79,31 @@ export class LocalHost implements SessionHost {
       return;
     }
     offer.accept((websocket) => {
-      const transport = new WebSocketTransport(protocol, websocket, this.#engine.compressFrom);
-      this.#engine.emit("connection", this.#start(id, offer.request, protocol, transport));
-    }, id);
+      const { request } = offer;
+      request.websocket = websocket;
+      const transport = this.#engine.transportFor("websocket", request);
+      this.#engine.emit("connection", this.#start(id, request, protocol, transport));
+    });
   }
 
-  #upgrade(socket: Socket, websocket: WebSocket): void {
-    const transport = new WebSocketTransport(socket.protocol, websocket, this.#engine.compressFrom);
+  tryUpgrade(id: string, transport: Transport): void {
+    const socket = this.clients[id];
+    if (socket === undefined) transport.close();
+    else this.#upgrade(socket, transport);
+  }
+
+  #upgrade(socket: Socket, transport: Transport): void {
     const { transport: polling } = socket;
     const host: UpgradeHost = {
       releasePoll: () => {
         if (polling.writable) polling.send([{ type: "noop" }]);
       },
       takeTransport: (taken, done) => {
-        if (socket.journal instanceof DirectJournal) socket.journal.detach();
-        socket.useTransport(taken, new DirectJournal(socket, taken));
+        // No later poll can reach it: a close that finds none parked must not wait for one.
+        socket.transport.discard();
+        socket.clearTransport();
+        socket.setTransport(taken);
+        socket.onUpgraded();
         done();
       },
     };

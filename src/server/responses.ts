@@ -1,9 +1,9 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { ERROR_MESSAGES, ErrorCode, type Refusal } from "../errors";
 import type { EngineRequest } from "../transports/request";
 
 /** Answers a refused request with engine.io's JSON. */
-export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
+export function sendRefusal(response: ServerResponse, refusal: Refusal, headers?: OutgoingHttpHeaders): void {
   if (response.headersSent) {
     // A middleware answered before it failed.
     if (!response.writableEnded) response.end();
@@ -12,7 +12,10 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
   const { code, context } = refusal;
   const own = context["message"];
   const message = typeof own === "string" && own !== "" ? own : (ERROR_MESSAGES[code] ?? "");
-  response.writeHead(code === ErrorCode.FORBIDDEN ? 403 : 400, { "Content-Type": "application/json" });
+  response.writeHead(code === ErrorCode.FORBIDDEN ? 403 : 400, {
+    "Content-Type": "application/json",
+    ...headers,
+  });
   response.end(JSON.stringify({ code, message }));
 }
 

@@ -1,14 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import { ErrorCode, type Refusal } from "../errors";
 import type { ResolvedOptions } from "../options";
-import type { Revision, TransportName } from "../protocol/names";
-import type { EngineRequest } from "../transports/request";
+import type { Revision } from "../protocol/names";
+import type { QueriedRequest } from "../transports/request";
+import { revisionIn } from "../transports/transport";
+import { refusedBy } from "./compat3";
 
 export type Verdict = (refusal: Refusal | undefined) => void;
 
 /** What a request must agree with of the session that it names. */
 export interface KnownSession {
-  readonly transport: { readonly name: TransportName };
+  readonly transport: { readonly name: string };
   readonly protocol: Revision;
 }
 
@@ -16,8 +18,8 @@ export interface KnownSession {
 export type KnownSessions = (sid: string) => KnownSession | "ask the owner" | undefined;
 
 /** The revision that a request says it speaks. */
-export function revisionOf(request: EngineRequest): Revision {
-  return request._query["EIO"] === "4" ? 4 : 3;
+export function revisionOf(request: QueriedRequest): Revision {
+  return revisionIn(request._query);
 }
 
 /**
@@ -25,7 +27,7 @@ export function revisionOf(request: EngineRequest): Revision {
  * call unless `allowRequest` takes its time.
  */
 export function verify(
-  request: EngineRequest,
+  request: QueriedRequest,
   upgrade: boolean,
   options: ResolvedOptions,
   known: KnownSessions,
@@ -50,7 +52,7 @@ export function verify(
 }
 
 function verifySession(
-  request: EngineRequest,
+  request: QueriedRequest,
   sid: string,
   upgrade: boolean,
   session: ReturnType<KnownSessions>,
@@ -72,7 +74,7 @@ export function protocolMismatch(protocol: Revision, previousProtocol: Revision)
   return { code: ErrorCode.BAD_REQUEST, context: { name: "PROTOCOL_MISMATCH", protocol, previousProtocol } };
 }
 
-function verifyHandshake(request: EngineRequest, upgrade: boolean, options: ResolvedOptions, decide: Verdict): void {
+function verifyHandshake(request: QueriedRequest, upgrade: boolean, options: ResolvedOptions, decide: Verdict): void {
   if (request.method !== "GET") {
     decide({ code: ErrorCode.BAD_HANDSHAKE_METHOD, context: { method: request.method } });
   } else if (request._query["transport"] === "websocket" && !upgrade) {
@@ -80,16 +82,22 @@ function verifyHandshake(request: EngineRequest, upgrade: boolean, options: Reso
   } else if (options.allowRequest === undefined) {
     decide(undefined);
   } else {
-    allow(request, options.allowRequest, decide);
+    allow(request, options.allowRequest, options.compat, decide);
   }
 }
 
-function allow(request: IncomingMessage, ask: NonNullable<ResolvedOptions["allowRequest"]>, decide: Verdict): void {
+function allow(
+  request: IncomingMessage,
+  ask: NonNullable<ResolvedOptions["allowRequest"]>,
+  compat: 3 | undefined,
+  decide: Verdict,
+): void {
   let decided = false;
   ask(request, (message, allowed) => {
     if (decided) return;
     decided = true;
-    decide(allowed ? undefined : { code: ErrorCode.FORBIDDEN, context: { message } });
+    if (allowed) decide(undefined);
+    else decide(compat === 3 ? refusedBy(message) : { code: ErrorCode.FORBIDDEN, context: { message } });
   });
 }
 

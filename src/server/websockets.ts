@@ -1,7 +1,9 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { createRequire } from "node:module";
 import type { Duplex } from "node:stream";
-import { WebSocketServer, type PerMessageDeflateOptions, type WebSocket } from "ws";
+import type { PerMessageDeflateOptions, WebSocket, WebSocketServer } from "ws";
 import { ERROR_MESSAGES, type Refusal } from "../errors";
+import { OptionError } from "../option-error";
 import type { EngineRequest, HeadersHook } from "../transports/request";
 
 /** An HTTP request to change to the websocket protocol, before it is answered. */
@@ -13,14 +15,58 @@ export interface UpgradeRequest {
   readonly headers?: OutgoingHttpHeaders;
 }
 
+const requireHere = createRequire(__filename);
+
+/** Options of a server of websockets that is given its requests one by one. */
+interface WebSocketServerOptions {
+  readonly noServer: true;
+  readonly clientTracking: false;
+  readonly perMessageDeflate: false | PerMessageDeflateOptions;
+  readonly maxPayload: number;
+}
+
+type WebSocketServerClass = new (options: WebSocketServerOptions) => WebSocketServer;
+
+/** The constructor that the option `wsEngine` means: it is one, or a module that has one, or such a module's name. */
+function serverClassOf({ wsEngine, compat }: WebSocketsOptions): WebSocketServerClass {
+  const found: unknown = typeof wsEngine === "string" ? load(wsEngine, compat === 3) : wsEngine;
+  const { WebSocketServer: named, Server: server } = Object(found) as Partial<Record<string, unknown>>;
+  // Such a module can be a function too: what it exports by name is meant then.
+  for (const candidate of [named, server, found]) {
+    if (typeof candidate === "function") return candidate as WebSocketServerClass;
+  }
+  throw new OptionError("wsEngine", wsEngine, "a module with a websocket server, its name, or the server's class");
+}
+
+/** Modules of this package's own, or of the program's. Engine.io 3.0.0 took ws for what could not be loaded: uws, mostly. */
+function load(name: string, orElseWs: boolean): unknown {
+  try {
+    return requireHere(requireHere.resolve(name, { paths: [__dirname, process.cwd()] }));
+  } catch (error) {
+    if (orElseWs) return requireHere("ws");
+    throw new OptionError("wsEngine", name, `a module that can be loaded (${String(error)})`);
+  }
+}
+
+export interface WebSocketsOptions {
+  readonly wsEngine: unknown;
+  readonly compat?: 3 | undefined;
+  readonly maxHttpBufferSize: number;
+  readonly perMessageDeflate: false | PerMessageDeflateOptions;
+}
+
 /** Completes the websocket handshakes of an engine. */
 export class WebSockets {
-  /** The server of the package `ws`. */
+  /** The server of the package `ws`, or of the one that the option `wsEngine` names. */
   readonly server: WebSocketServer;
   readonly #headers = new WeakMap<IncomingMessage, OutgoingHttpHeaders>();
 
-  constructor(maxPayload: number, perMessageDeflate: boolean | PerMessageDeflateOptions, hook: HeadersHook) {
-    this.server = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate, maxPayload });
+  constructor(options: WebSocketsOptions, hook: HeadersHook) {
+    const { maxHttpBufferSize: maxPayload, perMessageDeflate } = options;
+    const ServerClass = serverClassOf(options);
+    this.server = new ServerClass({ noServer: true, clientTracking: false, perMessageDeflate, maxPayload });
+    // Not all of them tell.
+    if (typeof (this.server as Partial<WebSocketServer>).on !== "function") return;
     this.server.on("headers", (lines: string[], request: IncomingMessage) => {
       const headers = this.#headers.get(request) ?? {};
       hook(headers, request as EngineRequest);

@@ -31,22 +31,25 @@ export class DirectJournal implements Journal {
   }
 
   close(discard: boolean): void {
-    if (discard) {
-      this.#transport.discard();
-      this.#closeTransport();
-    } else if (this.#socket.writeBuffer.length > 0) {
-      this.#socket.once("drain", this.#closeTransport);
-    } else {
-      this.#closeTransport();
-    }
+    if (discard || this.#socket.writeBuffer.length === 0) this.#socket.closeTransport(discard);
+    else this.#socket.once("drain", this.#closeTransport);
+  }
+
+  closeTransport(discard: boolean): void {
+    if (discard) this.#transport.discard();
+    this.#transport.close(this.#onForcedClose);
   }
 
   ended(): void {
-    this.detach();
+    this.#socket.clearTransport();
+  }
+
+  goOver(transport: Transport): void {
+    this.#socket.useJournal(new DirectJournal(this.#socket, transport));
   }
 
   /** Leaves the transport, which closes. */
-  detach(): void {
+  leave(): void {
     this.#socket.removeListener("drain", this.#closeTransport);
     const transport = this.#transport;
     transport.removeListener("packet", this.#onPacket);
@@ -66,7 +69,7 @@ export class DirectJournal implements Journal {
   }
 
   readonly #closeTransport = (): void => {
-    this.#transport.close(this.#onForcedClose);
+    this.#socket.closeTransport();
   };
 
   readonly #onForcedClose = (): void => {
@@ -78,11 +81,11 @@ export class DirectJournal implements Journal {
   };
 
   readonly #onReady = (): void => {
-    this.flush();
+    this.#socket.flush();
   };
 
   readonly #onDrain = (): void => {
-    this.#socket.runCallbacks();
+    this.#socket.onDrain();
   };
 
   readonly #onError = (error: Error): void => {

@@ -1,3 +1,5 @@
+import type { Transport } from "../transports/transport";
+
 /**
  * How a session's output reaches its client. Two implementations:
  * - `DirectJournal`: at once, inside the call. One process without a cluster, and websockets that their owner holds.
@@ -18,4 +20,13 @@ export interface Journal {
 
   /** No answer to a ping came in time. Ends in `Socket.onClose("ping timeout")`, unless the session is another node's by now. */
   timedOut(): void;
+
+  /** `Socket.setTransport` was called. Throws where the session's transport is not the caller's to choose. */
+  goOver(transport: Transport): void;
+
+  /** `Socket.clearTransport` was called. Throws where the transport is not the caller's to leave. */
+  leave(): void;
+
+  /** `Socket.closeTransport` was called: as `close`, without waiting for what is buffered. */
+  closeTransport(discard: boolean): void;
 }

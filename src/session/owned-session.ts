@@ -273,7 +273,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
    * The session is offered to another node, with the number of its last turn. What asks for it from now on is sent to look
    * for it, so that no POST is handled here whose turn the claim would refuse.
    */
-  leave(): void {
+  depart(): void {
     this.#leaving = true;
   }
 
@@ -357,7 +357,21 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       return;
     }
     this.#closeAsked = true;
+    // Whether its client comes for the close is watched over by the list of those that are closing.
+    if (this.#socket !== undefined) this.#socket.server.heartbeat.forget(this.#socket);
     this.touch();
+  }
+
+  closeTransport(discard: boolean): void {
+    this.close(discard);
+  }
+
+  goOver(): never {
+    throw new Error("a polling session in a cluster has the transport that its record says");
+  }
+
+  leave(): void {
+    // Its transport is only to look at.
   }
 
   ended(reason: string): void {

@@ -1,48 +1,14 @@
-import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Revision } from "../protocol/names";
 import type { Packet, PacketOptions, PacketType, RawData } from "../protocol/packet";
 import { TransportError, type Transport } from "../transports/transport";
-import type { Beating, Heartbeat } from "./heartbeat";
+import { coerce, sizeOf } from "./data";
 import type { Journal } from "./journal";
-import type { RebuiltRequest } from "./handshake";
-import { next, State, STATE_NAMES, type ReadyState, type StateEvent } from "./states";
+import { SocketFace } from "./socket-face";
+import type { BufferLimit, SendCallback, SocketHost, SocketOptions } from "./socket-parts";
+import { next, State, stateNamed, STATE_NAMES, type ReadyState, type StateEvent } from "./states";
 
-/** What a socket needs of the engine that it belongs to. */
-export interface SocketHost {
-  readonly opts: {
-    readonly pingInterval: number;
-    readonly pingTimeout: number;
-    readonly maxHttpBufferSize: number;
-    readonly initialPacket: RawData | undefined;
-  };
-  readonly heartbeat: Heartbeat;
-  upgrades(transport: string): string[];
-  emit(event: string, ...args: unknown[]): boolean;
-}
-
-/** Called once when the packet is on its way, with the transport that took it. */
-export type SendCallback = (transport: Transport) => void;
-
-export interface SocketOptions {
-  readonly id: string;
-  readonly server: SocketHost;
-  readonly transport: Transport;
-  readonly request: IncomingMessage | RebuiltRequest;
-  readonly remoteAddress: string;
-  readonly protocol: Revision;
-  /** Whether the session was adopted from another node. */
-  readonly recovered?: boolean;
-  readonly data?: unknown;
-  /** What the write buffer may hold; without it, whatever memory there is. */
-  readonly bufferLimit?: BufferLimit;
-}
-
-/** Packets, and units of their data, that may wait for a transport. Over it the session is closed: its client does not keep up. */
-export interface BufferLimit {
-  readonly packets: number;
-  readonly size: number;
-}
+export type { BufferLimit, SendCallback, SocketHost, SocketOptions };
 
 /**
  * One Engine.IO session, at the node that owns it.
@@ -53,12 +19,15 @@ export interface BufferLimit {
  * Reasons of `close`: "transport close", "transport error", "ping timeout", "parse error", "forced close", and in a
  * cluster "taken over": the session lives on at another node, its client has not left.
  */
-export class Socket extends EventEmitter implements Beating {
+export class Socket extends SocketFace {
   /** The session id: public to the session's client, a secret towards everybody else. */
   readonly id: string;
   readonly server: SocketHost;
-  /** The handshake's request. After an adoption rebuilt from the record: url, method, headers, `_query`, `connection`. */
-  readonly request: IncomingMessage | RebuiltRequest;
+  /**
+   * The handshake's request. After an adoption it is a `RebuiltRequest`, of the record: url, method, headers, `_query`,
+   * `connection`.
+   */
+  readonly request: IncomingMessage;
   readonly remoteAddress: string;
   readonly protocol: Revision;
   /** True where the session was adopted from a node that died or left, and its `connection` is not a new client. */
@@ -116,6 +85,33 @@ export class Socket extends EventEmitter implements Beating {
     return STATE_NAMES[this.#state];
   }
 
+  /** Changes what the socket thinks of itself, and nothing else: nobody is told. */
+  set readyState(name: ReadyState) {
+    this.#state = stateNamed(name) ?? this.#state;
+  }
+
+  /** Callbacks of the packets that wait: to look at. */
+  get packetsFn(): SendCallback[] {
+    return this.#callbacks.filter((callback) => callback !== undefined);
+  }
+
+  /** Callbacks of the packets that a transport has taken, a list for each time that it took some: to look at. */
+  get sentCallbackFn(): (SendCallback[] | null)[] {
+    return this.#taken.map((callbacks) => {
+      const given = callbacks.filter((callback) => callback !== undefined);
+      return given.length === 0 ? null : given;
+    });
+  }
+
+  /** Whether the time-out of the ping that is out was started anew, because the client was heard. */
+  get hasRefreshedPingTimeout(): boolean {
+    return this.#heardSincePing;
+  }
+
+  set hasRefreshedPingTimeout(refreshed: boolean) {
+    this.#heardSincePing = refreshed;
+  }
+
   /** Number of packets that wait for a transport. */
   get buffered(): number {
     return this.writeBuffer.length;
@@ -135,12 +131,17 @@ export class Socket extends EventEmitter implements Beating {
   useTransport(transport: Transport, journal: Journal): void {
     this.transport = transport;
     transport.sid = this.id;
+    this.#journal = journal;
+    this.onUpgraded();
+  }
+
+  /** @internal The transport is another one now. */
+  onUpgraded(): void {
     this.upgraded = true;
     this.upgrading = false;
-    this.#journal = journal;
-    this.emit("upgrade", transport);
+    this.emit("upgrade", this.transport);
     this.flush();
-    if (this.#state === State.Closing) journal.close(false);
+    if (this.#state === State.Closing) this.#journal?.close(false);
   }
 
   /** @internal Starts a new session: the open packet and the initial packet wait for the handshake's answer. */
@@ -150,7 +151,7 @@ export class Socket extends EventEmitter implements Beating {
     this.transport.sid = this.id;
     const opening = {
       sid: this.id,
-      upgrades: this.server.upgrades(this.transport.name),
+      upgrades: this.getAvailableUpgrades(),
       pingInterval,
       pingTimeout,
       maxPayload: maxHttpBufferSize,
@@ -162,8 +163,8 @@ export class Socket extends EventEmitter implements Beating {
   }
 
   #startHeartbeat(): void {
-    if (this.protocol === 3) this.server.heartbeat.listen(this);
-    else this.server.heartbeat.rest(this);
+    if (this.protocol === 3) this.setPingTimeout();
+    else this.schedulePing();
   }
 
   /** @internal Goes on with a session that another node opened. `closing`: its close waits for a poll to carry it. */
@@ -195,14 +196,23 @@ export class Socket extends EventEmitter implements Beating {
   /** Sends a packet of any type. Dropped silently while closing and when closed, as in engine.io. */
   sendPacket(
     type: Exclude<PacketType, "error">,
-    data?: RawData,
-    options?: PacketOptions,
+    data?: RawData | null,
+    options?: PacketOptions | SendCallback | null,
     callback?: SendCallback,
   ): void {
+    if (typeof options === "function") {
+      this.sendPacket(type, data, undefined, options);
+      return;
+    }
     if (this.#state === State.Closing || this.#state === State.Closed) return;
-    // Broadcasts share one options object between sockets: only `compress` is taken from it, nothing is attached.
-    const packet: Packet = { type, options: { compress: options?.compress !== false } };
-    if (data !== undefined) packet.data = data;
+    // Broadcasts share one options object between sockets: nothing is attached to it.
+    const compress = options?.compress !== false;
+    const frame = options?.wsPreEncodedFrame;
+    const packet: Packet = {
+      type,
+      options: frame === undefined ? { compress } : { compress, wsPreEncodedFrame: frame },
+    };
+    if (data !== undefined && data !== null) packet.data = data;
     this.emit("packetCreate", packet);
     this.writeBuffer.push(packet);
     if (callback !== undefined) this.#callbacks[this.writeBuffer.length - 1] = callback;
@@ -210,10 +220,10 @@ export class Socket extends EventEmitter implements Beating {
     if (this.#bufferLimit !== undefined) this.#checkBuffer(this.#bufferLimit, data);
   }
 
-  #checkBuffer(limit: BufferLimit, data: RawData | undefined): void {
+  #checkBuffer(limit: BufferLimit, data: RawData | null | undefined): void {
     // Whatever was taken meanwhile took all.
     if (this.writeBuffer.length === 0) return;
-    this.#bufferedSize += sizeOf(data);
+    this.#bufferedSize += sizeOf(data ?? undefined);
     if (this.writeBuffer.length <= limit.packets && this.#bufferedSize <= limit.size) return;
     const what = `${String(this.writeBuffer.length)} packets, ${String(this.#bufferedSize)} units`;
     this.onError(new TransportError(`the session's write buffer is over its limit: ${what}`));
@@ -232,7 +242,6 @@ export class Socket extends EventEmitter implements Beating {
     }
     if (this.#state !== State.Open) return;
     this.#become("close asked");
-    this.server.heartbeat.forget(this);
     this.#journal?.close(false);
   }
 
@@ -296,7 +305,7 @@ export class Socket extends EventEmitter implements Beating {
           this.onError(new Error("invalid heartbeat direction"));
           return;
         }
-        this.server.heartbeat.rest(this);
+        this.schedulePing();
         this.emit("heartbeat");
         return;
       case "ping":
@@ -304,7 +313,7 @@ export class Socket extends EventEmitter implements Beating {
           this.onError(new Error("invalid heartbeat direction"));
           return;
         }
-        this.server.heartbeat.listen(this);
+        this.setPingTimeout();
         this.sendPacket("pong");
         this.emit("heartbeat");
         return;
@@ -323,10 +332,15 @@ export class Socket extends EventEmitter implements Beating {
 
   /** A client that is busy sending may be late with its pong: once for each ping it gets the time-out anew. */
   #heard(type: PacketType): void {
-    const { heartbeat } = this.server;
-    if (this.protocol === 3 || type === "pong" || this.#heardSincePing || !heartbeat.isAwaiting(this)) return;
+    const { heartbeat, opts } = this.server;
+    if (this.protocol === 3) {
+      // A client's pings come apart from each other; in engine.io 3 whatever it says counts as one.
+      if (opts.compat === 3) this.setPingTimeout();
+      return;
+    }
+    if (type === "pong" || this.#heardSincePing || !heartbeat.isAwaiting(this)) return;
     this.#heardSincePing = true;
-    heartbeat.await(this);
+    this.resetPingTimeout();
   }
 
   onError(error: Error | TransportError): void {
@@ -349,9 +363,10 @@ export class Socket extends EventEmitter implements Beating {
   }
 
   onPingDue(): void {
-    if (this.#state !== State.Open) return;
+    if (this.#state === State.Closed) return;
     this.#heardSincePing = false;
-    this.server.heartbeat.await(this);
+    this.resetPingTimeout();
+    // Not sent while closing; a client that does not come for its close is waited for no longer than others.
     this.sendPacket("ping");
   }
 
@@ -365,16 +380,3 @@ export class Socket extends EventEmitter implements Beating {
 }
 
 const NO_CALLBACKS: readonly undefined[] = [];
-
-function sizeOf(data: RawData | undefined): number {
-  if (data === undefined) return 0;
-  return typeof data === "string" ? data.length : data.byteLength;
-}
-
-/** What a caller gives to `send`, as engine.io understands it: binary stays, falsy is an empty message, all else is text. */
-function coerce(data: unknown): RawData | undefined {
-  if (typeof data === "string") return data === "" ? undefined : data;
-  if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return data;
-  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- what an object becomes as text is its own business
-  return data ? String(data) : undefined;
-}

@@ -18,3 +18,10 @@ const TRANSITIONS: Readonly<Record<State, Partial<Record<StateEvent, State>>>> =
 export function next(state: State, event: StateEvent): State {
   return TRANSITIONS[state][event] ?? state;
 }
+
+const STATES = Object.keys(STATE_NAMES).map(Number) as State[];
+
+/** The state of that name; undefined where it is none. */
+export function stateNamed(name: ReadyState): State | undefined {
+  return STATES.find((state) => STATE_NAMES[state] === name);
+}

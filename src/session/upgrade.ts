@@ -37,11 +37,22 @@ export class Upgrade {
     this.#host = host;
     this.#clock = clock;
     socket.upgrading = true;
+    socket.useUpgrade(this);
     transport.on("packet", this.#onPacket);
     transport.once("close", this.#onEnd);
     transport.once("error", this.#onEnd);
     socket.once("close", this.#onSessionEnd);
     this.#timeout = clock.afterUnref(timeoutMs, this.#onEnd);
+  }
+
+  /** The wait for the client to complete it. */
+  get timeout(): Timer {
+    return this.#timeout;
+  }
+
+  /** The wait to release the parked poll again. */
+  get release(): Timer | undefined {
+    return this.#release;
   }
 
   readonly #onPacket = (packet: Packet): void => {
@@ -88,6 +99,7 @@ export class Upgrade {
 
   #leave(): void {
     this.#socket.upgrading = false;
+    this.#socket.useUpgrade(undefined);
     this.#timeout.stop();
     this.#release?.stop();
     this.#transport.removeListener("packet", this.#onPacket);

@@ -9,15 +9,24 @@ import type { Encoding } from "../protocol/encoding";
 /** What every such script begins with, and no payload does: those begin with a digit or a letter. */
 const HEAD = "___eio[";
 
+/** What stands behind the payload. */
+export const FOOT = ");";
+
+/** What stands before the payload. */
+export function headOf(j: string): string {
+  return `${HEAD}${j.replace(/\D/g, "")}](`;
+}
+
 /** `inner` in scripts and forms. `j` is the handshake's: one that a later request says is of no interest. */
 export function jsonpEncoding(inner: Encoding, j: string): Encoding {
-  const head = `${HEAD}${j.replace(/\D/g, "")}](`;
+  const head = headOf(j);
   const wrap = (payload: string | Buffer): string => {
     const text = typeof payload === "string" ? payload : payload.toString("latin1");
-    return `${head}${scriptString(text)});`;
+    return `${head}${scriptString(text)}${FOOT}`;
   };
   return {
     revision: inner.revision,
+    base64: inner.base64,
     binaryPayloads: inner.binaryPayloads,
     encodePayload: (packets) => wrap(inner.encodePayload(packets)),
     encodeStored: (stored) => wrap(inner.encodeStored(stored)),

@@ -12,8 +12,6 @@ export interface PollState {
  * is sent leaves by turns. This object is the socket's `transport` for those who look at it.
  */
 export class OwnedPolling extends Transport {
-  readonly name = "polling";
-  readonly supportsFraming = false;
   readonly #polls: PollState;
 
   constructor(protocol: Revision, polls: PollState) {
@@ -21,8 +19,16 @@ export class OwnedPolling extends Transport {
     this.#polls = polls;
   }
 
+  override get name(): "polling" {
+    return "polling";
+  }
+
   override get writable(): boolean {
     return this.readyState === "open" && this.#polls.writable;
+  }
+
+  override set writable(_writable: boolean) {
+    throw new Error("whether a session in a cluster can be written to is decided by its polls");
   }
 
   override send(): void {
@@ -33,7 +39,7 @@ export class OwnedPolling extends Transport {
     throw new Error("a request of a session in a cluster is routed to its owner: use server.handleRequest");
   }
 
-  protected override doClose(done: () => void): void {
+  override doClose(done: () => void): void {
     this.readyState = "closed";
     done();
   }

@@ -1,6 +1,6 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Encoding } from "../protocol/encoding";
-import type { Packet } from "../protocol/packet";
+import { toBuffer, type Packet, type RawData } from "../protocol/packet";
 import type { Clock, Timer } from "../time/clock";
 import { BodyReader, isBinaryBody, type BodyListener } from "./body";
 import { answerCompressed, chooseEncoding, compress, type Compression, type ContentEncoding } from "./compression";
@@ -32,23 +32,55 @@ export const CLOSE_TIMEOUT = 30_000;
 
 /** Long-polling, by XHR or JSONP, whose requests all come to this process: the parked GET is in its hands. */
 export class Polling extends Transport {
-  readonly name = "polling";
-  readonly supportsFraming = false;
-  readonly #options: PollingOptions;
+  /** The longest body of a POST, in bytes. */
+  maxHttpBufferSize: number;
+  /** How answers are compressed; false where none is. */
+  httpCompression: Compression | false;
+  /** How long a close waits for a poll to carry it, in milliseconds. */
+  closeTimeout = CLOSE_TIMEOUT;
+  /** Set while a close waits for the next poll: ends the wait. */
+  shouldClose: (() => void) | null = null;
+  readonly #clock: Clock;
   #poll: Poll | undefined;
   #post: Post | undefined;
   #writable = false;
-  /** A close waits for the next poll. */
-  #closeWaits: (() => void) | undefined;
   #closeTimer: Timer | undefined;
 
   constructor(encoding: Encoding, options: PollingOptions) {
     super(encoding.revision, encoding);
-    this.#options = options;
+    this.#clock = options.clock;
+    this.maxHttpBufferSize = options.maxHttpBufferSize;
+    this.httpCompression = options.httpCompression;
+  }
+
+  override get name(): "polling" {
+    return "polling";
   }
 
   override get writable(): boolean {
     return this.#writable;
+  }
+
+  override set writable(writable: boolean) {
+    this.#writable = writable;
+  }
+
+  /** The poll that waits for its answer. */
+  get req(): EngineRequest | null {
+    return this.#poll?.request ?? null;
+  }
+
+  get res(): ServerResponse | null {
+    return this.#poll?.response ?? null;
+  }
+
+  /** The POST that is being read or handled. */
+  get dataReq(): EngineRequest | null {
+    return this.#post?.request ?? null;
+  }
+
+  get dataRes(): ServerResponse | null {
+    return this.#post?.response ?? null;
   }
 
   override onRequest(request: EngineRequest): void {
@@ -56,12 +88,13 @@ export class Polling extends Transport {
     // An answered request must not keep its response alive through the socket's `request`.
     request.res = null;
     if (response === null) return;
-    if (request.method === "GET") this.#onPoll(request, response);
-    else if (request.method === "POST") this.#onPost(request, response);
+    if (request.method === "GET") this.onPollRequest(request, response);
+    else if (request.method === "POST") this.onDataRequest(request, response);
     else answerStatus(response, 500);
   }
 
-  #onPoll(request: EngineRequest, response: ServerResponse): void {
+  /** Takes a poll. */
+  onPollRequest(request: EngineRequest, response: ServerResponse): void {
     if (this.#poll !== undefined) {
       this.onError("overlap from client");
       answerStatus(response, 400);
@@ -72,7 +105,7 @@ export class Polling extends Transport {
     this.#writable = true;
     this.emit("ready");
     // Nothing to send, but a close that waited for this poll.
-    if (this.writable && this.#closeWaits !== undefined) this.send([{ type: "noop" }]);
+    if (this.writable && this.shouldClose !== null) this.send([{ type: "noop" }]);
   }
 
   readonly #onPollBroken = (): void => {
@@ -86,7 +119,8 @@ export class Polling extends Transport {
     this.#writable = false;
   }
 
-  #onPost(request: EngineRequest, response: ServerResponse): void {
+  /** Takes a POST. */
+  onDataRequest(request: EngineRequest, response: ServerResponse): void {
     if (this.#post !== undefined) {
       this.onError("data request overlap from client");
       answerStatus(response, 400);
@@ -98,15 +132,15 @@ export class Polling extends Transport {
       return;
     }
     this.#post = new Post(this, request, response);
-    this.#post.read(this.#options.maxHttpBufferSize);
+    this.#post.read(this.maxHttpBufferSize);
   }
 
   /** @internal */
   onPostBody(post: Post, body: string | Buffer): void {
-    this.onPayload(body);
+    this.onData(body);
     this.onPostOver();
     // The handlers ran and what they sent has left with the parked poll: only now the client may send more.
-    answerOk(post.request, post.response, POST_ANSWER, "ok", this.emitHeaders);
+    answerOk(post.request, post.response, POST_ANSWER, "ok", this.#onHeaders);
   }
 
   /** @internal */
@@ -115,8 +149,9 @@ export class Polling extends Transport {
   }
 
   /** Handles the packets of one payload, until one ends the session. */
-  onPayload(payload: string | Buffer): void {
-    for (const packet of this.encoding.decodePayload(payload)) {
+  override onData(payload: RawData): void {
+    const decodable = typeof payload === "string" ? payload : toBuffer(payload);
+    for (const packet of this.encoding.decodePayload(decodable)) {
       if (packet.type === "close") {
         // The parked poll is released; the client does not wait for more.
         if (this.#writable) this.send([{ type: "noop" }]);
@@ -130,12 +165,12 @@ export class Polling extends Transport {
   override send(packets: readonly Packet[]): void {
     const poll = this.#poll;
     if (poll === undefined) return;
-    const closes = this.#closeWaits;
-    const body = this.encoding.encodePayload(closes === undefined ? packets : [...packets, CLOSE]);
+    const closes = this.shouldClose;
+    const body = this.encoding.encodePayload(closes === null ? packets : [...packets, CLOSE]);
     this.#writable = false;
     // Before the answer is written, as in engine.io.
     closes?.();
-    const { httpCompression } = this.#options;
+    const { httpCompression } = this;
     if (httpCompression !== false && packets.some(mayCompress)) {
       const encoding = chooseEncoding(poll.request, body, httpCompression);
       if (encoding !== undefined) {
@@ -144,7 +179,7 @@ export class Polling extends Transport {
       }
     }
     this.#forgetPoll();
-    answerOk(poll.request, poll.response, payloadType(body), body, this.emitHeaders);
+    answerOk(poll.request, poll.response, payloadType(body), body, this.#onHeaders);
     this.emit("drain");
   }
 
@@ -153,20 +188,28 @@ export class Polling extends Transport {
     compress(body, encoding, options, (compressed) => {
       if (this.#poll !== poll) return;
       this.#forgetPoll();
-      answerCompressed(poll.request, poll.response, body, compressed, this.emitHeaders, encoding);
+      answerCompressed(poll.request, poll.response, body, compressed, this.#onHeaders, encoding);
       this.emit("drain");
     });
   }
 
-  readonly emitHeaders = (headers: object, request: EngineRequest): void => {
+  /** Headers of an answer, given those of its body: listeners of `headers` may change them. */
+  headers(request: EngineRequest, headers: OutgoingHttpHeaders = {}): OutgoingHttpHeaders {
     this.emit("headers", headers, request);
+    return headers;
+  }
+
+  readonly #onHeaders = (headers: OutgoingHttpHeaders, request: EngineRequest): void => {
+    const made = this.headers(request, headers);
+    // Whoever put another function in its place may return others.
+    if (made !== headers) Object.assign(headers, made);
   };
 
-  protected override doClose(done: () => void): void {
+  override doClose(done: () => void): void {
     const closed = (): void => {
       this.#closeTimer?.stop();
       this.#closeTimer = undefined;
-      this.#closeWaits = undefined;
+      this.shouldClose = null;
       done();
       this.onClose();
     };
@@ -177,8 +220,8 @@ export class Polling extends Transport {
     } else if (this.discarded) {
       closed();
     } else {
-      this.#closeWaits = closed;
-      this.#closeTimer = this.#options.clock.afterUnref(CLOSE_TIMEOUT, closed);
+      this.shouldClose = closed;
+      this.#closeTimer = this.#clock.afterUnref(this.closeTimeout, closed);
     }
   }
 }
@@ -200,8 +243,10 @@ class Post implements BodyListener {
     new BodyReader(this.request, maxBytes, this);
   }
 
+  /** The session closes: what is still to come is not read. A POST that is being handled is whole, and is answered. */
   abort(): void {
     this.#over = true;
+    this.request.destroy();
   }
 
   onBody(body: string | Buffer): void {

@@ -17,8 +17,6 @@ export interface RelayPipe {
  * runtime: what waits then waits in the socket's buffer, which has a limit of its own.
  */
 export class RelayedTransport extends Transport {
-  readonly name = "websocket";
-  readonly supportsFraming = true;
   readonly #pipe: RelayPipe;
   readonly #limit: number;
   #sent = 0;
@@ -30,12 +28,16 @@ export class RelayedTransport extends Transport {
     this.#limit = limit;
   }
 
+  override get name(): "websocket" {
+    return "websocket";
+  }
+
   override get writable(): boolean {
     return this.readyState === "open" && this.#sent - this.#written < this.#limit;
   }
 
-  override onRequest(): void {
-    throw new Error("a websocket takes no further requests");
+  override set writable(_writable: boolean) {
+    throw new Error("whether a relayed websocket can be written to is its gateway's to say");
   }
 
   override send(packets: readonly Packet[]): void {
@@ -60,7 +62,7 @@ export class RelayedTransport extends Transport {
     if (waited && this.writable) this.emit("ready");
   }
 
-  protected override doClose(done: () => void): void {
+  override doClose(done: () => void): void {
     this.#pipe.close(this.closeCode);
     done();
     this.onClose();

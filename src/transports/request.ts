@@ -1,12 +1,19 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { isScript } from "./jsonp";
+import type { WebSocketLike } from "./websocket";
 
-/** An HTTP request as the engine hands it around: engine.io's names, which applications and Socket.IO read. */
-export interface EngineRequest extends IncomingMessage {
+/** A request whose query was parsed. */
+export interface QueriedRequest extends IncomingMessage {
   /** The query's parameters; an object without a prototype. */
   _query: Record<string, string>;
+}
+
+/** An HTTP request as the engine hands it around: engine.io's names, which applications and Socket.IO read. */
+export interface EngineRequest extends QueriedRequest {
   /** Null once it was answered. */
   res: ServerResponse | null;
+  /** What became of it where it asked for a websocket. */
+  websocket?: WebSocketLike;
 }
 
 /** Lets a listener change the headers of a response before they leave. */

@@ -1,8 +1,10 @@
 import { EventEmitter } from "node:events";
-import type { IncomingMessage } from "node:http";
 import { encodingOf, type Encoding } from "../protocol/encoding";
-import type { Packet } from "../protocol/packet";
-import type { Revision, TransportName } from "../protocol/names";
+import type { Packet, RawData } from "../protocol/packet";
+import type { Revision } from "../protocol/names";
+import { toBuffer } from "../protocol/packet";
+import * as parser3 from "../protocol/parser3";
+import * as parser4 from "../protocol/parser4";
 
 export type TransportState = "open" | "closing" | "closed";
 
@@ -18,6 +20,16 @@ export class TransportError extends Error {
   }
 }
 
+/** What a transport can be made of: a request of its session, as far as it says how packets look. */
+export interface TransportRequest {
+  readonly _query: Readonly<Record<string, string>>;
+}
+
+/** The protocol that a query asks for. */
+export function revisionIn(query: Readonly<Record<string, string | undefined>>): Revision {
+  return query["EIO"] === "4" ? 4 : 3;
+}
+
 /**
  * Bytes to packets and back, for one session. Knows neither store nor cluster.
  *
@@ -25,11 +37,13 @@ export class TransportError extends Error {
  * `error(TransportError)`, `close`.
  */
 export abstract class Transport extends EventEmitter {
-  abstract readonly name: TransportName;
+  /** Names of the transports that a session may go over to from this one. */
+  static upgradesTo: string[] = [];
+  abstract get name(): string;
   /** Revision of the Engine.IO protocol: 3 or 4. */
   readonly protocol: Revision;
   /** How its packets look on the wire. */
-  readonly encoding: Encoding;
+  encoding: Encoding;
   /** The session that this transport carries; empty before the handshake is answered. */
   sid = "";
   readyState: TransportState = "open";
@@ -38,23 +52,57 @@ export abstract class Transport extends EventEmitter {
   /** What a websocket is closed with (RFC 6455, 7.4), if anything. */
   closeCode: number | undefined;
 
-  constructor(protocol: Revision, encoding: Encoding = encodingOf(protocol, false)) {
+  /** From a request, or from what it says: the protocol, and how packets look where that is not by the protocol alone. */
+  constructor(from: Revision | TransportRequest, encoding?: Encoding) {
     super();
+    const protocol = typeof from === "number" ? from : revisionIn(from._query);
     this.protocol = protocol;
-    this.encoding = encoding;
+    this.encoding = encoding ?? encodingOf(protocol, typeof from !== "number" && Boolean(from._query["b64"]));
   }
 
   /** Whether `send` can be called now. */
-  abstract get writable(): boolean;
+  abstract writable: boolean;
 
   /** Whether a packet can be told from the next without a payload around both. */
-  abstract get supportsFraming(): boolean;
+  get supportsFraming(): boolean {
+    return this.handlesUpgrades;
+  }
+
+  /** Whether its connections come by requests to change the protocol. */
+  get handlesUpgrades(): boolean {
+    return this.name === "websocket";
+  }
+
+  /** The same as `readyState`. */
+  get _readyState(): TransportState {
+    return this.readyState;
+  }
+
+  set _readyState(state: TransportState) {
+    this.readyState = state;
+  }
+
+  /** The parser of its protocol. */
+  get parser(): typeof parser3 | typeof parser4 {
+    return this.protocol === 4 ? parser4 : parser3;
+  }
+
+  /** Whether the other side takes binary data as it is; set it to false for base64. */
+  get supportsBinary(): boolean {
+    return !this.encoding.base64;
+  }
+
+  set supportsBinary(supported: boolean) {
+    if (supported === this.encoding.base64) this.encoding = encodingOf(this.protocol, !supported);
+  }
 
   /** Sends packets; only while `writable`. The array belongs to the transport from now on. */
   abstract send(packets: readonly Packet[]): void;
 
-  /** Takes a request that belongs to this transport. */
-  abstract onRequest(request: IncomingMessage): void;
+  /** Takes a request that belongs to this transport; one that takes none has nothing to do with it. */
+  onRequest(_request: unknown): void {
+    // A websocket's only request is the one that it was made of.
+  }
 
   /** Says that what still arrives on this transport is of no interest. */
   discard(): void {
@@ -74,7 +122,7 @@ export abstract class Transport extends EventEmitter {
     this.close();
   }
 
-  protected abstract doClose(done: () => void): void;
+  abstract doClose(done: () => void): void;
 
   onError(message: string, description?: unknown): void {
     if (this.listenerCount("error") === 0) return;
@@ -83,6 +131,11 @@ export abstract class Transport extends EventEmitter {
 
   onPacket(packet: Packet): void {
     this.emit("packet", packet);
+  }
+
+  /** Takes what arrived: one packet as it looks on the wire. */
+  onData(data: RawData): void {
+    this.onPacket(this.encoding.decodeMessage(typeof data === "string" ? data : toBuffer(data)));
   }
 
   onClose(): void {

@@ -1,6 +1,6 @@
 import type { Revision } from "../protocol/names";
 import type { Packet } from "../protocol/packet";
-import { Transport } from "./transport";
+import { Transport, type TransportRequest } from "./transport";
 
 /** What is used of a websocket of the package `ws`. */
 export interface WebSocketLike {
@@ -14,18 +14,34 @@ export interface WebSocketLike {
   resume(): void;
 }
 
+/** The sender of a websocket of the package `ws`, which takes frames that are made already. */
+interface FrameSender {
+  sendFrame(frame: readonly Buffer[], sent?: (error?: Error | null) => void): void;
+}
+
+/** The request that a websocket was made of, with the websocket. */
+export interface WebSocketRequest extends TransportRequest {
+  readonly websocket?: WebSocketLike | undefined;
+}
+
+/** Compression of messages: from which size on, in bytes. */
+interface Deflate {
+  readonly threshold?: number | undefined;
+}
+
 /** A websocket in this process's hands. One packet is one message: text, or for binary data a binary one. */
 export class WebSocketTransport extends Transport {
-  readonly name = "websocket";
-  readonly supportsFraming = true;
   /** The websocket, of the package `ws`. */
   readonly socket: WebSocketLike;
   /** Messages below this size, in bytes, are not compressed; undefined where compression was not negotiated. */
-  readonly #compressFrom: number | undefined;
+  #compressFrom: number | undefined;
   #writable = true;
 
-  constructor(protocol: Revision, socket: WebSocketLike, compressFrom?: number) {
-    super(protocol);
+  /** Of a request that has its `websocket`, or of the protocol and the websocket. */
+  constructor(from: Revision | WebSocketRequest, websocket?: WebSocketLike, compressFrom?: number) {
+    super(from);
+    const socket = websocket ?? (typeof from === "number" ? undefined : from.websocket);
+    if (socket === undefined) throw new TypeError("the request has no websocket");
     this.socket = socket;
     this.#compressFrom = compressFrom;
     socket.on("message", this.#onMessage);
@@ -33,12 +49,28 @@ export class WebSocketTransport extends Transport {
     socket.on("error", this.#onSocketError);
   }
 
+  override get name(): "websocket" {
+    return "websocket";
+  }
+
   override get writable(): boolean {
     return this.#writable;
   }
 
-  override onRequest(): void {
-    throw new Error("a websocket takes no further requests");
+  override set writable(writable: boolean) {
+    this.#writable = writable;
+  }
+
+  /** How messages are compressed; false where none is. */
+  get perMessageDeflate(): false | { threshold: number } {
+    return this.#compressFrom === undefined ? false : { threshold: this.#compressFrom };
+  }
+
+  set perMessageDeflate(deflate: boolean | Deflate | null | undefined) {
+    if (deflate === true) this.#compressFrom = DEFAULT_THRESHOLD;
+    else if (typeof deflate === "object" && deflate !== null)
+      this.#compressFrom = deflate.threshold ?? DEFAULT_THRESHOLD;
+    else this.#compressFrom = undefined;
   }
 
   override send(packets: readonly Packet[]): void {
@@ -47,11 +79,24 @@ export class WebSocketTransport extends Transport {
     for (let i = 0; i <= last; i++) {
       const packet = packets[i];
       if (packet === undefined) continue;
-      const message = this.encoding.encodeMessage(packet);
       const done = i === last ? this.#onSent : undefined;
-      if (this.#compressFrom === undefined) this.socket.send(message, done);
-      else this.socket.send(message, { compress: this.#compresses(packet, message) }, done);
+      if (this.#compressFrom === undefined) {
+        const frame = packet.options?.wsPreEncodedFrame;
+        if (frame === undefined || !this.#sendFrame(frame, done))
+          this.socket.send(this.encoding.encodeMessage(packet), done);
+      } else {
+        const message = this.encoding.encodeMessage(packet);
+        this.socket.send(message, { compress: this.#compresses(packet, message) }, done);
+      }
     }
+  }
+
+  /** Sends a frame that is made already; false where the websocket's package takes none. */
+  #sendFrame(frame: readonly Buffer[], done: ((error?: Error | null) => void) | undefined): boolean {
+    const sender = (this.socket as { _sender?: Partial<FrameSender> })._sender;
+    if (typeof sender?.sendFrame !== "function") return false;
+    sender.sendFrame(frame, done);
+    return true;
   }
 
   #compresses(packet: Packet, message: string | Buffer): boolean {
@@ -71,7 +116,7 @@ export class WebSocketTransport extends Transport {
   };
 
   readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
-    this.onPacket(this.encoding.decodeMessage(isBinary ? data : data.toString("utf8")));
+    this.onData(isBinary ? data : data.toString("utf8"));
   };
 
   readonly #onSocketClose = (): void => {
@@ -82,8 +127,11 @@ export class WebSocketTransport extends Transport {
     this.onError("websocket error", error);
   };
 
-  protected override doClose(done: () => void): void {
+  override doClose(done: () => void): void {
     this.socket.close(this.closeCode);
     done();
   }
 }
+
+/** In bytes: as the package ws has it. */
+const DEFAULT_THRESHOLD = 1024;

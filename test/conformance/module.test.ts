@@ -50,6 +50,8 @@ describe("the module", () => {
       FORBIDDEN: 4,
       UNSUPPORTED_PROTOCOL_VERSION: 5,
     });
+    assert.equal(engine.Server.name, "Server");
+    assert.equal(engine.v3.Server.name, "Server");
     assert.equal(engine.Server.errorMessages[1], "Session ID unknown");
     assert.deepEqual(engine.transports.polling.upgradesTo, ["websocket"]);
     const polling = engine.transports.polling({ _query: { EIO: "4" } });

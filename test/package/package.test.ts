@@ -99,12 +99,13 @@ describe("the package, packed and installed in an empty folder", () => {
       console.log(JSON.stringify({ names, other, more, version }));`;
     const { names, ...rest } = (await runFile("same.mjs", text)) as { names: string[] };
     assert.deepEqual(rest, { other: [], more: ["default"], version: manifest.version });
-    for (const name of ["Server", "Socket", "attach", "listen", "protocol"]) assert.ok(names.includes(name), name);
+    for (const name of ["Server", "Socket", "attach", "listen", "protocol", "v3"])
+      assert.ok(names.includes(name), name);
   });
 
   const program = `
     import { createServer } from "node:http";
-    import { attach, listen, protocol, Server, Socket, type ServerOptions } from "engine.io-cluster";
+    import { attach, listen, protocol, Server, Socket, v3, type BaseServer, type ServerOptions } from "engine.io-cluster";
 
     const options: ServerOptions = { pingInterval: 10_000, path: "/engine.io", transports: ["polling"] };
     const server: Server = new Server(options);
@@ -119,7 +120,18 @@ describe("the package, packed and installed in an empty folder", () => {
     const other: Server = attach(createServer(), options);
     const third: Server = listen(0, options);
     const revision: number = protocol;
-    console.log(other, third, revision);
+    const called: Server = Server(options);
+    const older: BaseServer = v3(http, options);
+    console.log(other, third, revision, called, older, v3.parser.protocol);
+
+    export class Own extends Server {
+      override generateId(): string {
+        return "id" + String(this.clientsCount);
+      }
+      protected override init(): void {
+        super.init();
+      }
+    }
 
     export const clustered = (redis: string, nats: string): Server => new Server({ cluster: { redis, nats } });
     // @ts-expect-error the types know what an option may be

@@ -18,7 +18,11 @@ class Session implements Beating {
 
 function world(): { clock: HandClock; heartbeat: Heartbeat; session: Session } {
   const clock = new HandClock();
-  return { clock, heartbeat: new Heartbeat(clock, INTERVAL, TIMEOUT), session: new Session() };
+  return {
+    clock,
+    heartbeat: new Heartbeat(clock, { pingInterval: INTERVAL, pingTimeout: TIMEOUT }),
+    session: new Session(),
+  };
 }
 
 describe("Heartbeat", () => {
@@ -111,5 +115,47 @@ describe("Heartbeat", () => {
     heartbeat.await(session);
     clock.advance(TIMEOUT);
     assert.deepEqual(session.log, ["timeout"]);
+  });
+
+  it("waits by the times as they are when a wait begins", () => {
+    const clock = new HandClock();
+    const times = { pingInterval: INTERVAL, pingTimeout: TIMEOUT };
+    const heartbeat = new Heartbeat(clock, times);
+    const [before, after, moved, gone] = [new Session(), new Session(), new Session(), new Session()];
+    for (const session of [before, moved, gone]) heartbeat.rest(session);
+    times.pingInterval = 10;
+    heartbeat.rest(after);
+    heartbeat.rest(moved);
+    heartbeat.forget(gone);
+    assert.deepEqual(
+      [before, after, moved, gone].map((session) => heartbeat.isResting(session)),
+      [true, true, true, false],
+    );
+    clock.advance(10);
+    assert.deepEqual([before.log, after.log, moved.log], [[], ["ping due"], ["ping due"]]);
+    times.pingTimeout = 5;
+    heartbeat.await(moved);
+    clock.advance(5);
+    assert.deepEqual(moved.log, ["ping due", "timeout"]);
+    clock.advance(INTERVAL);
+    assert.deepEqual([before.log, after.log, gone.log], [["ping due"], ["ping due"], []]);
+    heartbeat.listen(after);
+    clock.advance(14);
+    assert.deepEqual(after.log, ["ping due"]);
+    clock.advance(1);
+    assert.deepEqual(after.log, ["ping due", "timeout"]);
+  });
+
+  it("forgets those who wait by former times as well, when it stops", () => {
+    const clock = new HandClock();
+    const times = { pingInterval: INTERVAL, pingTimeout: TIMEOUT };
+    const heartbeat = new Heartbeat(clock, times);
+    const [before, after] = [new Session(), new Session()];
+    heartbeat.rest(before);
+    times.pingInterval = 10;
+    heartbeat.rest(after);
+    heartbeat.stop();
+    clock.advance(2 * INTERVAL);
+    assert.deepEqual([before.log, after.log], [[], []]);
   });
 });

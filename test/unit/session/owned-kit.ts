@@ -120,11 +120,13 @@ export class OwnedWorld {
       pingTimeout: PING_TIMEOUT,
       maxHttpBufferSize: 1e6,
       initialPacket: undefined,
+      transports: ["polling", "websocket"],
     };
     const server: SocketHost = Object.assign(new EventEmitter(), {
       opts,
-      heartbeat: new Heartbeat(clock, PING_INTERVAL, PING_TIMEOUT),
+      heartbeat: new Heartbeat(clock, { pingInterval: PING_INTERVAL, pingTimeout: PING_TIMEOUT }),
       upgrades: () => [],
+      tryUpgrade: () => undefined,
     });
     const given: SessionRecord | undefined = record === undefined ? undefined : { ...emptyRecord(), ...record };
     const start = {

@@ -5,7 +5,7 @@ import { OwnedWorld } from "./owned-kit";
 describe("L1: a session that leaves", () => {
   it("sends polls and POSTs to look for its owner, and handles nothing of them", () => {
     const world = new OwnedWorld();
-    world.session.leave();
+    world.session.depart();
     world.poll("t1");
     world.post("p1", "4x");
     assert.deepEqual(world.said(), ["a GET t1 not mine", "a POST p1 not mine"]);
@@ -19,7 +19,7 @@ describe("L1: a session that leaves", () => {
     world.poll("t1");
     world.post("p1", "4x");
     world.committing();
-    world.session.leave();
+    world.session.depart();
     assert.equal(world.session.idle, false);
     world.ok();
     assert.deepEqual(world.said().sort(), ["a GET t1 [4x]", "a POST p1 ok"]);
@@ -29,7 +29,7 @@ describe("L1: a session that leaves", () => {
   it("says that the poll it has parked is not its own when its next turn is refused", () => {
     const world = new OwnedWorld();
     world.poll("t1");
-    world.session.leave();
+    world.session.depart();
     world.session.prove();
     world.committing();
     world.answer({ kind: "fenced", owner: "heir", turn: 1 });
