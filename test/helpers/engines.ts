@@ -2,6 +2,7 @@ import { createServer, request as httpRequest, type Server as HttpServer } from 
 import type { AddressInfo } from "node:net";
 import type { Bus } from "../../src/bus/port";
 import { resolveTuning, type ClusterTuning } from "../../src/cluster-options";
+import type { ClusterNode } from "../../src/routing/cluster-node";
 import { ClusterHost } from "../../src/server/cluster-host";
 import { Engine } from "../../src/server/engine";
 import { LocalHost } from "../../src/server/local-host";
@@ -33,6 +34,8 @@ export interface TestEngines {
   /** The engines; one, or the three nodes of a cluster. */
   readonly engines: readonly Engine[];
   readonly counters: readonly Counters[];
+  /** Each engine's part in the cluster; none without one. */
+  readonly nodes: readonly ClusterNode[];
   /** Of the cluster, where they are in this process. */
   readonly records: Records | undefined;
   /** Base address for the next request. */
@@ -62,6 +65,7 @@ export async function startEngines(
   const engines: Engine[] = [];
   const counters: Counters[] = [];
   const servers: HttpServer[] = [];
+  const nodes: ClusterNode[] = [];
   const buses: Bus[] = [];
   const dead = new Set<number>();
   const start = async (i: number): Promise<void> => {
@@ -78,7 +82,9 @@ export async function startEngines(
           const adapters = await fabric.adapters();
           buses[i] = adapters.bus;
           const parts = { id, clock: runtimeClock, tuning: tuned, counters: counter, events, ...adapters };
-          return wireNode(parts, host, engine.opts);
+          const node = wireNode(parts, host, engine.opts);
+          nodes[i] = node;
+          return node;
         },
       });
     });
@@ -100,6 +106,7 @@ export async function startEngines(
     mode,
     engines,
     counters,
+    nodes,
     records: fabric?.records,
     ports,
     balanced: spread ? ports : ports.slice(0, 1),
