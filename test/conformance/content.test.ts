@@ -255,9 +255,9 @@ async function everyPhase(engines: TestEngines, revision: Revision): Promise<voi
     assert.equal((await client.send(numbered(sent, when))).text, "ok");
   };
   const got: Content[] = [];
-  let pausing = false;
+  const pause = new AbortController();
   const polling = (async () => {
-    while (!pausing) got.push(...(await client.messages()));
+    while (!pause.signal.aborted) got.push(...(await client.messages()));
   })();
   socket.once("upgrading", () => push("in the listener of upgrading"));
   socket.once("upgrade", () => push("in the listener of upgrade"));
@@ -272,7 +272,7 @@ async function everyPhase(engines: TestEngines, revision: Revision): Promise<voi
   await post("with the probe");
   await until("the pong is there", () => websocket.got.length > 0);
   push("behind the pong");
-  pausing = true;
+  pause.abort();
   await post("behind the pong");
   await polling;
   push("without a poll");

@@ -89,7 +89,7 @@ export class PlainClient {
   /** The packets of an answer. */
   read({ status, headers, bytes, text }: RawReply): Read[] {
     if (status !== 200) throw new Error(`answered ${String(status)} ${text}`);
-    if (this.revision === 4) return decodePayload(text, "nodebuffer") as Read[];
+    if (this.revision === 4) return decodePayload(text, "nodebuffer");
     const packets: Read[] = [];
     const body = headers["content-type"] === "application/octet-stream" ? bytes : text;
     stock3.decodePayload(body, (packet: unknown) => {
@@ -119,7 +119,7 @@ export class PlainWebSocket {
     socket.on("message", (data: Buffer, isBinary) => {
       const message = isBinary ? data : data.toString("utf8");
       const packet =
-        revision === 4 ? decodePacket(message as RawData, "nodebuffer") : stock3.decodePacket(message as never);
+        revision === 4 ? decodePacket(message as RawData, "nodebuffer") : stock3.decodePacket(message);
       this.got.push(packet as Read);
     });
   }
