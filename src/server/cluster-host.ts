@@ -61,6 +61,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
   readonly #ready: Promise<void>;
   /** This process in the cluster; undefined until it has joined. */
   #node: ClusterNode | undefined;
+  /** The same while it joins, which takes as long as store or bus are away. */
+  #joining: ClusterNode | undefined;
   #stopped = false;
   #opening = new Set<string>();
   /** Numbers the requests that have no `t`. */
@@ -78,11 +80,15 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   async #join(make: (host: NodeEngine) => Promise<ClusterNode>): Promise<void> {
     const node = await make(this);
+    this.#joining = node;
     try {
-      await node.start();
+      // One that was stopped meanwhile does not start.
+      if (!this.#stopped) await node.start();
     } catch (error) {
       await node.stop();
       throw error;
+    } finally {
+      this.#joining = undefined;
     }
     if (this.#stopped) await node.stop();
     else this.#node = node;
@@ -301,7 +307,7 @@ export class ClusterHost implements SessionHost, NodeEngine {
     // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
     const t = nameOf(query["t"]) ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
     const { maxHttpBufferSize, httpCompression } = this.#engine.opts;
-    const hooks = { headers: this.#engine.onHeaders, refuse, httpCompression };
+    const hooks = { closing: () => this.#stopped, headers: this.#engine.onHeaders, refuse, httpCompression };
     const exchange = new Exchange(node, request, response, query["sid"] ?? "", t, hooks);
     if (request.method === "GET") exchange.poll();
     else if (request.method === "POST") exchange.post(maxHttpBufferSize);
@@ -336,7 +342,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   async #stop(first: (node: ClusterNode) => Promise<void> | undefined): Promise<void> {
     this.#stopped = true;
-    // A join under way stops the node by itself; one that failed has nothing to stop.
+    // A join under way is broken off; one that failed has nothing to stop.
+    await this.#joining?.stop();
     await this.#ready.catch(() => undefined);
     const node = this.#node;
     this.#node = undefined;
