@@ -66,6 +66,8 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   answer(answer: Answer): void {
     this.#response.removeListener("close", this.#onBroken);
+    // Whoever closes the HTTP server behind the engine has closed the idle connections before this one becomes idle.
+    if (this.#hooks.closing()) this.#response.shouldKeepAlive = false;
     switch (answer.code) {
       case AnswerCode.Packets: {
         const body = typeof answer.body === "string" ? answer.body : Buffer.from(answer.body);
@@ -110,6 +112,8 @@ export class Exchange implements WaitingConnection, BodyListener {
 }
 
 export interface Hooks {
+  /** Whether the engine is being closed. */
+  readonly closing: () => boolean;
   readonly headers: HeadersHook;
   readonly refuse: Refuse;
   readonly httpCompression: Compression | false;
