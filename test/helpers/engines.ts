@@ -1,4 +1,4 @@
-import { createServer, request as httpRequest, type Server as HttpServer } from "node:http";
+import { createServer, request as httpRequest, type RequestListener, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Bus } from "../../src/bus/port";
 import { resolveTuning, type ClusterTuning } from "../../src/cluster-options";
@@ -40,6 +40,8 @@ export interface TestEngines {
   readonly records: Records | undefined;
   /** Base address for the next request. */
   next(): string;
+  /** Their HTTP servers, in order. */
+  readonly servers: readonly HttpServer[];
   /** Ports of the engines, in order. */
   readonly ports: readonly number[];
   /** Ports that requests go to in turn, behind a balancer: all, or that of the node that owns the sessions. */
@@ -51,11 +53,12 @@ export interface TestEngines {
   stop(): Promise<void>;
 }
 
-/** Engines on real HTTP. */
+/** Engines on real HTTP. `others` answers requests that are none of theirs. */
 export async function startEngines(
   mode: Mode,
   options: EngineOptions = {},
   tuning: ClusterTuning = {},
+  others: RequestListener = notFound,
 ): Promise<TestEngines> {
   const pingInterval = options.pingInterval ?? 25_000;
   const pingTimeout = options.pingTimeout ?? 20_000;
@@ -88,9 +91,7 @@ export async function startEngines(
         },
       });
     });
-    const server = createServer((_request, response) => {
-      response.writeHead(404).end();
-    });
+    const server = createServer(others);
     engine.attach(server);
     engines[i] = engine;
     counters[i] = counter;
@@ -108,6 +109,7 @@ export async function startEngines(
     counters,
     nodes,
     records: fabric?.records,
+    servers,
     ports,
     balanced: spread ? ports : ports.slice(0, 1),
     next() {
@@ -136,6 +138,10 @@ export async function startEngines(
     },
   };
 }
+
+const notFound: RequestListener = (_request, response) => {
+  response.writeHead(404).end();
+};
 
 function nothing(): void {
   // Not of interest to these tests.
