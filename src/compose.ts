@@ -44,7 +44,13 @@ export class Server extends Engine {
     const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
     super(options, runtimeClock, (engine) => makeHost(engine, options.cluster, face));
     this.cluster = face;
+    // Before anybody who waits for it goes on; a failure is theirs.
+    if (face !== undefined) this.ready().then(() => face.onJoined(), ignore);
   }
+}
+
+function ignore(): void {
+  // Heard of by whoever calls `ready()`.
 }
 
 function makeHost(engine: Engine, options: ClusterOptions | undefined, face: ClusterFace | undefined): SessionHost {
