@@ -96,7 +96,7 @@ after(async () => {
 
 function redisFabric(limits: StoreLimits): Fabric {
   const clock = runtimeClock;
-  const prefix = `t${randomBytes(6).toString("hex")}`;
+  const prefix = randomPrefix();
   const faults: Error[] = [];
   const onError = (error: Error): void => {
     faults.push(error);
@@ -113,4 +113,14 @@ function redisFabric(limits: StoreLimits): Fabric {
       return Promise.resolve();
     },
   };
+}
+
+/** The option of a cluster that nobody else is in, on this file's Redis and NATS. */
+export async function someCluster(): Promise<{ redis: string; nats: string; prefix: string }> {
+  const { redis, nats } = await backends();
+  return { redis: redis.url, nats: nats.url, prefix: randomPrefix() };
+}
+
+function randomPrefix(): string {
+  return `t${randomBytes(6).toString("hex")}`;
 }

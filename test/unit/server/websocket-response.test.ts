@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { ServerResponse, type IncomingMessage } from "node:http";
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { WebSocketResponse } from "../../../src/server/websocket-response";
 
 function make(): { response: WebSocketResponse; socket: Duplex; request: IncomingMessage } {
   const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
-  const request = { method: "GET", headers: {} } as IncomingMessage;
+  const request = new IncomingMessage(new Socket());
   return { response: new WebSocketResponse(request, socket), socket, request };
 }
 
@@ -72,11 +73,11 @@ describe("the response that middlewares have of a websocket's request", () => {
   it("gives its headers to the 101 once, by the names that they were written by, with those of writeHead", () => {
     const { response } = make();
     response.setHeader("X-One", "1");
-    const { writeHead } = response;
+    const writeHead = response.writeHead.bind(response);
     // As packages that set a last header when the head is written.
-    response.writeHead = function (this: WebSocketResponse, ...args: [number?, ...unknown[]]) {
-      this.setHeader("X-Late", "2");
-      return writeHead.apply(this, args);
+    response.writeHead = (...args: [number?, ...unknown[]]) => {
+      response.setHeader("X-Late", "2");
+      return writeHead(...args);
     };
     assert.equal(response.headersSent, false);
     assert.deepEqual(response.takeHeaders(), { "X-One": "1", "X-Late": "2" });
