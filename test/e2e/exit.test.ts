@@ -167,13 +167,14 @@ describe("a process exits by itself when its engine is closed while what it need
   after(() => backends.stop());
 
   for (const away of ["redis", "nats"] as const) {
-    for (const when of ["in the same call", "a moment later", undefined] as const) {
-      test(`${away} from the start, closed ${when ?? "after a while"}`, async () => {
+    for (const [when, how] of [["in the same call"], ["a moment later"], [], [undefined, "drain"]] as const) {
+      test(`${away} from the start, ${how ?? "closed"} ${when ?? "after a while"}`, async () => {
         const child = start({
           redis: backends.redis.url,
           nats: backends.nats.url,
           [away]: NOWHERE[away],
           ...(when === undefined ? {} : { when }),
+          ...(how === undefined ? {} : { how }),
         });
         if (when === undefined) {
           await child.prints(/trouble|not ready/);
