@@ -118,8 +118,7 @@ export class PlainWebSocket {
     this.#revision = revision;
     socket.on("message", (data: Buffer, isBinary) => {
       const message = isBinary ? data : data.toString("utf8");
-      const packet =
-        revision === 4 ? decodePacket(message as RawData, "nodebuffer") : stock3.decodePacket(message);
+      const packet = revision === 4 ? decodePacket(message as RawData, "nodebuffer") : stock3.decodePacket(message);
       this.got.push(packet as Read);
     });
   }
