@@ -9,10 +9,10 @@ import { ensureTools } from "./lib/tools.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FILE_TIMEOUT_MS = Number(process.env["TEST_FILE_TIMEOUT"] ?? 240) * 1_000;
 
-/** Files that stay within their own process: two at a time. The others start servers, browsers and clusters: one. */
+/** Files whose engines are in their own process: two at a time. The others start nodes, browsers and clusters: one. */
 const LIGHT = /^test\/(unit|contracts|simulation|conformance|compat|tooling)\//;
 /** Files that need none of the servers. */
-const ALONE = /^test\/(unit|simulation|conformance|compat|tooling)\//;
+const ALONE = /^test\/(unit|simulation|tooling)\//;
 
 const filters = process.argv.slice(2);
 const files = findTestFiles(root, isTest, filters);

@@ -29,6 +29,7 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
   /** @internal */
   readonly counters: Counters;
   #node: ClusterNode | undefined;
+  #hasJoined = false;
   #storeStats: Readonly<Record<string, number>> = {};
 
   constructor(nodeId: string, counters: Counters) {
@@ -62,8 +63,13 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
     return this.#joined("count").countSessions();
   }
 
+  /** @internal From here on the node can be asked. */
+  onJoined(): void {
+    this.#hasJoined = true;
+  }
+
   #joined(what: string): ClusterNode {
-    if (this.#node === undefined)
+    if (this.#node === undefined || !this.#hasJoined)
       throw new Error(`cluster.${what} works when the node has joined: await engine.ready() first`);
     return this.#node;
   }

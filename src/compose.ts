@@ -46,6 +46,8 @@ class ClusterServer extends Engine {
     const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
     super(byEnvironment(options), runtimeClock, (engine) => makeHost(engine, options.cluster, face));
     this.cluster = face;
+    // Before anybody who waits for it goes on; a failure is theirs.
+    if (face !== undefined) this.ready().then(() => face.onJoined(), ignore);
   }
 }
 
@@ -86,6 +88,10 @@ export const Server3: ServerClass = callable(
     }
   },
 );
+
+function ignore(): void {
+  // Heard of by whoever calls `ready()`.
+}
 
 function makeHost(engine: Engine, options: ClusterOptions | undefined, face: ClusterFace | undefined): SessionHost {
   if (options === undefined || face === undefined) return new LocalHost(engine, runtimeClock);

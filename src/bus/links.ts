@@ -121,10 +121,10 @@ export class Links implements BusListener, TickWork {
 
   /** Sends what was collected, and leaves the bus. */
   async stop(): Promise<void> {
-    if (!this.#running) return;
-    this.run();
+    if (this.#running) this.run();
     this.#running = false;
     this.#timer?.stop();
+    // Also a bus that was never joined may have a connection to close.
     await this.#bus.leave();
   }
 

@@ -21,6 +21,9 @@ export interface MembershipOptions {
 /** Two requests at least this far apart, in milliseconds, must find nobody before a node counts as dead. */
 export const SUSPECT_AFTER = 100;
 
+/** How long a node that leaves waits for the store to take its lease back, in milliseconds. */
+const RELEASED_WITHIN = 1000;
+
 /** So many dead nodes are remembered. */
 const MOST_DEAD = 1000;
 
@@ -40,6 +43,9 @@ export class Membership {
   #wellSince = Number.NEGATIVE_INFINITY;
   #away = false;
   #stopped = false;
+  /** Whether a lease was ever asked for. */
+  #asked = false;
+  #endPause: (() => void) | undefined;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -63,7 +69,19 @@ export class Membership {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.stop();
-    await this.#options.store.release(this.#options.node);
+    this.#endPause?.();
+    if (!this.#asked) return;
+    const { store, node, clock } = this.#options;
+    // A lease that cannot be given back in time ends by itself.
+    await new Promise<void>((resolve, reject) => {
+      const timer = clock.after(RELEASED_WITHIN, resolve);
+      store
+        .release(node)
+        .then(resolve, reject)
+        .finally(() => {
+          timer.stop();
+        });
+    });
   }
 
   /** The store could not be reached for a while, or lost its leases: one that is missing says nothing until each had the time to. */
@@ -133,6 +151,7 @@ export class Membership {
     // By its own clock the lease has ended: others may have claimed its sessions.
     const ended = this.#renewedAt > 0 && asked - this.#renewedAt > leaseTtl;
     if (ended) this.#incarnation++;
+    this.#asked = true;
     const result = await store.lease(node, this.#incarnation);
     if (this.#stopped) return true;
     if (result.kind === "away") {
@@ -167,6 +186,7 @@ export class Membership {
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
+      this.#endPause = resolve;
       this.#timer = this.#options.clock.after(ms, resolve);
     });
   }

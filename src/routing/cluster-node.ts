@@ -220,6 +220,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     await this.#membership.stop();
     await this.#links.stop();
     await this.#options.store.close();
+    for (const session of this.#sessions.values()) session.halt();
   }
 
   // ---- requests and handshakes that arrive here ----

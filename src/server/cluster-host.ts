@@ -12,10 +12,10 @@ import type { Clock } from "../time/clock";
 import { OwnedPolling } from "../transports/owned-polling";
 import type { Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
-import { answerPayload } from "../transports/compression";
-import { answerStatus, type EngineRequest } from "../transports/request";
+import { answerPayload, type Compression } from "../transports/compression";
+import { answerStatus, type EngineRequest, type HeadersHook } from "../transports/request";
 import type { Engine } from "./engine";
-import { Exchange } from "./exchange";
+import { Exchange, type ExchangeHost } from "./exchange";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import { sendUnavailable } from "./responses";
 import { protocolMismatch, type KnownSessions } from "./verify";
@@ -51,7 +51,7 @@ const MAX_T_CHARS = 48;
 const ADOPTION_SPREAD = 1000;
 
 /** Sessions of a cluster, as one of its nodes sees them. */
-export class ClusterHost implements SessionHost, NodeEngine {
+export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
   /** What the write buffer of each session may hold. */
   readonly bufferLimit: BufferLimit;
@@ -63,6 +63,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
   readonly #ready: Promise<void>;
   /** This process in the cluster; undefined until it has joined. */
   #node: ClusterNode | undefined;
+  /** The same while it joins, which takes as long as store or bus are away. */
+  #joining: ClusterNode | undefined;
   #stopped = false;
   #opening = new Set<string>();
   /** Numbers the requests that have no `t`. */
@@ -80,14 +82,33 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   async #join(make: (host: NodeEngine) => Promise<ClusterNode>): Promise<void> {
     const node = await make(this);
+    this.#joining = node;
     try {
-      await node.start();
+      // One that was stopped meanwhile does not start.
+      if (!this.#stopped) await node.start();
     } catch (error) {
       await node.stop();
       throw error;
+    } finally {
+      this.#joining = undefined;
     }
     if (this.#stopped) await node.stop();
     else this.#node = node;
+  }
+
+  /** @internal For exchanges: whether the engine was closed. */
+  get closing(): boolean {
+    return this.#stopped;
+  }
+
+  /** @internal The same: lets listeners change the headers of an answer. */
+  get headers(): HeadersHook {
+    return this.#engine.onHeaders;
+  }
+
+  /** @internal The same. */
+  get httpCompression(): Compression | false {
+    return this.#engine.opts.httpCompression;
   }
 
   /** @internal */
@@ -313,11 +334,9 @@ export class ClusterHost implements SessionHost, NodeEngine {
     }
     // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
     const t = nameOf(query["t"]) ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
-    const { maxHttpBufferSize, httpCompression } = this.#engine.opts;
-    const hooks = { headers: this.#engine.onHeaders, refuse, httpCompression };
-    const exchange = new Exchange(node, request, response, query["sid"] ?? "", t, hooks);
+    const exchange = new Exchange(this, node, request, response, query["sid"] ?? "", t, refuse);
     if (request.method === "GET") exchange.poll();
-    else if (request.method === "POST") exchange.post(maxHttpBufferSize);
+    else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
     else answerStatus(response, 500);
   }
 
@@ -339,7 +358,6 @@ export class ClusterHost implements SessionHost, NodeEngine {
   }
 
   async drain(timeout: number, handedOver: () => void): Promise<void> {
-    await this.#ready.catch(() => undefined);
     await this.#node?.leave(timeout, handedOver);
     await this.#stop(() => undefined);
   }
@@ -351,7 +369,8 @@ export class ClusterHost implements SessionHost, NodeEngine {
 
   async #stop(first: (node: ClusterNode) => Promise<void> | undefined): Promise<void> {
     this.#stopped = true;
-    // A join under way stops the node by itself; one that failed has nothing to stop.
+    // A join under way is broken off; one that failed has nothing to stop.
+    await this.#joining?.stop();
     await this.#ready.catch(() => undefined);
     const node = this.#node;
     this.#node = undefined;

@@ -11,31 +11,42 @@ import { postKey } from "./post-key";
 import { sendUnavailable } from "./responses";
 import { revisionOf } from "./verify";
 
+/** What exchanges need of where the sessions live. */
+export interface ExchangeHost {
+  /** Whether the engine is being closed. */
+  readonly closing: boolean;
+  readonly headers: HeadersHook;
+  readonly httpCompression: Compression | false;
+}
+
 /** One HTTP request of a polling session in a cluster, from its arrival to its answer (H3). */
 export class Exchange implements WaitingConnection, BodyListener {
+  readonly #host: ExchangeHost;
   readonly #node: ClusterNode;
   readonly #request: EngineRequest;
   readonly #response: ServerResponse;
   readonly #sid: string;
   readonly #t: string;
-  readonly #hooks: Hooks;
+  readonly #refuse: Refuse;
   #held: Held | undefined;
   #answered = false;
 
   constructor(
+    host: ExchangeHost,
     node: ClusterNode,
     request: EngineRequest,
     response: ServerResponse,
     sid: string,
     t: string,
-    hooks: Hooks,
+    refuse: Refuse,
   ) {
+    this.#host = host;
     this.#node = node;
     this.#request = request;
     this.#response = response;
     this.#sid = sid;
     this.#t = t;
-    this.#hooks = hooks;
+    this.#refuse = refuse;
   }
 
   poll(): void {
@@ -67,23 +78,24 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   answer(answer: Answer): void {
     this.#answered = true;
-    // The client, or the balancer, is to take another connection for the next one, and so another node.
-    if (this.#node.leaving) this.#response.shouldKeepAlive = false;
+    // Leaving: the client, or the balancer, is to take another connection for the next one, and so another node. Closing:
+    // whoever closes the HTTP server behind the engine has closed the idle connections before this one becomes idle.
+    if (this.#node.leaving || this.#host.closing) this.#response.shouldKeepAlive = false;
     switch (answer.code) {
       case AnswerCode.Packets: {
         const body = typeof answer.body === "string" ? answer.body : Buffer.from(answer.body);
-        const { headers, httpCompression } = this.#hooks;
+        const { headers, httpCompression } = this.#host;
         answerPayload(this.#request, this.#response, body, answer.compress, headers, httpCompression);
         return;
       }
       case AnswerCode.Ok:
-        answerOk(this.#request, this.#response, POST_ANSWER, "ok", this.#hooks.headers);
+        answerOk(this.#request, this.#response, POST_ANSWER, "ok", this.#host.headers);
         return;
       case AnswerCode.UnknownSid:
-        this.#hooks.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid: this.#sid } });
+        this.#refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid: this.#sid } });
         return;
       case AnswerCode.BadRequest:
-        this.#hooks.refuse({
+        this.#refuse({
           code: ErrorCode.BAD_REQUEST,
           context: { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" },
         });
@@ -91,7 +103,7 @@ export class Exchange implements WaitingConnection, BodyListener {
       case AnswerCode.OtherProtocol: {
         const protocol = revisionOf(this.#request);
         const context = { name: "PROTOCOL_MISMATCH", protocol, previousProtocol: protocol === 4 ? 3 : 4 };
-        this.#hooks.refuse({ code: ErrorCode.BAD_REQUEST, context });
+        this.#refuse({ code: ErrorCode.BAD_REQUEST, context });
         return;
       }
       case AnswerCode.Refused:
@@ -110,10 +122,4 @@ export class Exchange implements WaitingConnection, BodyListener {
   readonly #onBroken = (): void => {
     if (this.#held !== undefined && !this.#answered) this.#node.release(this.#held, this);
   };
-}
-
-export interface Hooks {
-  readonly headers: HeadersHook;
-  readonly refuse: Refuse;
-  readonly httpCompression: Compression | false;
 }

@@ -115,6 +115,11 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     return this.next.ending !== undefined || this.committing?.phase === "closed";
   }
 
+  /** The node has stopped: what is not committed by now will not be by it. */
+  halt(): void {
+    this.stop();
+  }
+
   /** No turn follows. */
   protected stop(): void {
     this.#over = true;

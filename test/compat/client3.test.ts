@@ -58,7 +58,7 @@ describe("the stock client of protocol 3", () => {
       it(`${name} [${mode}]`, async () => {
         // Short, so that the client pings in between.
         const engines = await startEngines(mode, { pingInterval: 200, pingTimeout: 5000 }, { beatInterval: 100 });
-        const balancer = await roundRobin(mode === "next" ? engines.ports : engines.ports.slice(0, 1));
+        const balancer = await roundRobin(engines.balanced);
         const beats: unknown[] = [];
         engines.on("connection", (socket: Socket) => {
           assert.equal(socket.protocol, 3);

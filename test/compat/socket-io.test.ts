@@ -42,7 +42,7 @@ describe("Socket.IO 4 on the engine", () => {
   for (const mode of MODES) {
     it(`namespaces, acknowledgements, binary, middlewares by every transport [${mode}]`, async () => {
       const engines = await startEngines(mode, {}, { takeover: "close", beatInterval: 100 });
-      const balancer = await roundRobin(mode === "next" ? engines.ports : engines.ports.slice(0, 1));
+      const balancer = await roundRobin(engines.balanced);
       const ios = engines.engines.map((engine) => {
         const io = new IoServer();
         io.bind(engine);

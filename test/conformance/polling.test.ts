@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { describe } from "node:test";
 import type { Socket } from "../../src/session/socket";
 import { behaviour } from "../helpers/behaviour";
-import { RawClient, http, type TestEngines } from "../helpers/engines";
+import { CLUSTERED, RawClient, http, type TestEngines } from "../helpers/engines";
 import { until } from "../helpers/until";
 
 function connections(engines: TestEngines): Socket[] {
@@ -213,7 +213,7 @@ describe("requests that contradict each other", () => {
       assert.equal(sockets[0]?.readyState, "open");
     },
     {},
-    ["owner", "next"],
+    CLUSTERED,
   );
   behaviour(
     "a t of a poll before the last is refused, and the session lives",
@@ -228,7 +228,7 @@ describe("requests that contradict each other", () => {
       assert.equal(sockets[0]?.readyState, "open");
     },
     {},
-    ["owner", "next"],
+    CLUSTERED,
   );
   behaviour(
     "a POST sent twice at once is handled once, and answered twice",
@@ -253,7 +253,7 @@ describe("requests that contradict each other", () => {
       assert.deepEqual(messages, ["one", "two"]);
     },
     {},
-    ["owner", "next"],
+    CLUSTERED,
   );
   behaviour("PUT on a session is 500, and the session lives", async (engines) => {
     echo(engines);
@@ -364,7 +364,7 @@ describe("close", () => {
       assert.equal((await again).body, "4still here");
     },
     {},
-    ["owner", "next"],
+    CLUSTERED,
   );
 });
 

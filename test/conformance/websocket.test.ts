@@ -4,7 +4,7 @@ import { Socket as Client } from "engine.io-client";
 import { WebSocket } from "ws";
 import type { EngineOptions } from "../../src/options";
 import type { Socket } from "../../src/session/socket";
-import { http, MODES, RawClient, startEngines, type Mode, type TestEngines } from "../helpers/engines";
+import { CLUSTERED, http, MODES, RawClient, startEngines, type Mode, type TestEngines } from "../helpers/engines";
 import { roundRobin } from "../helpers/round-robin";
 import { until } from "../helpers/until";
 
@@ -17,7 +17,7 @@ function behaviour(
   for (const mode of modes) {
     it(`${name} [${mode}]`, async () => {
       const engines = await startEngines(mode, options, { pollGrace: 300, beatInterval: 100, linger: 1000 });
-      const balancer = await roundRobin(mode === "next" ? engines.ports : engines.ports.slice(0, 1));
+      const balancer = await roundRobin(engines.balanced);
       try {
         await test(engines, balancer.url);
       } finally {
@@ -214,7 +214,7 @@ describe("websocket", () => {
       }
     },
     {},
-    ["owner", "next"],
+    CLUSTERED,
   );
   behaviour("the parked poll is let go by the probe", async (engines, url) => {
     const sockets = echo(engines);

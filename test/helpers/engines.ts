@@ -1,110 +1,127 @@
-import { createServer, request as httpRequest, type Server as HttpServer } from "node:http";
+import { createServer, request as httpRequest, type RequestListener, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Bus } from "../../src/bus/port";
 import { resolveTuning, type ClusterTuning } from "../../src/cluster-options";
-import { MemoryMedium } from "../../src/bus/memory/memory-bus";
+import type { ClusterNode } from "../../src/routing/cluster-node";
 import { ClusterHost } from "../../src/server/cluster-host";
 import { Engine } from "../../src/server/engine";
 import { LocalHost } from "../../src/server/local-host";
 import type { EngineOptions } from "../../src/options";
-import { MemoryStore, Records } from "../../src/store/memory";
+import type { Records } from "../../src/store/memory";
 import { Counters } from "../../src/telemetry/counters";
 import { runtimeClock } from "../../src/time/runtime-clock";
-import { Tick } from "../../src/time/tick";
 import { bufferLimit, storeLimits, wireNode } from "../../src/wiring";
+import { makeFabric, type FabricKind } from "./fabric";
 
 /**
- * Where a session's requests land: `local` at one process without a cluster; `owner` at the node of a cluster that
- * owns the session; `next` each at the next of three nodes.
+ * What the engines are made of and where a session's requests land. `local`: one process without a cluster. `owner`:
+ * the node of a cluster that owns the session. `next`: each request at the next of three nodes, which share a store and
+ * a bus in memory; `hub`: the same on the hub of an embedded cluster; `redis`: on Redis and NATS.
  */
-export type Mode = "local" | "owner" | "next";
-export const MODES: readonly Mode[] = ["local", "owner", "next"];
+export type Mode = "local" | "owner" | "next" | "hub" | "redis";
+export const MODES: readonly Mode[] = ["local", "owner", "next", "hub", "redis"];
+export const CLUSTERED: readonly Mode[] = ["owner", "next", "hub", "redis"];
+
+const FABRICS: Readonly<Record<Exclude<Mode, "local">, FabricKind>> = {
+  owner: "memory",
+  next: "memory",
+  hub: "hub",
+  redis: "redis",
+};
 
 export interface TestEngines {
   readonly mode: Mode;
   /** The engines; one, or the three nodes of a cluster. */
   readonly engines: readonly Engine[];
   readonly counters: readonly Counters[];
+  /** Each engine's part in the cluster; none without one. */
+  readonly nodes: readonly ClusterNode[];
+  /** Of the cluster, where they are in this process. */
   readonly records: Records | undefined;
   /** Base address for the next request. */
   next(): string;
+  /** Their HTTP servers, in order. */
+  readonly servers: readonly HttpServer[];
   /** Ports of the engines, in order. */
   readonly ports: readonly number[];
-  /** A node of the cluster is gone for all others, and its HTTP server with it. */
+  /** Ports that requests go to in turn, behind a balancer: all, or that of the node that owns the sessions. */
+  readonly balanced: readonly number[];
+  /** A node of the cluster is gone for all others, and its HTTP server with it. Only where the cluster is in memory. */
   kill(index: number): void;
   /** Registers a listener on every engine. */
   on(event: string, listener: (...args: never[]) => void): void;
   stop(): Promise<void>;
 }
 
-/** Engines on real HTTP; the cluster's nodes share a store and a bus in memory. */
+/** Engines on real HTTP. `others` answers requests that are none of theirs. */
 export async function startEngines(
   mode: Mode,
   options: EngineOptions = {},
   tuning: ClusterTuning = {},
+  others: RequestListener = notFound,
 ): Promise<TestEngines> {
-  const medium = new MemoryMedium(runtimeClock);
   const pingInterval = options.pingInterval ?? 25_000;
   const pingTimeout = options.pingTimeout ?? 20_000;
   const tuned = resolveTuning(tuning, pingInterval, pingTimeout);
   const limits = storeLimits(tuned, pingInterval, pingTimeout);
-  const records = mode === "local" ? undefined : new Records({ now: () => runtimeClock.now(), limits });
+  const fabric = mode === "local" ? undefined : await makeFabric(FABRICS[mode], limits);
   const engines: Engine[] = [];
   const counters: Counters[] = [];
   const servers: HttpServer[] = [];
+  const nodes: ClusterNode[] = [];
+  const buses: Bus[] = [];
   const dead = new Set<number>();
-  const buses = Array.from({ length: 3 }, () => medium.bus());
-  for (let i = 0; i < (mode === "local" ? 1 : 3); i++) {
+  const start = async (i: number): Promise<void> => {
     const id = `node${String(i)}`;
     const counter = new Counters();
     const engine = new Engine(options, runtimeClock, (engine) => {
-      if (records === undefined) return new LocalHost(engine, runtimeClock);
-      const tick = new Tick(runtimeClock);
-      const store = new MemoryStore({ clock: runtimeClock, tick, limits, records });
+      if (fabric === undefined) return new LocalHost(engine, runtimeClock);
       const events = { onNodeJoined: nothing, onNodeDead: nothing, onTakeover: nothing };
-      const parts = {
-        id,
-        clock: runtimeClock,
-        tick,
-        store,
-        bus: buses[i] ?? medium.bus(),
-        tuning: tuned,
-        counters: counter,
-        events,
-      };
       return new ClusterHost(engine, {
         clock: runtimeClock,
         nodeId: id,
         bufferLimit: bufferLimit(tuned),
-        make: (host) => Promise.resolve(wireNode(parts, host, engine.opts)),
+        make: async (host) => {
+          const adapters = await fabric.adapters();
+          buses[i] = adapters.bus;
+          const parts = { id, clock: runtimeClock, tuning: tuned, counters: counter, events, ...adapters };
+          const node = wireNode(parts, host, engine.opts);
+          nodes[i] = node;
+          return node;
+        },
       });
     });
-    const server = createServer((_request, response) => {
-      response.writeHead(404).end();
-    });
+    const server = createServer(others);
     engine.attach(server);
+    engines[i] = engine;
+    counters[i] = counter;
+    servers[i] = server;
     await engine.ready();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    engines.push(engine);
-    counters.push(counter);
-    servers.push(server);
-  }
+  };
+  await Promise.all(Array.from({ length: fabric === undefined ? 1 : 3 }, (_, i) => start(i)));
+  const spread = mode !== "local" && mode !== "owner";
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
   let turn = -1;
   return {
     mode,
     engines,
     counters,
-    records,
-    ports: servers.map((server) => (server.address() as AddressInfo).port),
+    nodes,
+    records: fabric?.records,
+    servers,
+    ports,
+    balanced: spread ? ports : ports.slice(0, 1),
     next() {
-      if (mode === "next") turn++;
+      if (spread) turn++;
       while (dead.has(Math.max(0, turn) % servers.length)) turn = Math.max(0, turn) + 1;
-      const server = servers[Math.max(0, turn) % servers.length] ?? servers[0];
-      return `http://127.0.0.1:${String((server?.address() as AddressInfo).port)}`;
+      return `http://127.0.0.1:${String(ports[Math.max(0, turn) % ports.length])}`;
     },
     kill(index) {
-      dead.add(index);
       const bus = buses[index];
-      if (bus !== undefined) medium.kill(bus);
+      if (fabric?.kill === undefined || bus === undefined) throw new Error("only nodes in memory can be killed");
+      dead.add(index);
+      fabric.kill(bus);
       servers[index]?.closeAllConnections();
     },
     on(event, listener) {
@@ -117,9 +134,14 @@ export async function startEngines(
         server.close();
         server.closeAllConnections();
       }
+      await fabric?.stop();
     },
   };
 }
+
+const notFound: RequestListener = (_request, response) => {
+  response.writeHead(404).end();
+};
 
 function nothing(): void {
   // Not of interest to these tests.

@@ -5,7 +5,16 @@ import type { Faults } from "./world";
 export function faultsOf(seed: number): Faults {
   // Every third history has much of what sets two nodes against each other.
   if (seed % 3 === 0)
-    return { kills: seed % 2, drains: 1 - (seed % 2), loss: 0.03, resend: 0.2, retry: 0.7, suspects: 10, upgrades: 0, storeLosses: 0 };
+    return {
+      kills: seed % 2,
+      drains: 1 - (seed % 2),
+      loss: 0.03,
+      resend: 0.2,
+      retry: 0.7,
+      suspects: 10,
+      upgrades: 0,
+      storeLosses: 0,
+    };
   const random = seeded(seed ^ 0x5eed);
   const one = (list: readonly number[]): number => list[Math.floor(random() * list.length)] ?? 0;
   // Where owners change in the moment in which the store loses data, nothing can be promised.

@@ -37,6 +37,7 @@ const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 const STALE_GRACE = 1000;
 const LEAVE_TIMEOUT = 2000;
 const REDIAL_DELAY = 300;
+const LEFT = "it was told to leave meanwhile";
 
 /**
  * The bus over NATS. Never waits, and keeps nothing for later: what is sent while there is no connection is dropped, as it may be at
@@ -60,6 +61,7 @@ export class NatsBus implements Bus {
   #connected = false;
   #joined = false;
   #leaving: Promise<void> | undefined;
+  #stopDialling: ((reason: Error) => void) | undefined;
   #maxMessageBytes = 0;
   #stale: Timer | undefined;
 
@@ -133,8 +135,9 @@ export class NatsBus implements Bus {
   async #dial(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
     const dialled = connect(this.#options);
+    const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
-      return await this.#within(this.#joinTimeout, dialled);
+      return await this.#within(this.#joinTimeout, Promise.race([dialled, left]));
     } catch (error) {
       // It may come after all, when nobody waits for it any more.
       void dialled.then((late) => late.close()).catch(() => undefined);
@@ -146,7 +149,7 @@ export class NatsBus implements Bus {
   async #enter(connection: NatsConnection): Promise<void> {
     if (this.#leaving !== undefined) {
       if (this.#borrowed === undefined) await connection.close();
-      throw new Error("it was told to leave meanwhile");
+      throw new Error(LEFT);
     }
     this.#connection = connection;
     if (connection.info !== undefined && connection.info.headers !== true)
@@ -347,6 +350,7 @@ export class NatsBus implements Bus {
     const connection = this.#connection;
     const wasConnected = this.#connected;
     this.#connected = false;
+    this.#stopDialling?.(new Error(LEFT));
     this.#listener = undefined;
     for (const subscription of this.#subscriptions) if (connection?.isClosed() === false) subscription.unsubscribe();
     this.#unwatch();

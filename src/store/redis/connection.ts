@@ -161,6 +161,8 @@ function connect(source: string | RedisOptions, clock: Clock): Redis {
     retryStrategy: (times: number) =>
       Math.min(50 * 2 ** Math.min(times - 1, 10), RECONNECT_MOST) * (0.75 + clock.random() / 4),
     connectTimeout: 5_000,
+    // The client waits that long for the end of a connection, of one that was refused too, and keeps the process meanwhile.
+    disconnectTimeout: 500,
     lazyConnect: true,
     // The shape of answers that is read here.
     replyMapping: "legacy" as const,
