@@ -5,6 +5,8 @@ export interface MembershipListener {
   onNodeJoined(node: NodeId): void;
   /** Its lease has ended, or nobody listens in its name. Its sessions may be claimed: if it lives after all, it is refused at its next turn. */
   onNodeDead(node: NodeId): void;
+  /** Its lease has ended: it can change nothing any more. Behind `onNodeDead`. */
+  onLeaseEnded(node: NodeId): void;
   /** This node's own lease may have ended meanwhile; it holds one again, with this incarnation. */
   onLeaseRetaken(incarnation: number): void;
 }
@@ -127,6 +129,7 @@ export class Membership {
       }
     }
     this.#options.listener.onNodeDead(node);
+    if (why === "lease ended") this.#options.listener.onLeaseEnded(node);
   }
 
   #schedule(): void {
@@ -181,7 +184,11 @@ export class Membership {
     // While the store was away nobody could renew: a lease that is missing says nothing until each had the time to.
     if (clock.now() - this.#wellSince < leaseTtl) return;
     for (const node of this.#living.keys()) if (!now.has(node)) this.#bury(node, "lease ended");
-    for (const node of this.#dead.keys()) if (!now.has(node)) this.#dead.set(node, "lease ended");
+    for (const [node, why] of this.#dead) {
+      if (now.has(node) || why === "lease ended") continue;
+      this.#dead.set(node, "lease ended");
+      listener.onLeaseEnded(node);
+    }
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
 import { Membership, type MembershipListener } from "../ownership/membership";
+import { Sweeps } from "../ownership/sweeps";
 import type { Revision, TransportName } from "../protocol/names";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { Deadlines } from "../time/deadlines";
@@ -12,6 +13,7 @@ import type { Socket } from "../session/socket";
 import type {
   Commit,
   CommitWaiter,
+  Found,
   NodeId,
   OpenResult,
   RestoreResult,
@@ -98,6 +100,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #sessions = new Map<string, OwnedSession>();
   readonly #takeovers: Takeovers;
   readonly #notices: TakenNotices;
+  readonly #sweeps: Sweeps;
   readonly #renewals: Renewals;
   readonly #relays: Relays;
   readonly #gateways: Gateways;
@@ -152,6 +155,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       leaseTtl: times.leaseTtl,
       listener: this,
     });
+    this.#sweeps = new Sweeps(this, options.store);
     this.#storeWatch = new StoreWatch({
       node: options.id,
       clock,
@@ -210,6 +214,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   async stop(): Promise<void> {
+    this.#sweeps.stop();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
     this.#holder.stop();
@@ -362,7 +367,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (doubt || owner === this.id || this.#membership.isDead(owner)) {
       // U6: not on a suspicion, since a claim ends it.
       const spared = found.transport === "websocket" && found.phase === "open" && owner !== this.id;
-      return spared && !this.#membership.leaseEnded(owner) ? AWAY : this.#takeovers.claim(sid, owner, found.turn);
+      return spared && !this.leaseEnded(owner) ? AWAY : this.claim(sid, found);
     }
     this.#cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
@@ -389,6 +394,14 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   // ---- takeover ----
+
+  claim(sid: string, { owner, turn }: Found): Promise<Whereabouts> {
+    return this.#takeovers.claim(sid, owner, turn);
+  }
+
+  leaseEnded(node: NodeId): boolean {
+    return this.#membership.leaseEnded(node);
+  }
 
   isDead(node: NodeId): boolean {
     return this.#membership.isDead(node);
@@ -556,6 +569,10 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     // Also where it only could not be found: should it live, it hears of a loss on the link that was forgotten above, and
     // closes its websockets.
     this.#relays.onGatewayDead(node);
+  }
+
+  onLeaseEnded(node: NodeId): void {
+    this.#sweeps.onLeaseEnded(node);
   }
 
   onLeaseRetaken(incarnation: number): void {

@@ -75,6 +75,7 @@ class World {
     listener: {
       onNodeJoined: (node) => this.events.push(`joined ${node}`),
       onNodeDead: (node) => this.events.push(`dead ${node}`),
+      onLeaseEnded: () => undefined,
       onLeaseRetaken: (incarnation) => this.events.push(`retaken ${String(incarnation)}`),
     },
   });
