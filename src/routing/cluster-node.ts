@@ -34,6 +34,7 @@ import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends, UnavailableError } from "./remote-sends";
 import { Renewals } from "./renewals";
+import { Standstill } from "./standstill";
 import { StoreWatch } from "./store-watch";
 import { TakenNotices } from "./taken-notices";
 import { Takeovers, type TakeoverNode } from "./takeovers";
@@ -88,6 +89,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly clock: Clock;
   readonly rules: OwnerRules;
   readonly ring: number;
+  readonly ringCover: number;
   readonly maxDataChars: number;
   readonly refreshAfter: number;
   readonly upgradeTimeout: number;
@@ -112,6 +114,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #membership: Membership;
   readonly #counters: Counters;
   readonly #storeWatch: StoreWatch;
+  readonly #standstill: Standstill;
 
   constructor(options: ClusterNodeOptions) {
     const { clock, times } = options;
@@ -120,6 +123,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.clock = clock;
     this.rules = options.rules;
     this.ring = options.ring;
+    this.ringCover = times.leaseTtl;
     this.maxDataChars = options.maxDataChars;
     this.tick = options.tick;
     this.refreshAfter = times.recordTtl / 4;
@@ -155,6 +159,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       leaseTtl: times.leaseTtl,
       listener: this,
     });
+    this.#standstill = new Standstill(clock, times.leaseTtl);
     this.#sweeps = new Sweeps(this, options.store);
     this.#storeWatch = new StoreWatch({
       node: options.id,
@@ -201,6 +206,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     await this.#options.store.ready();
     await this.#links.start(this.#membership.incarnation);
     await this.#membership.start();
+    this.#standstill.start();
   }
 
   /** Whether this node gives up all that is here: its connections are to go elsewhere. */
@@ -214,6 +220,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   async stop(): Promise<void> {
+    this.#standstill.stop();
     this.#sweeps.stop();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
@@ -229,6 +236,11 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   // ---- requests and handshakes that arrive here ----
+
+  /** How long a request is to wait before it is held, in milliseconds; see `Standstill`. */
+  get pause(): number {
+    return this.#standstill.pause;
+  }
 
   hold(asked: Asked, connection: WaitingConnection): Held {
     const { kind, sid } = asked;

@@ -64,6 +64,18 @@ export class Exchange implements WaitingConnection, BodyListener {
   }
 
   #hold(kind: RequestKind, t: string, body: string | Buffer): void {
+    const { pause } = this.#node;
+    if (pause === 0) this.#holdNow(kind, t, body);
+    else {
+      // H6.
+      this.#node.clock.after(pause, () => {
+        const { socket } = this.#request;
+        if (!socket.destroyed && !socket.readableEnded && !this.#answered) this.#holdNow(kind, t, body);
+      });
+    }
+  }
+
+  #holdNow(kind: RequestKind, t: string, body: string | Buffer): void {
     this.#held = this.#node.hold({ kind, sid: this.#sid, t, body, revision: revisionOf(this.#request) }, this);
   }
 

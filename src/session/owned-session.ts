@@ -10,12 +10,13 @@ import { DirectJournal } from "./direct-journal";
 import { handlePayload, sendStored } from "./handle-payload";
 import type { Journal } from "./journal";
 import type { OwnerNode } from "./owner-node";
+import { OwnPart } from "./own-part";
 import { Ring } from "./ring";
-import { joinExtra, Senders, splitExtra } from "./senders";
 import type { Socket } from "./socket";
 import {
   Next,
   waitersOfPoll,
+  waitersOfPost,
   type Ending,
   type Parked,
   type Plan,
@@ -35,6 +36,17 @@ export interface OwnedSessionStart extends SeriesStart {
   readonly handled: readonly string[];
   readonly handshake: string;
   readonly extra: string;
+}
+
+/** Why a session ends by O14. */
+export const TWO_ENDED = "two nodes ended while they handled this request";
+
+/** What an owner that adopted the session knows of its first POST. */
+interface FirstPost {
+  /** The POST that the owner before was about to handle when it ended. */
+  readonly suspect: string | undefined;
+  /** The POST whose mark is on its way to the record. */
+  marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
 }
 
 /** What a poll is answered that is let go by an upgrade. */
@@ -62,28 +74,30 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   #closeAsked: boolean;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   #lastPing = 0;
-  /** JSON of `socket.data` as the record has it, or will have it. */
-  #data: string;
-  readonly #senders: Senders;
-  /** What the record has of both. */
-  #extra: string;
+  readonly #own: OwnPart;
+  /** What the record has of it. */
+  #recordedOwn: string;
+  /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
+  #first: FirstPost | undefined;
 
   constructor(sid: string, node: OwnerNode, start: OwnedSessionStart) {
     super(sid, node, start);
-    this.#answered = new Ring(node.ring, start.answered);
-    this.#handled = new Ring(node.ring, start.handled);
+    this.#answered = new Ring(node.ring, node.ringCover, start.answered);
+    this.#handled = new Ring(node.ring, node.ringCover, start.handled);
     this.handshake = start.handshake;
     this.encoding = start.encoding;
     this.#upgraded = start.transport === "websocket";
     this.#closeAsked = start.phase === "closing";
-    const { senders, data } = splitExtra(start.extra);
-    this.#extra = start.extra;
-    this.#senders = Senders.parse(senders);
-    this.#data = data;
+    this.#own = new OwnPart(start.extra);
+    this.#recordedOwn = start.extra;
   }
 
   get protocol(): Revision {
     return this.encoding.revision;
+  }
+
+  protected override get remembered(): number {
+    return Math.max(this.#answered.size, this.#handled.size);
   }
 
   override get direct(): boolean {
@@ -106,7 +120,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** JSON of `socket.data`, empty where there is none. */
   get data(): string {
-    return this.#data;
+    return this.#own.data;
   }
 
   useSocket(socket: Socket): void {
@@ -134,8 +148,10 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     this.touch();
   }
 
-  /** A close that was waiting for a poll when the session was adopted goes on waiting. */
+  /** The session was adopted: a close that was waiting for a poll goes on waiting. */
   resume(): void {
+    this.#first = { suspect: this.#own.mark, marked: undefined };
+    this.#own.mark = undefined;
     if (this.#closeAsked) this.node.closing.add(this);
   }
 
@@ -167,7 +183,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.#socket?.onError(new TransportError("overlap from client"));
     } else {
       const before = outbox.arrived();
-      if (before !== undefined) this.#answered.add(before);
+      if (before !== undefined) this.#answered.add(before, this.node.clock.now());
       this.#parked = { t, holders: [holder] };
       this.node.grace.remove(this);
       if (outbox.waiting > 0 || this.#closeAsked || this.next.ending !== undefined) this.touch();
@@ -203,11 +219,47 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.#socket?.onError(new TransportError("data request overlap from client"));
+    } else if (this.#first !== undefined) {
+      this.#postFirst(this.#first, key, holder, body);
     } else {
-      this.next.addPost(key, [holder]);
-      this.touch();
-      handlePayload(this.#socket, this.encoding, body, this.node.clock);
+      this.#handle(key, [holder], body);
     }
+  }
+
+  #handle(key: string, holders: NodeId[], body: string | Uint8Array): void {
+    this.next.addPost(key, holders);
+    this.touch();
+    handlePayload(this.#socket, this.encoding, body, this.node.clock);
+  }
+
+  /**
+   * O14: the first POST after a takeover may be what the last owner died of. It is marked in the record before it is handled;
+   * one that was marked already has ended two owners, and is to end its session, not a third.
+   */
+  #postFirst(first: FirstPost, key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (first.marked?.key === key) {
+      this.#addHolder(first.marked.holders, holder);
+    } else if (first.marked !== undefined) {
+      this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.#socket?.onError(new TransportError("data request overlap from client"));
+    } else if (first.suspect === key) {
+      this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+      const description = new TransportError(TWO_ENDED);
+      this.end({ packet: "1", reason: "transport error", description });
+    } else {
+      first.marked = { key, holders: [holder], body };
+      this.#own.mark = key;
+      this.touch();
+    }
+  }
+
+  /** The mark is recorded: now the POST is handled, and the turn that says so takes the mark away. */
+  #handleFirst(recorded: string): void {
+    const marked = this.#first?.marked;
+    if (marked === undefined || this.isEnding || new OwnPart(recorded).mark !== marked.key) return;
+    this.#first = undefined;
+    this.#own.mark = undefined;
+    this.#handle(marked.key, marked.holders, marked.body);
   }
 
   /**
@@ -219,12 +271,13 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
     if (this.#leaving) this.node.notMine(holder, RequestKind.Send, this.sid, name);
     else if (waiters !== undefined) this.#addHolder(waiters, holder);
-    else if (this.#senders.has(name)) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+    else if (this.#own.senders.has(name))
+      this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
     else if (this.isEnding || this.#socket?.readyState !== "open")
       this.#refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
     else {
-      this.#senders.add(name);
+      this.#own.senders.add(name);
       if (this.#upgraded) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
       else {
         this.next.addSend(name, [holder]);
@@ -398,7 +451,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     if (next.upgrade === undefined) return this.#goOn();
     // U2: a client that says "upgrade" has read the answer to its last poll.
     const before = this.outbox.arrived();
-    if (before !== undefined) this.#answered.add(before);
+    if (before !== undefined) this.#answered.add(before, this.node.clock.now());
     const released = this.#parked;
     this.#parked = undefined;
     return { ...stays, released };
@@ -456,17 +509,18 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** The owner's own part of the record, where it differs from what the record has. */
   protected ownPart(): string | undefined {
-    this.#data = this.#socket?.dataToStore(this.node.maxDataChars) ?? this.#data;
-    const extra = joinExtra(this.#senders.text(), this.#data);
-    return extra === this.#extra ? undefined : extra;
+    const own = this.#own;
+    own.data = this.#socket?.dataToStore(this.node.maxDataChars) ?? own.data;
+    const text = own.text();
+    return text === this.#recordedOwn ? undefined : text;
   }
 
   /** O4: now, and not before, what the turn decided is let out. */
   protected letOut(turn: Turn): void {
     const node = this.node;
-    if (turn.data !== undefined) this.#extra = turn.data;
+    if (turn.data !== undefined) this.#recordedOwn = turn.data;
     for (const [key, waiters] of turn.next.posts) {
-      this.#handled.add(key);
+      this.#handled.add(key, node.clock.now());
       for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
     }
     for (const [name, waiters] of turn.next.sends) {
@@ -488,6 +542,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
     }
+    if (turn.data !== undefined) this.#handleFirst(turn.data);
     if (turn.next.upgrade !== undefined) this.#upgradeRecorded(turn.next.upgrade);
     if (turn.commit.phase === "closing") this.node.closing.add(this);
   }
@@ -539,7 +594,9 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       ...waitersOfPoll(turn?.released),
       ...(turn?.next.waiters() ?? []),
       ...this.next.waiters(),
+      ...waitersOfPost(this.#first?.marked),
     ];
+    this.#first = undefined;
     this.#parked = undefined;
     this.committing = undefined;
     this.next = new Next();
@@ -558,7 +615,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       answered: this.#answered.list(),
       handled: this.#handled.list(),
       handshake: this.handshake,
-      data: this.#extra,
+      data: this.#recordedOwn,
     };
   }
 

@@ -24,6 +24,8 @@ export interface OwnerNode {
   readonly storeGeneration: number;
   /** How many handled POSTs and answered polls a session remembers at least. */
   readonly ring: number;
+  /** All that came within so many milliseconds is remembered too (H6). */
+  readonly ringCover: number;
   /** How old the last renewal of a record's time to live may be, in milliseconds. */
   readonly refreshAfter: number;
   /** The longest JSON of `socket.data`, in characters. */

@@ -44,16 +44,3 @@ function split(name: string): { sender: string; number: number } {
   const at = name.lastIndexOf(":");
   return { sender: name.slice(0, at), number: Number(name.slice(at + 1)) };
 }
-
-/**
- * The part of the record that only the owner understands: `socket.data` as JSON, and in front of it, where nodes have sent
- * to the session, the senders and a line feed. JSON has no raw line feed.
- */
-export function joinExtra(senders: string, data: string): string {
-  return senders === "" ? data : `${senders}\n${data}`;
-}
-
-export function splitExtra(extra: string): { senders: string; data: string } {
-  const at = extra.indexOf("\n");
-  return at < 0 ? { senders: "", data: extra } : { senders: extra.slice(0, at), data: extra.slice(at + 1) };
-}

@@ -68,6 +68,8 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
 
   /** Whether packets leave by a connection of this node's, and not by turns. */
   abstract get direct(): boolean;
+  /** How many names of requests this owner remembers, which a successor is to know as well. */
+  protected abstract get remembered(): number;
   /** What the next turn does to polls and phase. What it takes is the turn's. */
   protected abstract plan(next: Next): Plan;
   /** The part of the record that only the owner understands, where it has changed. */
@@ -147,7 +149,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
       inflight: said ? this.outbox.inflight : null,
       packets,
       posts: next.posts.size === 0 ? NONE : [...next.posts.keys()],
-      keep: this.node.ring,
+      keep: Math.max(this.node.ring, this.remembered),
       refresh: this.#refreshDue(),
       // One shape for every commit, and no spread: this is made for every message.
       phase: phase === this.#phase ? undefined : phase,

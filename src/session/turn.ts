@@ -135,6 +135,13 @@ export function waitersOfPoll(poll: Parked | Taken | undefined): Waiter[] {
   return poll?.holders.map((holder) => ({ holder, kind: RequestKind.Get, t: poll.t })) ?? [];
 }
 
+/** The nodes that wait for a POST that is not in a turn yet. */
+export function waitersOfPost(
+  post: { readonly key: string; readonly holders: readonly NodeId[] } | undefined,
+): Waiter[] {
+  return post?.holders.map((holder) => ({ holder, kind: RequestKind.Post, t: post.key })) ?? [];
+}
+
 function named(waiting: ReadonlyMap<string, readonly NodeId[]>, kind: RequestKind): Waiter[] {
   return [...waiting].flatMap(([t, holders]) => holders.map((holder) => ({ holder, kind, t })));
 }

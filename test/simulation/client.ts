@@ -162,6 +162,11 @@ export class SimClient {
   #drop(why: string): void {
     if (this.dropped !== undefined) return;
     this.dropped = why;
+    // O14: two owners were killed with the same POST in hand, which looks as if it had killed them.
+    if (this.#world.suspected.has(this.sid)) {
+      this.ended = true;
+      return;
+    }
     this.#world.violate(`${this.sid} dropped: ${why}`);
   }
 

@@ -8,6 +8,7 @@ import { ClusterHost } from "../../src/server/cluster-host";
 import { Engine } from "../../src/server/engine";
 import { postKey } from "../../src/server/post-key";
 import { RequestKind, type Answer } from "../../src/session/answers";
+import { TWO_ENDED } from "../../src/session/owned-session";
 import { ALL_RULES, type OwnerRules } from "../../src/session/owner-node";
 import type { Socket } from "../../src/session/socket";
 import { Records } from "../../src/store/memory";
@@ -134,6 +135,8 @@ export class World {
   readonly violations: string[] = [];
   readonly trace: string[] = [];
   readonly recovered = new Map<string, number>();
+  /** Sessions that were closed since a POST of theirs was in hand when two owners ended. */
+  readonly suspected = new Set<string>();
   #sids = 0;
   #nodeIds = 0;
   #ts = 0;
@@ -197,8 +200,10 @@ export class World {
       this.log(`${node.id} handles ${socket.id} ${text}`);
       socket.send(`e${text}`);
     });
-    socket.on("close", (reason: string) => {
+    socket.on("close", (reason: string, description?: Error) => {
       this.log(`${node.id} close ${socket.id} ${reason}`);
+      if (description?.message === TWO_ENDED && this.options.faults.kills + this.options.faults.drains > 1)
+        this.suspected.add(socket.id);
     });
     const pushes = this.pushes.get(socket.id) ?? { next: 1, confirmed: new Set<number>() };
     this.pushes.set(socket.id, pushes);

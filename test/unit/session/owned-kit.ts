@@ -31,6 +31,7 @@ export class FakeOwner implements OwnerNode {
   readonly maxDataChars = 100;
   readonly upgradeTimeout = 10_000;
   storeGeneration = 1;
+  readonly ringCover = 5_000;
   readonly grace = new Deadlines<SessionHandle>(this.clock, GRACE, (session) => {
     session.graceOver();
   });
@@ -149,7 +150,7 @@ export class OwnedWorld {
       remoteAddress: "::1",
       protocol: 4,
       recovered: given !== undefined,
-      ...(given === undefined || given.data === "" ? {} : { data: JSON.parse(given.data) as unknown }),
+      ...(this.session.data === "" ? {} : { data: JSON.parse(this.session.data) as unknown }),
     });
     if (given === undefined) {
       this.socket.onOpen();

@@ -45,17 +45,23 @@ describe("O2: a POST", () => {
     assert.deepEqual(world.said(), ["b POST p1 ok", "a GET t1 [4x]"]);
   });
 
-  it("is remembered, as many of them as the ring holds", () => {
+  it("is remembered: as many of them as the ring holds, and all of the last lease (H6)", () => {
     const world = new OwnedWorld();
     for (let i = 0; i <= world.owner.ring; i++) {
       world.post(`p${String(i)}`, "4x");
       world.ok();
     }
     world.said();
-    world.post("p1", "4x");
-    assert.deepEqual(world.said(), ["a POST p1 ok"]);
     world.post("p0", "4x");
-    assert.deepEqual(world.committing().posts, ["p0"]);
+    assert.deepEqual(world.said(), ["a POST p0 ok"]);
+    world.owner.clock.advance(world.owner.ringCover);
+    world.post("later", "4x");
+    assert.equal(world.ok().keep, world.owner.ring + 1);
+    world.said();
+    world.post("p2", "4x");
+    assert.deepEqual(world.said(), ["a POST p2 ok"]);
+    world.post("p1", "4x");
+    assert.deepEqual(world.committing().posts, ["p1"]);
   });
 
   it("of nothing but a pong needs no turn (O7)", () => {
@@ -136,5 +142,66 @@ describe("a POST that ends its session", () => {
     assert.deepEqual(world.said(), ["c POST p3 unknown", "d POST p1 ok"]);
     world.idle();
     assert.deepEqual(world.events, ["close transport close"]);
+  });
+});
+
+describe("O14: the first POST after a takeover", () => {
+  it("is marked in the record before it is handled, and the turn of its handling takes the mark away", () => {
+    const world = new OwnedWorld({ turn: 5 });
+    world.echo();
+    world.poll("t1");
+    world.post("p1", "4x");
+    const marking = world.committing();
+    assert.deepEqual([marking.data, marking.posts], ['"p1"\n\n', []]);
+    assert.deepEqual(world.events, []);
+    world.ok();
+    assert.deepEqual(world.events, ["message x", "flush 1"]);
+    assert.deepEqual(world.said(), []);
+    const turn = world.committing();
+    assert.deepEqual([turn.data, turn.posts], ["", ["p1"]]);
+    world.ok();
+    assert.ok(world.said().includes("a POST p1 ok"));
+    world.poll("t2");
+    world.post("p2", "4y");
+    assert.deepEqual(world.committing().posts, ["p2"], "only the first one is marked");
+  });
+
+  it("is handled once, whoever sends it again meanwhile", () => {
+    const world = new OwnedWorld({ turn: 5 });
+    world.post("p1", "4x", "a");
+    world.committing();
+    world.post("p1", "4x", "b");
+    world.ok();
+    world.ok();
+    assert.deepEqual(world.events, ["message x"]);
+    assert.deepEqual(world.said().sort(), ["a POST p1 ok", "b POST p1 ok"]);
+  });
+
+  it("ends its session where it has ended two owners, and says so to the application", () => {
+    const world = new OwnedWorld({ turn: 7, data: '"p1"\n\n{"a":1}' });
+    assert.deepEqual(world.socket.data, { a: 1 });
+    world.poll("t1");
+    world.post("p1", "4x");
+    assert.equal(world.committing().phase, "closed");
+    world.ok();
+    assert.deepEqual(world.events, ["close transport error: two nodes ended while they handled this request"]);
+    assert.deepEqual(world.said().sort(), ["a GET t1 [1]", "a POST p1 unknown"]);
+  });
+
+  it("is another one than the one that was marked: nothing is held against it", () => {
+    const world = new OwnedWorld({ turn: 7, data: '"p1"\n\n' });
+    world.post("p2", "4y");
+    assert.equal(world.committing().data, '"p2"\n\n');
+    world.ok();
+    world.ok();
+    assert.deepEqual(world.events, ["message y"]);
+  });
+
+  it("is not answered by an owner that lost the session while it was marked", () => {
+    const world = new OwnedWorld({ turn: 5 });
+    world.post("p1", "4x");
+    world.answer({ kind: "fenced", owner: "other", turn: 6 });
+    assert.deepEqual(world.said(), ["a POST p1 not mine"]);
+    assert.deepEqual(world.events, ["close taken over"]);
   });
 });
