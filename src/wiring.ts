@@ -39,7 +39,7 @@ export interface Timing {
 /** What the store must keep to, given the engine's heartbeat. */
 export function storeLimits(tuning: ResolvedTuning, pingInterval: number, pingTimeout: number): StoreLimits {
   return {
-    recordTtl: recordTtl(pingInterval, pingTimeout),
+    recordTtl: recordTtl(pingInterval, pingTimeout, tuning.leaseTtl),
     linger: tuning.linger,
     leaseTtl: tuning.leaseTtl,
     awayAfter: tuning.storeAwayAfter,
@@ -48,9 +48,12 @@ export function storeLimits(tuning: ResolvedTuning, pingInterval: number, pingTi
   };
 }
 
-/** Twice what a silent client is given: the record must outlive a takeover that comes at the last moment. */
-function recordTtl(pingInterval: number, pingTimeout: number): number {
-  return 2 * (pingInterval + pingTimeout);
+/**
+ * Twice what a silent client is given, and four leases: the record must outlive a takeover that comes at the last moment, by
+ * a sweep too, which begins when the dead owner's lease has ended.
+ */
+function recordTtl(pingInterval: number, pingTimeout: number, leaseTtl: number): number {
+  return 2 * (pingInterval + pingTimeout) + 4 * leaseTtl;
 }
 
 /** What the write buffer of one session may hold. */
@@ -81,7 +84,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
       leaseTtl: tuning.leaseTtl,
       postDeadline: tuning.postDeadline,
       giveUpAfter: tuning.giveUpAfter,
-      recordTtl: recordTtl(opts.pingInterval, opts.pingTimeout),
+      recordTtl: recordTtl(opts.pingInterval, opts.pingTimeout, tuning.leaseTtl),
       upgradeTimeout: opts.upgradeTimeout,
     },
     links: (handler) =>
