@@ -72,7 +72,7 @@ describe("sessions whose owners die", () => {
       const account = await cluster.account(survivor);
       return account.closes.length > 0 && account;
     });
-    assert.equal(closes[0]?.reason, "transport error");
-    assert.match(closes[0]?.why ?? "", /two nodes ended/);
+    assert.equal(closes[0]!.reason, "transport error");
+    assert.match(closes[0]!.why ?? "", /two nodes ended/);
   });
 });
