@@ -30,7 +30,7 @@ import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./h
 import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind } from "./messages";
 import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
-import { RemoteSends, UnavailableError } from "./remote-sends";
+import { RemoteSends, UnavailableError, type SendLimit } from "./remote-sends";
 import { Renewals } from "./renewals";
 import { StoreWatch } from "./store-watch";
 import { TakenNotices } from "./taken-notices";
@@ -71,6 +71,7 @@ export interface ClusterNodeOptions {
   readonly ring: number;
   readonly maxDataChars: number;
   readonly ownerCache: number;
+  readonly sendLimit: SendLimit;
   /** Whether sessions of dead owners go on here, or are closed so that their clients reconnect. */
   readonly adopts: boolean;
   /** Units of a relayed websocket that may be under way, in each direction. */
@@ -141,7 +142,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       takeovers: this.#takeovers,
       handsOver: options.adopts,
     });
-    this.#sends = new RemoteSends(options.id, options.tick, (asked, connection) => {
+    this.#sends = new RemoteSends(options.id, options.tick, options.sendLimit, (asked, connection) => {
       this.#holder.hold(asked, connection);
     });
     this.#links = options.links(this);
