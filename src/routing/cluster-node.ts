@@ -22,8 +22,7 @@ import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
-import type { WebSocketLike } from "../transports/websocket";
-import { Gateways, type GatewayNode } from "./gateways";
+import { Gateways, type GatewayNode, type HeldWebSocket } from "./gateways";
 import type { Asked, Held, WaitingConnection } from "./held";
 import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
@@ -258,9 +257,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   /** A websocket of a session that another node owns. */
-  relay(sid: string, websocket: WebSocketLike, compressFrom: number | undefined): void {
+  relay(sid: string, websocket: HeldWebSocket): void {
     this.#counters.count("relayed");
-    this.#gateways.open(sid, websocket, compressFrom);
+    this.#gateways.open(sid, websocket);
   }
 
   /** Sessions in the indexes of all living nodes. */

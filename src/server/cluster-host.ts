@@ -12,7 +12,7 @@ import type { Load } from "../telemetry/load";
 import type { Clock } from "../time/clock";
 import type { Bodies } from "../transports/bodies";
 import { OwnedPolling } from "../transports/owned-polling";
-import type { Transport } from "../transports/transport";
+import { revisionIn, type Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { answerPayload, type Compression } from "../transports/compression";
 import type { EngineRequest, HeadersHook } from "../transports/request";
@@ -313,7 +313,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     const session = node.session(sid);
     const { compressFrom } = this.#engine;
     if (session === undefined) {
-      node.relay(sid, websocket, compressFrom);
+      const query = request?._query ?? {};
+      node.relay(sid, { websocket, protocol: revisionIn(query), base64: Boolean(query["b64"]), compressFrom });
       return;
     }
     const transport = new WebSocketTransport(request ?? session.protocol, websocket, compressFrom);
