@@ -12,6 +12,7 @@ import type { Socket } from "../session/socket";
 import type {
   Commit,
   CommitWaiter,
+  LookResult,
   NodeId,
   OpenResult,
   RestoreResult,
@@ -96,6 +97,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #options: ClusterNodeOptions;
   readonly #lingering: Deadlines<SessionHandle>;
   readonly #sessions = new Map<string, OwnedSession>();
+  readonly #looks = new Map<string, Promise<LookResult>>();
   readonly #takeovers: Takeovers;
   readonly #notices: TakenNotices;
   readonly #renewals: Renewals;
@@ -353,8 +355,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (this.#sessions.has(sid)) return HERE;
     const claiming = this.#takeovers.running(sid);
     if (claiming !== undefined) return claiming;
-    const found = await this.#options.store.look(sid);
-    this.#counters.count("looks");
+    // No session has such an id: whoever makes them up is to cost the store nothing.
+    if (sid.length > MAX_SID_CHARS) return UNKNOWN;
+    const found = await this.#look(sid);
     if (found.kind !== "found") return found.kind === "unknown" && !this.#storeWatch.recovering ? UNKNOWN : AWAY;
     if (this.#sessions.has(sid)) return HERE;
     const { owner } = found;
@@ -366,6 +369,16 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     }
     this.#cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
+  }
+
+  /** Equal looks at one time are one. */
+  #look(sid: string): Promise<LookResult> {
+    const running = this.#looks.get(sid);
+    if (running !== undefined) return running;
+    this.#counters.count("looks");
+    const look = this.#options.store.look(sid).finally(() => this.#looks.delete(sid));
+    this.#looks.set(sid, look);
+    return look;
   }
 
   askHere(held: Held): boolean {
@@ -563,6 +576,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     for (const session of this.#sessions.values()) session.prove();
   }
 }
+
+/** The longest session id, in characters: ids become part of keys. */
+export const MAX_SID_CHARS = 128;
 
 const HERE: Whereabouts = { kind: "here" };
 const UNKNOWN: Whereabouts = { kind: "unknown" };

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
-import type { ClusterNode, NodeEngine } from "../routing/cluster-node";
+import { MAX_SID_CHARS, type ClusterNode, type NodeEngine } from "../routing/cluster-node";
 import { rebuildRequest, storeHandshake } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
 import { Socket, type BufferLimit } from "../session/socket";
@@ -46,8 +46,6 @@ export interface ClusterSetup {
   readonly make: (host: NodeEngine) => Promise<ClusterNode>;
 }
 
-/** The longest session id, in characters: ids become part of keys. */
-const MAX_ID_CHARS = 128;
 const ID_TRIES = 3;
 /** The longest `t` that is kept as it is, in characters. The stock client's have 7 or 8. */
 const MAX_T_CHARS = 48;
@@ -200,8 +198,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       } catch (thrown) {
         return { kind: "no id", error: thrown };
       }
-      if (id.length > MAX_ID_CHARS || id === "") {
-        error = new RangeError(`a session id has 1 to ${String(MAX_ID_CHARS)} characters`);
+      if (id.length > MAX_SID_CHARS || id === "") {
+        error = new RangeError(`a session id has 1 to ${String(MAX_SID_CHARS)} characters`);
         continue;
       }
       if (node.has(id) || this.#opening.has(id)) continue;
