@@ -6,7 +6,6 @@ import type { Socket } from "../../src/session/socket";
 import { JsonpPolling } from "../../src/transports/jsonp-polling";
 import { Polling } from "../../src/transports/polling";
 import { WebSocketTransport } from "../../src/transports/websocket";
-import { RawClient, startEngines } from "../helpers/engines";
 import { next, OwnServer, replace } from "../helpers/own-server";
 import { until } from "../helpers/until";
 
