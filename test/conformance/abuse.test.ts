@@ -26,8 +26,9 @@ function withstands(
       let over = false;
       const attacked = attack(engines).finally(() => (over = true));
       let asked = 0;
+      const isOver = (): boolean => over;
       do await goesOn(other, `during${String(asked++)}`);
-      while (!over);
+      while (!isOver());
       await attacked;
       await goesOn(other, "after");
       await until("nothing is under way", () =>
@@ -134,9 +135,10 @@ describe("abuse: ids", () => {
         over = true;
         return statuses;
       })();
+      const isOver = (): boolean => over;
       const before = looks();
       let slowest = 0;
-      while (!over) {
+      while (!isOver()) {
         const started = performance.now();
         await goesOn(other, "during");
         slowest = Math.max(slowest, performance.now() - started);
