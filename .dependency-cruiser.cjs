@@ -10,7 +10,7 @@
  */
 
 /** Files at the top of src/ that know tables and types only. */
-const TABLES = "^src/(errors|options|option-error|cluster-options)\\.ts$";
+const TABLES = "^src/(errors|options|option-error|cluster-options|limit-options)\\.ts$";
 
 /** What the hub's messages are written with: the reader and writer of frames, and how a listener's error is reported. */
 const FRAMES = "^src/bus/(frame|rethrow)\\.ts$";

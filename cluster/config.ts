@@ -1,3 +1,5 @@
+import { addresses, listOf, matching, oneOf, url, whole, yesOrNo } from "./setting-parsers";
+
 /** One setting of the command: everything that the command line, the environment, `--help` and the docs know of it. */
 export interface Setting<T> {
   /** The environment variable. */
@@ -30,6 +32,9 @@ export type Transport = (typeof TRANSPORTS)[number];
 
 export const TAKEOVERS = ["adopt", "close"] as const;
 export type Takeover = (typeof TAKEOVERS)[number];
+
+/** How many, or their addresses, networks and names, with commas between. */
+export type TrustedProxies = number | string;
 
 // A timer that is set to more than this fires at once.
 const LONGEST = 2 ** 31 - 1;
@@ -127,6 +132,49 @@ export const SETTINGS = {
     allowed: "a whole number of bytes from 1 to 1000000000",
     fallback: 1_000_000,
     parse: whole(1, 1_000_000_000),
+  }),
+  maxSessions: setting({
+    variable: "MAX_SESSIONS",
+    flag: "--max-sessions <n>",
+    about: "sessions of one worker at most; beyond, new ones are answered 503",
+    allowed: "a whole number from 1 to 1000000000",
+    fallback: 1_000_000,
+    parse: whole(1, 1_000_000_000),
+  }),
+  maxSessionsPerAddress: setting<number | undefined>({
+    variable: "MAX_SESSIONS_PER_ADDRESS",
+    flag: "--max-sessions-per-address <n>",
+    about: "sessions of one client address at one worker at most; beyond, new ones are answered 429; see --trust-proxy",
+    allowed: "a whole number from 1 to 1000000000",
+    fallback: undefined,
+    fallbackShown: "any number",
+    parse: whole(1, 1_000_000_000),
+  }),
+  trustProxy: setting<TrustedProxies>({
+    variable: "TRUST_PROXY",
+    flag: "--trust-proxy <proxies>",
+    about:
+      "proxies in front of this command whose X-Forwarded-For is believed: how many, or their addresses and networks, " +
+      "loopback, linklocal, uniquelocal",
+    allowed: "a whole number from 0 to 32, or addresses and networks with commas between",
+    fallback: 0,
+    parse: (text: string) => whole(0, 32)(text) ?? addresses(text),
+  }),
+  maxRequests: setting({
+    variable: "MAX_REQUESTS",
+    flag: "--max-requests <n>",
+    about: "HTTP requests under way at one worker at most, polls that wait included; beyond, they are answered 503",
+    allowed: "a whole number from 1 to 1000000000",
+    fallback: 200_000,
+    parse: whole(1, 1_000_000_000),
+  }),
+  bodyTimeout: setting({
+    variable: "BODY_TIMEOUT",
+    flag: "--body-timeout <ms>",
+    about: "how long the body of a POST may take to arrive at a worker",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    fallback: 120_000,
+    parse: whole(1, LONGEST),
   }),
   transports: setting<readonly Transport[]>({
     variable: "TRANSPORTS",
@@ -342,41 +390,4 @@ function shown(spec: Setting<unknown>, text: string): string {
 /** A URL's password does not belong in a message or a log. */
 export function withoutPassword(text: string): string {
   return text.replace(/\/\/[^@/]*@/, "//***@");
-}
-
-function whole(least: number, most: number): (text: string) => number | undefined {
-  return (text) => {
-    if (!/^\d{1,12}$/.test(text)) return undefined;
-    const value = Number(text);
-    return value >= least && value <= most ? value : undefined;
-  };
-}
-
-function matching(pattern: RegExp): (text: string) => string | undefined {
-  return (text) => (pattern.test(text) ? text : undefined);
-}
-
-function oneOf<T extends string>(values: readonly T[]): (text: string) => T | undefined {
-  return (text) => values.find((value) => value === text);
-}
-
-/** One or more, each once. */
-function listOf<T extends string>(values: readonly T[]): (text: string) => readonly T[] | undefined {
-  return (text) => {
-    const words = text.split(",").map((word) => word.trim());
-    const known = values.filter((value) => words.includes(value));
-    return known.length === words.length ? known : undefined;
-  };
-}
-
-function yesOrNo(text: string): boolean | undefined {
-  return text === "1" ? true : text === "0" ? false : undefined;
-}
-
-function url(...schemes: string[]): (text: string) => string | undefined {
-  return (text) => {
-    if (!URL.canParse(text)) return undefined;
-    const { protocol, hostname } = new URL(text);
-    return schemes.includes(protocol) && hostname !== "" ? text : undefined;
-  };
 }

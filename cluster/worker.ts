@@ -123,6 +123,7 @@ export function clusterOptions(config: Config, environment: Environment): Cluste
 
 function makeEngine(config: Config, environment: Environment): Server {
   const { pingInterval, pingTimeout, path, maxHttpBufferSize, transports, upgradeTimeout, perMessageDeflate } = config;
+  const { maxSessions, maxSessionsPerAddress, maxRequests, bodyTimeout, trustProxy } = config;
   const cluster = clusterOptions(config, environment);
   const options: ServerOptions = {
     pingInterval,
@@ -132,6 +133,13 @@ function makeEngine(config: Config, environment: Environment): Server {
     transports,
     upgradeTimeout,
     perMessageDeflate,
+    trustProxy,
+    limits: {
+      sessions: maxSessions,
+      requests: maxRequests,
+      bodyTimeout,
+      ...(maxSessionsPerAddress === undefined ? {} : { sessionsPerAddress: maxSessionsPerAddress }),
+    },
     ...(cluster === undefined ? {} : { cluster }),
   };
   try {

@@ -2,14 +2,23 @@ import { EventEmitter } from "node:events";
 import type { ClusterNode, NodeEvents } from "./routing/cluster-node";
 import type { PacketOptions, RawData } from "./protocol/packet";
 import type { Counters } from "./telemetry/counters";
+import { Load } from "./telemetry/load";
 
-/** What one node can say of itself, in numbers that only grow, but for `sessions` and `held`. */
+/** What one node can say of itself, in numbers that only grow, but for those up to `sends`. */
 export interface ClusterStats {
   readonly node: string;
   /** Sessions that this node owns. */
   readonly sessions: number;
   /** Requests that wait here. */
   readonly held: number;
+  /** HTTP requests that are under way here: those that wait, and those whose bodies are read. */
+  readonly requests: number;
+  /** Bytes of the bodies that are read, or held, here. */
+  readonly bodyBytes: number;
+  /** Messages by `send` and `close` from here that were not answered. */
+  readonly sends: number;
+  /** How often each of the limits was met. */
+  readonly refused: Readonly<Record<string, number>>;
   /** Operations asked of the store, and the calls they travelled in. */
   readonly store: Readonly<Record<string, number>>;
   /** Messages and frames to other nodes. */
@@ -31,6 +40,7 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
   #node: ClusterNode | undefined;
   #hasJoined = false;
   #storeStats: Readonly<Record<string, number>> = {};
+  #load = new Load();
 
   constructor(nodeId: string, counters: Counters) {
     super();
@@ -44,10 +54,15 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
     this.#storeStats = storeStats;
   }
 
+  /** @internal What its engine holds. */
+  useLoad(load: Load): void {
+    this.#load = load;
+  }
+
   /**
    * Sends a message to a session, whichever node owns it. `true`: its owner took it, once; `false`: there is no such session. Sends
    * from one node to one session keep their order. Rejects where no owner could be found in time; whether the message was taken
-   * is not known then.
+   * is not known then. Rejects at once where too many wait already (`maxWaitingSends`, `maxWaitingSendSize`).
    */
   send(sid: string, data: RawData, options?: PacketOptions): Promise<boolean> {
     return this.#joined("send").sends.send(sid, data, options);
@@ -86,8 +101,12 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
       node: this.nodeId,
       sessions,
       held: this.#node?.held ?? 0,
+      requests: this.#load.requests,
+      bodyBytes: this.#load.bodyBytes,
+      sends: this.#node?.sends.waiting ?? 0,
       store: { ...this.#storeStats },
       links: { ...this.#node?.linkStats },
+      refused: { ...this.#load.refused, sends: this.#node?.sends.refused ?? 0 },
       counts: this.counters.read(),
     };
   }

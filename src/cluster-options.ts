@@ -40,6 +40,10 @@ export interface ClusterTuning {
   maxBufferedPackets?: number;
   /** Characters that wait in one session at most, in stored form. Default 10e6. */
   maxBufferedSize?: number;
+  /** Messages by `cluster.send` and `cluster.close` from this node that may wait for their answers at once. Default 1e6. */
+  maxWaitingSends?: number;
+  /** Characters of those, in stored form. Default 256e6. */
+  maxWaitingSendSize?: number;
 }
 
 /** `"local"`: the cluster of the node:cluster primary that this worker belongs to. */
@@ -65,6 +69,8 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     takeover: oneOf("takeover", options.takeover ?? "adopt", ["adopt", "close"]),
     maxBufferedPackets: time("maxBufferedPackets", options.maxBufferedPackets, 50_000),
     maxBufferedSize: time("maxBufferedSize", options.maxBufferedSize, 10e6),
+    maxWaitingSends: time("maxWaitingSends", options.maxWaitingSends, 1e6),
+    maxWaitingSendSize: time("maxWaitingSendSize", options.maxWaitingSendSize, 256e6),
   };
   if (tuning.pollGrace < 3 * tuning.beatInterval) {
     // A poll that another node took over may need that long to be asked for again.

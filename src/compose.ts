@@ -46,6 +46,7 @@ class ClusterServer extends Engine {
     const face = options.cluster === undefined ? undefined : new ClusterFace(base64id.generateId(), new Counters());
     super(byEnvironment(options), runtimeClock, (engine) => makeHost(engine, options.cluster, face));
     this.cluster = face;
+    face?.useLoad(this.load);
     // Before anybody who waits for it goes on; a failure is theirs.
     if (face !== undefined) this.ready().then(() => face.onJoined(), ignore);
   }

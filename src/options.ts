@@ -6,6 +6,7 @@ import type { PerMessageDeflateOptions } from "ws";
 import type { RawData } from "./protocol/packet";
 import type { TransportName } from "./protocol/names";
 import type { ClusterOptions } from "./cluster-options";
+import { resolveLimits, type LimitOptions, type ResolvedLimits, type TrustProxy } from "./limit-options";
 import { OptionError, positive } from "./option-error";
 
 /** Decides whether a handshake may go on: `decide(null, true)`, or `decide("why not", false)` for a 403. */
@@ -88,6 +89,10 @@ export interface EngineOptions {
    * `compress: false`. `true` or left out: from 1024 bytes on; false: none.
    */
   httpCompression?: boolean | HttpCompressionOptions;
+  /** What this process may hold at once. */
+  limits?: LimitOptions;
+  /** Whom to believe the address of a client, for `limits.sessionsPerAddress`. Default false. */
+  trustProxy?: TrustProxy;
 }
 
 export interface AttachOptions {
@@ -128,6 +133,8 @@ export interface ResolvedOptions extends AttachOptions {
   cors: boolean | CorsOptions | CorsOptionsDelegate;
   cookie: ResolvedCookie | false;
   httpCompression: ResolvedCompression | false;
+  limits: ResolvedLimits;
+  trustProxy: TrustProxy;
 }
 
 export interface ResolvedCookie extends SerializeOptions {
@@ -155,11 +162,12 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const compat: unknown = options.compat;
   if (compat !== undefined && compat !== 3) throw new OptionError("compat", compat, "3, or nothing");
   const defaults = compat === 3 ? DEFAULTS_3 : DEFAULTS;
+  const maxHttpBufferSize = positive("maxHttpBufferSize", options.maxHttpBufferSize ?? defaults.maxHttpBufferSize);
   return {
     ...options,
     pingTimeout: positive("pingTimeout", options.pingTimeout ?? defaults.pingTimeout),
     pingInterval: positive("pingInterval", options.pingInterval ?? 25_000),
-    maxHttpBufferSize: positive("maxHttpBufferSize", options.maxHttpBufferSize ?? defaults.maxHttpBufferSize),
+    maxHttpBufferSize,
     allowRequest: options.allowRequest,
     transports: [...transports],
     allowEIO3: options.allowEIO3 ?? true,
@@ -170,6 +178,8 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     cors: checkCors(options.cors ?? false),
     cookie: resolveCookie({ ...options, cookie: options.cookie ?? defaults.cookie }),
     httpCompression: resolveCompression(options.httpCompression ?? true),
+    limits: resolveLimits(options.limits ?? {}, maxHttpBufferSize),
+    trustProxy: options.trustProxy ?? false,
     wsEngine: options.wsEngine ?? "ws",
     compat,
   };

@@ -77,6 +77,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
     maxDataChars: MAX_DATA_CHARS,
     ownerCache: OWNER_CACHE,
     relayLimit: RELAY_LIMIT,
+    sendLimit: { count: tuning.maxWaitingSends, size: tuning.maxWaitingSendSize },
     adopts: tuning.takeover === "adopt",
     times: {
       pollGrace: tuning.pollGrace,

@@ -14,6 +14,7 @@ import type {
   Commit,
   CommitWaiter,
   Found,
+  LookResult,
   NodeId,
   OpenResult,
   RestoreResult,
@@ -24,15 +25,14 @@ import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
-import type { WebSocketLike } from "../transports/websocket";
-import { Gateways, type GatewayNode } from "./gateways";
+import { Gateways, type GatewayNode, type HeldWebSocket } from "./gateways";
 import type { Asked, Held, WaitingConnection } from "./held";
 import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
 import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind } from "./messages";
 import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
-import { RemoteSends, UnavailableError } from "./remote-sends";
+import { RemoteSends, UnavailableError, type SendLimit } from "./remote-sends";
 import { Renewals } from "./renewals";
 import { Standstill } from "./standstill";
 import { StoreWatch } from "./store-watch";
@@ -74,6 +74,7 @@ export interface ClusterNodeOptions {
   readonly ring: number;
   readonly maxDataChars: number;
   readonly ownerCache: number;
+  readonly sendLimit: SendLimit;
   /** Whether sessions of dead owners go on here, or are closed so that their clients reconnect. */
   readonly adopts: boolean;
   /** Units of a relayed websocket that may be under way, in each direction. */
@@ -100,6 +101,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #options: ClusterNodeOptions;
   readonly #lingering: Deadlines<SessionHandle>;
   readonly #sessions = new Map<string, OwnedSession>();
+  readonly #looks = new Map<string, Promise<LookResult>>();
   readonly #takeovers: Takeovers;
   readonly #notices: TakenNotices;
   readonly #sweeps: Sweeps;
@@ -148,7 +150,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       takeovers: this.#takeovers,
       handsOver: options.adopts,
     });
-    this.#sends = new RemoteSends(options.id, options.tick, (asked, connection) => {
+    this.#sends = new RemoteSends(options.id, options.tick, options.sendLimit, (asked, connection) => {
       this.#holder.hold(asked, connection);
     });
     this.#links = options.links(this);
@@ -274,9 +276,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   }
 
   /** A websocket of a session that another node owns. */
-  relay(sid: string, websocket: WebSocketLike, compressFrom: number | undefined): void {
+  relay(sid: string, websocket: HeldWebSocket): void {
     this.#counters.count("relayed");
-    this.#gateways.open(sid, websocket, compressFrom);
+    this.#gateways.open(sid, websocket);
   }
 
   /** Sessions in the indexes of all living nodes. */
@@ -370,8 +372,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (this.#sessions.has(sid)) return HERE;
     const claiming = this.#takeovers.running(sid);
     if (claiming !== undefined) return claiming;
-    const found = await this.#options.store.look(sid);
-    this.#counters.count("looks");
+    // No session has such an id: whoever makes them up is to cost the store nothing.
+    if (sid.length > MAX_SID_CHARS) return UNKNOWN;
+    const found = await this.#look(sid);
     if (found.kind !== "found") return found.kind === "unknown" && !this.#storeWatch.recovering ? UNKNOWN : AWAY;
     if (this.#sessions.has(sid)) return HERE;
     const { owner } = found;
@@ -383,6 +386,16 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     }
     this.#cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
+  }
+
+  /** Equal looks at one time are one. */
+  #look(sid: string): Promise<LookResult> {
+    const running = this.#looks.get(sid);
+    if (running !== undefined) return running;
+    this.#counters.count("looks");
+    const look = this.#options.store.look(sid).finally(() => this.#looks.delete(sid));
+    this.#looks.set(sid, look);
+    return look;
   }
 
   askHere(held: Held): boolean {
@@ -592,6 +605,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     for (const session of this.#sessions.values()) session.prove();
   }
 }
+
+/** The longest session id, in characters: ids become part of keys. */
+export const MAX_SID_CHARS = 128;
 
 const HERE: Whereabouts = { kind: "here" };
 const UNKNOWN: Whereabouts = { kind: "unknown" };

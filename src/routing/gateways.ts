@@ -1,10 +1,12 @@
 import type { Frame } from "../bus/frame";
+import { encodingOf, type Encoding } from "../protocol/encoding";
+import type { Revision } from "../protocol/names";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
-import { MessageKind, relayFrame } from "./messages";
+import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -24,6 +26,16 @@ const LONGEST_SEARCH_PAUSE = 500;
 /** Going away: the session's node is gone, and with it what was under way. */
 export const GOING_AWAY = 1001;
 
+/** A websocket in this node's hands, and what its request says of it. */
+export interface HeldWebSocket {
+  readonly websocket: WebSocketLike;
+  readonly protocol: Revision;
+  /** Whether its client takes no binary data: its own request says so, and not the session's handshake. */
+  readonly base64: boolean;
+  /** Messages below this size are not compressed; undefined where none is. */
+  readonly compressFrom: number | undefined;
+}
+
 /**
  * One websocket of a session that another node owns: a pipe that numbers what the client says, and keeps it until the
  * owner says that the upgrade is recorded. From then on a gap cannot be mended, and ends the websocket.
@@ -34,6 +46,8 @@ class Gateway implements TickWork {
   readonly #gateways: Gateways;
   readonly #websocket: WebSocketLike;
   readonly #compressFrom: number | undefined;
+  /** How the owner's binary messages are read, and written for a client that takes only text. */
+  readonly #asText: { readonly from: Encoding; readonly to: Encoding } | undefined;
   owner: NodeId | undefined;
   #try = 0;
   #acked = false;
@@ -57,14 +71,14 @@ class Gateway implements TickWork {
     gateways: Gateways,
     sid: string,
     name: string,
-    websocket: WebSocketLike,
-    compressFrom: number | undefined,
+    { websocket, protocol, base64, compressFrom }: HeldWebSocket,
   ) {
     this.#gateways = gateways;
     this.sid = sid;
     this.name = name;
     this.#websocket = websocket;
     this.#compressFrom = compressFrom;
+    if (base64) this.#asText = { from: encodingOf(protocol, false), to: encodingOf(protocol, true) };
     websocket.on("message", this.#onMessage);
     websocket.on("close", this.#onClose);
     websocket.on("error", ignore);
@@ -140,7 +154,7 @@ class Gateway implements TickWork {
     }
   }
 
-  onOut(from: NodeId, n: number, body: string | Uint8Array): void {
+  onOut(from: NodeId, n: number, body: string | Uint8Array, mayCompress: boolean): void {
     if (from !== this.owner) return;
     // The pong before the ack is not numbered. After it, U5: nothing may be missing.
     if (this.#acked && n !== this.#nextOut++) {
@@ -148,12 +162,18 @@ class Gateway implements TickWork {
       return;
     }
     const size = body.length;
-    const compress = this.#compressFrom !== undefined && size >= this.#compressFrom;
-    this.#websocket.send(body, { compress }, () => {
+    const message = this.#asText === undefined || typeof body === "string" ? body : this.#text(body, this.#asText);
+    const compress =
+      mayCompress && this.#compressFrom !== undefined && Buffer.byteLength(message) >= this.#compressFrom;
+    this.#websocket.send(message, { compress }, () => {
       this.#written += size;
       // The owner sends on while it has a limit's worth under way: a quarter of that is soon enough.
       if (this.#written - this.#said >= this.#gateways.node.relayLimit / 4) this.#credit();
     });
+  }
+
+  #text(message: Uint8Array, { from, to }: { readonly from: Encoding; readonly to: Encoding }): string | Buffer {
+    return to.encodeMessage(from.decodeMessage(Buffer.from(message)));
   }
 
   /** The owner learns once per tick how much the runtime has taken. */
@@ -226,15 +246,15 @@ export class Gateways {
     return this.#byName.size;
   }
 
-  open(sid: string, websocket: WebSocketLike, compressFrom: number | undefined): void {
+  open(sid: string, websocket: HeldWebSocket): void {
     const name = `w${String(++this.#names)}`;
-    const gateway = new Gateway(this, sid, name, websocket, compressFrom);
+    const gateway = new Gateway(this, sid, name, websocket);
     this.#byName.set(name, gateway);
     gateway.restart();
   }
 
   onFrame(from: NodeId, frame: Frame): void {
-    const [name = "", tried = ""] = frame.t.split(".");
+    const [name = "", behind = ""] = frame.t.split(".");
     const gateway = this.#byName.get(name);
     if (gateway === undefined) {
       // It closed while this was under way, or the owner has not heard.
@@ -244,7 +264,7 @@ export class Gateways {
     }
     switch (frame.kind) {
       case MessageKind.RelayOut:
-        gateway.onOut(from, frame.n, frame.body);
+        gateway.onOut(from, frame.n, frame.body, behind !== DO_NOT_COMPRESS);
         return;
       case MessageKind.RelayAck:
         gateway.onAck(from, frame.n);
@@ -253,7 +273,7 @@ export class Gateways {
         if (from === gateway.owner) gateway.onOwnerClose(frame.n);
         return;
       case MessageKind.RelayNotMine:
-        gateway.onNotMine(from, tried);
+        gateway.onNotMine(from, behind);
     }
   }
 

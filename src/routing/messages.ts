@@ -26,7 +26,7 @@ export const MessageKind = {
   RelayIn: 10,
   /** Gateway to owner: the websocket is gone. */
   RelayGone: 11,
-  /** Owner to gateway: message `n` for the websocket `t`. */
+  /** Owner to gateway: message `n` for the websocket `t`, behind whose name, and a dot, stands `DO_NOT_COMPRESS` where that is so. */
   RelayOut: 12,
   /** Owner to gateway: the upgrade is recorded, and messages up to `n` (not included) have been handled. */
   RelayAck: 13,
@@ -39,6 +39,9 @@ export const MessageKind = {
   /** To all: this node leaves, and takes no sessions. */
   Leaving: 17,
 } as const;
+
+/** A node that does not know of it decides by the size alone. */
+export const DO_NOT_COMPRESS = "u";
 
 const ASK_KINDS = {
   [RequestKind.Get]: MessageKind.AskGet,

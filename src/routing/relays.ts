@@ -3,7 +3,7 @@ import type { OwnedSession } from "../session/owned-session";
 import type { NodeId } from "../store/port";
 import type { Tick, TickWork } from "../time/tick";
 import { RelayedTransport, type RelayPipe } from "../transports/relayed";
-import { MessageKind, relayFrame } from "./messages";
+import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
 
 /** What the owner's side of relays needs of its node. */
 export interface RelayNode {
@@ -69,10 +69,12 @@ class Relay implements RelayPipe, TickWork {
     this.#out(MessageKind.RelayAck, this.nextIn);
   }
 
-  send(message: string | Buffer): void {
+  send(message: string | Buffer, compress: boolean): void {
     // Before the ack there is but the pong, which is not numbered: it may be said again.
     if (!this.acked) this.#pong = true;
-    this.#out(MessageKind.RelayOut, this.acked ? this.#nextOut++ : 0, message);
+    const n = this.acked ? this.#nextOut++ : 0;
+    const t = compress ? this.name : `${this.name}.${DO_NOT_COMPRESS}`;
+    this.#relays.node.send(this.gateway, relayFrame(MessageKind.RelayOut, this.sid, t, n, message));
   }
 
   close(code = 0): void {

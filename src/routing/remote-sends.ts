@@ -13,11 +13,27 @@ export class UnavailableError extends Error {
   }
 }
 
+/** So much waits already that nothing more is taken: nothing was done. */
+export class OverloadedError extends Error {
+  constructor(waiting: number, size: number) {
+    super(`cluster.send: ${String(waiting)} messages of ${String(size)} characters wait for their answers already`);
+    this.name = "OverloadedError";
+  }
+}
+
+/** What may wait for its answer here, in all. */
+export interface SendLimit {
+  readonly count: number;
+  /** Characters, in stored form. */
+  readonly size: number;
+}
+
 type Hold = (asked: Asked, connection: WaitingConnection) => void;
 
 interface Waiting {
   readonly resolve: (taken: boolean) => void;
   readonly reject: (error: Error) => void;
+  readonly size: number;
 }
 
 /** What one session is sent from here: the batch that is asked, and what waits behind it. */
@@ -37,26 +53,48 @@ export class RemoteSends implements TickWork {
   readonly #node: NodeId;
   readonly #tick: Tick;
   readonly #hold: Hold;
+  readonly #limit: SendLimit;
+  #waiting = 0;
+  #size = 0;
+  #refused = 0;
   readonly #queues = new Map<string, Queue>();
   #ready: Queue[] = [];
   #number = 0;
 
-  constructor(node: NodeId, tick: Tick, hold: Hold) {
+  constructor(node: NodeId, tick: Tick, limit: SendLimit, hold: Hold) {
     this.#node = node;
     this.#tick = tick;
+    this.#limit = limit;
     this.#hold = hold;
+  }
+
+  /** How many wait for their answers. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** How many were not taken because of the limit. */
+  get refused(): number {
+    return this.#refused;
   }
 
   send(sid: string, data: RawData, options: PacketOptions | undefined): Promise<boolean> {
     const packet = toStored({ type: "message", data, options: { compress: options?.compress !== false } });
-    return this.#add(sid, (queue) => queue.packets.push(packet));
+    return this.#add(sid, packet.length, (queue) => queue.packets.push(packet));
   }
 
   close(sid: string): Promise<boolean> {
-    return this.#add(sid, (queue) => (queue.closes = true));
+    return this.#add(sid, 0, (queue) => (queue.closes = true));
   }
 
-  #add(sid: string, what: (queue: Queue) => void): Promise<boolean> {
+  #add(sid: string, size: number, what: (queue: Queue) => void): Promise<boolean> {
+    // While the store or the bus is away each waits for as long as its search: what they hold together is bounded here.
+    if (this.#waiting >= this.#limit.count || this.#size + size > this.#limit.size) {
+      this.#refused++;
+      return Promise.reject(new OverloadedError(this.#waiting, this.#size));
+    }
+    this.#waiting++;
+    this.#size += size;
     let queue = this.#queues.get(sid);
     if (queue === undefined) {
       queue = { sid, packets: [], closes: false, waiting: [], asked: false };
@@ -66,7 +104,7 @@ export class RemoteSends implements TickWork {
     what(queue);
     const { waiting } = queue;
     return new Promise((resolve, reject) => {
-      waiting.push({ resolve, reject });
+      waiting.push({ resolve, reject, size });
     });
   }
 
@@ -104,7 +142,9 @@ export class RemoteSends implements TickWork {
   }
 
   #answered(queue: Queue, waiting: readonly Waiting[], answer: Answer): void {
-    for (const { resolve, reject } of waiting) {
+    for (const { resolve, reject, size } of waiting) {
+      this.#waiting--;
+      this.#size -= size;
       if (answer.code === AnswerCode.Unavailable) reject(new UnavailableError("cluster.send"));
       else resolve(answer.code === AnswerCode.Ok);
     }

@@ -3,28 +3,32 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
-import type { ClusterNode, NodeEngine } from "../routing/cluster-node";
+import { MAX_SID_CHARS, type ClusterNode, type NodeEngine } from "../routing/cluster-node";
 import { rebuildRequest, storeHandshake } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
 import { Socket, type BufferLimit } from "../session/socket";
 import type { SessionRecord } from "../store/port";
+import type { Load } from "../telemetry/load";
 import type { Clock } from "../time/clock";
+import type { Bodies } from "../transports/bodies";
 import { OwnedPolling } from "../transports/owned-polling";
-import type { Transport } from "../transports/transport";
+import { revisionIn, type Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { answerPayload, type Compression } from "../transports/compression";
-import { answerStatus, type EngineRequest, type HeadersHook } from "../transports/request";
+import type { EngineRequest, HeadersHook } from "../transports/request";
+import { Place, UNREACHABLE, type Overload } from "./admission";
 import type { Engine } from "./engine";
 import { Exchange, type ExchangeHost } from "./exchange";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
-import { sendUnavailable } from "./responses";
+import { sendOverload, sendUnavailable } from "./responses";
 import { protocolMismatch, type KnownSessions } from "./verify";
 
 /** What a handshake has become. */
 export type Opened =
-  | { readonly kind: "ok"; readonly session: OwnedSession }
+  | { readonly kind: "ok"; readonly session: OwnedSession; readonly place: Place }
   | { readonly kind: "no id"; readonly error: unknown }
-  | { readonly kind: "away" };
+  /** The store is away, or a limit is met. */
+  | { readonly kind: "away"; readonly why?: Overload };
 
 /** A new session's request, with what its record keeps of it. */
 export interface Opening {
@@ -42,8 +46,6 @@ export interface ClusterSetup {
   readonly make: (host: NodeEngine) => Promise<ClusterNode>;
 }
 
-/** The longest session id, in characters: ids become part of keys. */
-const MAX_ID_CHARS = 128;
 const ID_TRIES = 3;
 /** The longest `t` that is kept as it is, in characters. The stock client's have 7 or 8. */
 const MAX_T_CHARS = 48;
@@ -123,6 +125,16 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     return this.#ready;
   }
 
+  /** @internal For exchanges. */
+  get load(): Load {
+    return this.#engine.load;
+  }
+
+  /** @internal The same. */
+  get bodies(): Bodies {
+    return this.#engine.bodies;
+  }
+
   async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
     const remoteAddress = request.socket.remoteAddress ?? "";
     const handshake = storeHandshake(request, request._query, remoteAddress);
@@ -139,7 +151,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
         refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
         return;
       case "away":
-        sendUnavailable(response);
+        sendOverload(response, opened.why ?? UNREACHABLE);
         return;
       case "ok": {
         request.res = null;
@@ -162,6 +174,22 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
   async open(opening: Opening): Promise<Opened> {
     const node = this.#node;
     if (node === undefined) return { kind: "away" };
+    const { admission, load } = this.#engine;
+    const why = admission.takeRequest();
+    if (why !== undefined) return { kind: "away", why };
+    const place = admission.enter(opening.request);
+    let opened: Opened | undefined;
+    try {
+      if (!(place instanceof Place)) return { kind: "away", why: place };
+      opened = await this.#open(node, opening, place);
+      return opened;
+    } finally {
+      load.requests--;
+      if (opened?.kind !== "ok" && place instanceof Place) place.leave();
+    }
+  }
+
+  async #open(node: ClusterNode, opening: Opening, place: Place): Promise<Opened> {
     let error: unknown = new Error("the session ids generated were taken");
     for (let i = 0; i < ID_TRIES; i++) {
       let id: string;
@@ -170,8 +198,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       } catch (thrown) {
         return { kind: "no id", error: thrown };
       }
-      if (id.length > MAX_ID_CHARS || id === "") {
-        error = new RangeError(`a session id has 1 to ${String(MAX_ID_CHARS)} characters`);
+      if (id.length > MAX_SID_CHARS || id === "") {
+        error = new RangeError(`a session id has 1 to ${String(MAX_SID_CHARS)} characters`);
         continue;
       }
       if (node.has(id) || this.#opening.has(id)) continue;
@@ -180,17 +208,17 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       const result = await node.open(id, handshake, protocol, transport);
       this.#opening.delete(id);
       if (result.kind === "away") return result;
-      if (result.kind === "ok") return { kind: "ok", session: node.own(id, handshake, protocol, transport) };
+      if (result.kind === "ok") return { kind: "ok", session: node.own(id, handshake, protocol, transport), place };
     }
     return { kind: "no id", error };
   }
 
   /** Starts a polling session: its socket, and the payload of the handshake's answer. */
   start(
-    { session }: { readonly session: OwnedSession },
+    { session, place }: { readonly session: OwnedSession; readonly place: Place },
     opening: Opening,
   ): { socket: Socket; payload: string | Buffer } {
-    const socket = this.#socket(session, opening, new OwnedPolling(opening.protocol, session));
+    const socket = this.#socket(session, opening, new OwnedPolling(opening.protocol, session), place);
     socket.onOpen();
     // The handshake's answer carries these packets; they are not numbered, because that answer is never repeated.
     const payload = session.encoding.encodePayload(socket.takeBuffer());
@@ -200,11 +228,11 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     return { socket, payload };
   }
 
-  #socket({ sid: id }: OwnedSession, opening: Opening, transport: Transport): Socket {
+  #socket({ sid: id }: OwnedSession, opening: Opening, transport: Transport, place: Place): Socket {
     const { request, remoteAddress, protocol } = opening;
     const { bufferLimit } = this;
     const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol, bufferLimit });
-    this.#register(socket);
+    this.#register(socket, place);
     return socket;
   }
 
@@ -233,27 +261,35 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     const handshake = storeHandshake(request, request._query, remoteAddress);
     const opening: Opening = { request, remoteAddress, handshake, protocol, transport: "websocket" };
     const opened = await this.open(opening);
-    if (opened.kind === "away") offer.unavailable();
+    if (opened.kind === "away") offer.unavailable(opened.why);
     else if (opened.kind === "no id") {
       offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
     } else {
-      const { session } = opened;
+      const { session, place } = opened;
       offer.accept((websocket) => {
         const transport = new WebSocketTransport(request, websocket, this.#engine.compressFrom);
-        const socket = this.#socket(session, opening, transport);
+        const socket = this.#socket(session, opening, transport, place);
         session.useWebSocket(socket, transport);
         socket.onOpen();
         this.announce(socket);
       });
       // The package ws has refused what was no websocket request, or its connection is gone.
-      if (session.socket === undefined) session.endOrphan();
+      if (session.socket === undefined) {
+        place.leave();
+        session.endOrphan();
+      }
     }
   }
 
   async #joinWebSocket(offer: WebSocketOffer, sid: string, protocol: Revision): Promise<void> {
     const node = this.#node;
-    const found = await node?.find(sid, false);
-    if (node === undefined || found === undefined || found.kind === "away") {
+    const overload = node === undefined ? UNREACHABLE : this.#engine.admission.takeRequest();
+    if (node === undefined || overload !== undefined) {
+      offer.unavailable(overload);
+      return;
+    }
+    const found = await node.find(sid, false).finally(() => this.load.requests--);
+    if (found.kind === "away") {
       offer.unavailable();
     } else if (found.kind === "unknown") {
       offer.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
@@ -275,7 +311,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     const session = node.session(sid);
     const { compressFrom } = this.#engine;
     if (session === undefined) {
-      node.relay(sid, websocket, compressFrom);
+      const query = request?._query ?? {};
+      node.relay(sid, { websocket, protocol: revisionIn(query), base64: Boolean(query["b64"]), compressFrom });
       return;
     }
     const transport = new WebSocketTransport(request ?? session.protocol, websocket, compressFrom);
@@ -301,7 +338,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       bufferLimit: this.bufferLimit,
       ...(session.data === "" ? {} : { data: JSON.parse(session.data) as unknown }),
     });
-    this.#register(socket);
+    this.#register(socket, this.#engine.admission.adopt(request));
     socket.onAdopted(session.waitingPackets.map(fromStored), record.phase === "closing", ADOPTION_SPREAD);
     return socket;
   }
@@ -310,10 +347,11 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     this.#engine.emit("connection", socket);
   }
 
-  #register(socket: Socket): void {
+  #register(socket: Socket, place: Place): void {
     this.clients[socket.id] = socket;
     // First of all listeners: the application finds the session gone from `clients` in its own.
     socket.once("close", () => {
+      place.leave();
       if (this.clients[socket.id] === socket) Reflect.deleteProperty(this.clients, socket.id);
     });
   }
@@ -327,6 +365,11 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       sendUnavailable(response);
       return;
     }
+    const overload = this.#engine.admission.takeRequest();
+    if (overload !== undefined) {
+      sendOverload(response, overload);
+      return;
+    }
     const query = request._query;
     if (query["transport"] !== "polling") {
       void this.#refuseMismatch(node, request, response, refuse);
@@ -337,7 +380,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     const exchange = new Exchange(this, node, request, response, query["sid"] ?? "", t, refuse);
     if (request.method === "GET") exchange.poll();
     else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
-    else answerStatus(response, 500);
+    else exchange.notAllowed();
   }
 
   /** A request for a websocket's session that is none: its answer depends on nothing but whether the session is there. */
@@ -348,7 +391,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     refuse: Refuse,
   ): Promise<void> {
     const { sid = "", transport } = query;
-    const found = await node.find(sid, false);
+    const found = await node.find(sid, false).finally(() => this.load.requests--);
     if (found.kind === "away") sendUnavailable(response);
     else if (found.kind === "unknown") refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
     else {

@@ -9,11 +9,14 @@ import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOp
 import type { Revision } from "../protocol/names";
 import { Heartbeat } from "../session/heartbeat";
 import type { Socket, SocketHost } from "../session/socket";
+import { Load } from "../telemetry/load";
 import type { Clock } from "../time/clock";
+import { Bodies } from "../transports/bodies";
 import { checkCompression } from "../transports/compression";
 import type { EngineRequest, HeadersHook, QueriedRequest } from "../transports/request";
 import type { Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
+import { Admission } from "./admission";
 import { attachTo, type RequestSource } from "./attach";
 import { answerPreflight, isXhr, letOriginIn, refusalHeaders, refusalOf } from "./compat3";
 import { SessionCookie } from "./cookie";
@@ -50,6 +53,12 @@ export class Engine extends RequestFace implements SocketHost {
   readonly opts: ResolvedOptions;
   /** @internal */
   readonly heartbeat: Heartbeat;
+  /** @internal What is held here, and how often a limit was met. */
+  readonly load = new Load();
+  /** @internal */
+  readonly admission: Admission;
+  /** @internal The bodies of POSTs that are being read. */
+  readonly bodies: Bodies;
   readonly #clock: Clock;
   readonly #host: SessionHost;
   #websockets: WebSockets | undefined;
@@ -67,6 +76,8 @@ export class Engine extends RequestFace implements SocketHost {
     this.opts = resolveOptions(options);
     if (this.opts.httpCompression !== false) checkCompression(this.opts.httpCompression);
     this.#cookie = this.#cookieNow();
+    this.admission = new Admission(this.load, this.opts);
+    this.bodies = new Bodies(clock, this.load, this.opts.limits);
     if (this.opts.cors !== false) this.use(cors(this.opts.cors === true ? undefined : this.opts.cors));
     this.heartbeat = new Heartbeat(clock, this.opts);
     this.#host = host(this);
@@ -194,7 +205,8 @@ export class Engine extends RequestFace implements SocketHost {
   protected createTransport(name: string, request: EngineRequest): Transport {
     if (name === "websocket") return new WebSocketTransport(request, undefined, this.compressFrom);
     const { maxHttpBufferSize, httpCompression } = this.opts;
-    return pollingFor(request._query, { clock: this.#clock, maxHttpBufferSize, httpCompression });
+    const { bodies } = this;
+    return pollingFor(request._query, { clock: this.#clock, maxHttpBufferSize, httpCompression, bodies });
   }
 
   /** @internal */
@@ -252,8 +264,8 @@ export class Engine extends RequestFace implements SocketHost {
     return {
       request: upgrade.request,
       refuse,
-      unavailable: () => {
-        upgradeUnavailable(upgrade.socket);
+      unavailable: (why) => {
+        upgradeUnavailable(upgrade.socket, why);
       },
       accept: (accepted) => {
         this.#accept(upgrade, response, accepted);

@@ -3,7 +3,9 @@ import { ErrorCode } from "../errors";
 import { AnswerCode, RequestKind, type Answer } from "../session/answers";
 import type { ClusterNode } from "../routing/cluster-node";
 import type { Held, WaitingConnection } from "../routing/held";
-import { BodyReader, type BodyListener } from "../transports/body";
+import type { Load } from "../telemetry/load";
+import type { Bodies } from "../transports/bodies";
+import { BodyReader, type BodyListener, type BodyRefusal } from "../transports/body";
 import { answerPayload, type Compression } from "../transports/compression";
 import { answerOk, answerStatus, POST_ANSWER, type EngineRequest, type HeadersHook } from "../transports/request";
 import type { Refuse } from "./host";
@@ -13,6 +15,9 @@ import { revisionOf } from "./verify";
 
 /** What exchanges need of where the sessions live. */
 export interface ExchangeHost {
+  /** Has counted the exchange as a request under way. */
+  readonly load: Load;
+  readonly bodies: Bodies;
   /** Whether the engine is being closed. */
   readonly closing: boolean;
   readonly headers: HeadersHook;
@@ -30,6 +35,9 @@ export class Exchange implements WaitingConnection, BodyListener {
   readonly #refuse: Refuse;
   #held: Held | undefined;
   #answered = false;
+  /** Whether it is still counted as under way, and with so many bytes of a body. */
+  #counted = true;
+  #bytes = 0;
 
   constructor(
     host: ExchangeHost,
@@ -54,12 +62,20 @@ export class Exchange implements WaitingConnection, BodyListener {
     this.#hold(RequestKind.Get, this.#t, "");
   }
 
-  post(maxBytes: number): void {
-    new BodyReader(this.#request, maxBytes, this);
+  /** Sessions have polls and POSTs, and nothing else. */
+  notAllowed(): void {
+    this.#over();
+    answerStatus(this.#response, 500);
   }
 
-  onBody(body: string | Buffer): void {
+  post(maxBytes: number): void {
+    new BodyReader(this.#request, maxBytes, this, this.#host.bodies);
+  }
+
+  onBody(body: string | Buffer, bytes: number): void {
     this.#response.on("close", this.#onBroken);
+    this.#bytes = bytes;
+    this.#host.load.bodyBytes += bytes;
     this.#hold(RequestKind.Post, postKey(this.#t, body), body);
   }
 
@@ -80,16 +96,28 @@ export class Exchange implements WaitingConnection, BodyListener {
   }
 
   /** The session lives: it was this request that was wrong. */
-  onTooLarge(): void {
-    answerStatus(this.#response, 413, { Connection: "close" });
+  onRefused({ status, headers }: BodyRefusal): void {
+    this.#over();
+    answerStatus(this.#response, status, headers);
   }
 
   onAborted(): void {
+    this.#over();
     // Nothing was asked of anybody yet; the client, or a balancer, sends it again if it matters.
+  }
+
+  /** It is not under way any more: answered, given up, or broken. */
+  #over(): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    const { load } = this.#host;
+    load.requests--;
+    load.bodyBytes -= this.#bytes;
   }
 
   answer(answer: Answer): void {
     this.#answered = true;
+    this.#over();
     // Leaving: the client, or the balancer, is to take another connection for the next one, and so another node. Closing:
     // whoever closes the HTTP server behind the engine has closed the idle connections before this one becomes idle.
     if (this.#node.leaving || this.#host.closing) this.#response.shouldKeepAlive = false;
@@ -128,10 +156,12 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   abandon(): void {
     this.#answered = true;
+    this.#over();
     this.#response.destroy();
   }
 
   readonly #onBroken = (): void => {
+    this.#over();
     if (this.#held !== undefined && !this.#answered) this.#node.release(this.#held, this);
   };
 }

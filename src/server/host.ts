@@ -4,6 +4,7 @@ import type { Socket } from "../session/socket";
 import type { EngineRequest } from "../transports/request";
 import type { Transport } from "../transports/transport";
 import type { WebSocketLike } from "../transports/websocket";
+import type { Overload } from "./admission";
 import type { KnownSessions } from "./verify";
 
 /** Refuses the request at hand. */
@@ -14,8 +15,8 @@ export interface WebSocketOffer {
   readonly request: EngineRequest;
   accept(accepted: (websocket: WebSocketLike) => void): void;
   refuse(refusal: Refusal): void;
-  /** Nobody could answer in time. */
-  unavailable(): void;
+  /** Nobody could answer in time, or a limit is met. */
+  unavailable(why?: Overload): void;
 }
 
 /**

@@ -6,8 +6,10 @@ import type { Clock } from "../time/clock";
 import type { Transport } from "../transports/transport";
 import { Upgrade, type UpgradeHost } from "../session/upgrade";
 import type { EngineRequest } from "../transports/request";
+import { Place } from "./admission";
 import type { Engine } from "./engine";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
+import { sendOverload } from "./responses";
 import type { KnownSessions } from "./verify";
 
 /** Sessions of one process, without a cluster: no store, no turns, everything inside the call. */
@@ -26,27 +28,35 @@ export class LocalHost implements SessionHost {
   readonly known: KnownSessions = (sid) => this.clients[sid];
 
   async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
+    const place = this.#engine.admission.enter(request);
+    if (!(place instanceof Place)) {
+      if (request.res !== null) sendOverload(request.res, place);
+      request.res = null;
+      return;
+    }
     let id: string;
     try {
       id = await this.#engine.generateId(request);
     } catch (error) {
+      place.leave();
       refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error } });
       return;
     }
     const transport = this.#engine.transportFor("polling", request);
     transport.on("headers", this.#engine.headersFor(id));
-    const socket = this.#start(id, request, protocol, transport);
+    const socket = this.#start(id, request, protocol, transport, place);
     transport.onRequest(request);
     this.#engine.emit("connection", socket);
   }
 
-  #start(id: string, request: EngineRequest, protocol: Revision, transport: Transport): Socket {
+  #start(id: string, request: EngineRequest, protocol: Revision, transport: Transport, place: Place): Socket {
     const remoteAddress = request.socket.remoteAddress ?? "";
     const socket = new Socket({ id, server: this.#engine, transport, request, remoteAddress, protocol });
     socket.useJournal(new DirectJournal(socket, transport));
     // First of all listeners: the application finds the session gone from `clients` in its own.
     socket.once("close", () => {
       Reflect.deleteProperty(this.clients, id);
+      place.leave();
     });
     socket.onOpen();
     this.clients[id] = socket;
@@ -71,10 +81,16 @@ export class LocalHost implements SessionHost {
   }
 
   async #openWebSocket(offer: WebSocketOffer, protocol: Revision): Promise<void> {
+    const place = this.#engine.admission.enter(offer.request);
+    if (!(place instanceof Place)) {
+      offer.unavailable(place);
+      return;
+    }
     let id: string;
     try {
       id = await this.#engine.generateId(offer.request);
     } catch (error) {
+      place.leave();
       offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error } });
       return;
     }
@@ -82,8 +98,10 @@ export class LocalHost implements SessionHost {
       const { request } = offer;
       request.websocket = websocket;
       const transport = this.#engine.transportFor("websocket", request);
-      this.#engine.emit("connection", this.#start(id, request, protocol, transport));
+      this.#engine.emit("connection", this.#start(id, request, protocol, transport, place));
     });
+    // The package ws has refused what was no websocket request, or its connection is gone.
+    if (this.clients[id] === undefined) place.leave();
   }
 
   tryUpgrade(id: string, transport: Transport): void {

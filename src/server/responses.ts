@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { ERROR_MESSAGES, ErrorCode, type Refusal } from "../errors";
 import type { EngineRequest } from "../transports/request";
+import { UNREACHABLE, type Overload } from "./admission";
 
 /** Answers a refused request with engine.io's JSON. */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, headers?: OutgoingHttpHeaders): void {
@@ -21,8 +22,14 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, headers?
 
 /** Nobody could answer in time. The stock client gives up on any error; others may come again. */
 export function sendUnavailable(response: ServerResponse): void {
-  response.writeHead(503, { "Retry-After": "1", "Content-Type": "text/plain; charset=UTF-8" });
-  response.end("the session's node cannot be reached at the moment");
+  sendOverload(response, UNREACHABLE);
+}
+
+/** Answers a request that cannot be taken now. */
+export function sendOverload(response: ServerResponse, { status, body, closes }: Overload): void {
+  if (closes) response.shouldKeepAlive = false;
+  response.writeHead(status, { "Retry-After": "1", "Content-Type": "text/plain; charset=UTF-8" });
+  response.end(body);
 }
 
 /** What listeners of `connection_error` are told. */

@@ -5,6 +5,7 @@ import type { PerMessageDeflateOptions, WebSocket, WebSocketServer } from "ws";
 import { ERROR_MESSAGES, type Refusal } from "../errors";
 import { OptionError } from "../option-error";
 import type { EngineRequest, HeadersHook } from "../transports/request";
+import { UNREACHABLE, type Overload } from "./admission";
 
 /** An HTTP request to change to the websocket protocol, before it is answered. */
 export interface UpgradeRequest {
@@ -102,10 +103,11 @@ export function refuseUpgrade(socket: Duplex, { code, context }: Refusal): void 
   socket.destroy();
 }
 
-/** Nobody could answer in time. */
-export function upgradeUnavailable(socket: Duplex): void {
+/** It cannot be taken now. */
+export function upgradeUnavailable(socket: Duplex, { status, statusText }: Overload = UNREACHABLE): void {
   socket.on("error", ignore);
-  if (socket.writable) socket.write("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\r\n");
+  const head = `HTTP/1.1 ${String(status)} ${statusText}\r\nConnection: close\r\nRetry-After: 1\r\n\r\n`;
+  if (socket.writable) socket.write(head);
   socket.destroy();
 }
 

@@ -29,15 +29,26 @@ export function handlePayload(
   }
 }
 
-/** Sends what another node of the cluster says: JSON of a list of stored packets, or of "close". */
+/** Sends what another node of the cluster says: JSON of a list of stored packets, or of "close". What is neither is nothing. */
 export function sendStored(socket: Socket, body: string): void {
-  const said = JSON.parse(body) as readonly string[] | "close";
+  const said = parsed(body);
   if (said === "close") {
     socket.close();
     return;
   }
-  for (const stored of said) {
+  if (!Array.isArray(said)) return;
+  for (const stored of said as readonly unknown[]) {
+    if (typeof stored !== "string") continue;
     const { data, options } = fromStored(stored);
     socket.sendPacket("message", data, options);
+  }
+}
+
+/** Without a secret anybody on the bus can say anything: it must not end the process. */
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return undefined;
   }
 }

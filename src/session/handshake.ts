@@ -49,7 +49,8 @@ export function storeHandshake(request: IncomingMessage, query: Query, address: 
 
 /** Whether a client takes no binary payloads: it says so, or polls by JSONP, which is text. */
 export function takesBase64Only(query: Query): boolean {
-  return query["b64"] !== undefined || query["j"] !== undefined;
+  // As in engine.io, an empty one says nothing.
+  return Boolean(query["b64"]) || query["j"] !== undefined;
 }
 
 /** How the payloads of a session look, by the query of its handshake: what later requests say does not count. */

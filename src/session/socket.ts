@@ -317,16 +317,14 @@ export class Socket extends SocketFace {
         this.sendPacket("pong");
         this.emit("heartbeat");
         return;
-      case "close":
-        this.onClose("transport close");
-        return;
       case "error":
         this.onClose("parse error");
         return;
+      case "close":
       case "open":
       case "upgrade":
       case "noop":
-      // Of no meaning here, and harmless.
+      // Of no meaning here, and harmless: polling has heard a close before, and a websocket's client closes the websocket.
     }
   }
 

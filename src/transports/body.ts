@@ -1,10 +1,23 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import type { Bodies, BeingRead } from "./bodies";
 import { BINARY_PAYLOAD } from "./request";
 
+/** Why a body is not read to its end, as its request is answered. */
+export interface BodyRefusal {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+}
+
+/** The rest is read and thrown away: a client that is writing does not see an answer. */
+const TOO_LARGE: BodyRefusal = { status: 413, headers: { Connection: "close" } };
+const TOO_SLOW: BodyRefusal = { status: 408, headers: { Connection: "close" } };
+const NO_ROOM: BodyRefusal = { status: 503, headers: { Connection: "close", "Retry-After": "1" } };
+
 export interface BodyListener {
-  onBody(body: string | Buffer): void;
-  /** It was longer than allowed. The rest is read and thrown away. */
-  onTooLarge(): void;
+  /** `bytes`: how long it was on the wire. */
+  onBody(body: string | Buffer, bytes: number): void;
+  /** It was longer than allowed, or took too long, or there is no room for it. */
+  onRefused(refusal: BodyRefusal): void;
   /** The connection broke before the body was whole. */
   onAborted(): void;
 }
@@ -14,29 +27,37 @@ export function isBinaryBody(request: IncomingMessage): boolean {
 }
 
 /** Reads the body of a POST, within `maxBytes`. Tells the listener exactly one thing, once. */
-export class BodyReader {
+export class BodyReader implements BeingRead {
+  previous: BeingRead | undefined;
+  next: BeingRead | undefined;
+  round = 0;
   readonly #request: IncomingMessage;
   readonly #maxBytes: number;
   readonly #listener: BodyListener;
+  readonly #bodies: Bodies | undefined;
   #chunks: Buffer[] = [];
   #length = 0;
   /** The listener was told. The request's own listeners stay: taking them off costs more than one that finds this. */
   #done = false;
 
-  constructor(request: IncomingMessage, maxBytes: number, listener: BodyListener) {
+  /** `bodies`: all that are being read, which have limits of their own together. */
+  constructor(request: IncomingMessage, maxBytes: number, listener: BodyListener, bodies?: Bodies) {
     this.#request = request;
     this.#maxBytes = maxBytes;
     this.#listener = listener;
-    const announced = Number(request.headers["content-length"]);
-    if (announced > maxBytes) {
-      // Nothing of it is kept; it is still read, since a client that is writing does not see an answer.
+    this.#bodies = bodies;
+    const announced = Number(request.headers["content-length"] ?? 0);
+    if (announced > maxBytes || bodies?.hasRoomFor(announced) === false) {
+      // Nothing of it is kept.
       request.resume();
-      listener.onTooLarge();
+      this.#done = true;
+      this.#refuse(announced > maxBytes ? TOO_LARGE : NO_ROOM);
       return;
     }
     request.on("data", this.#onData);
     request.on("end", this.#onEnd);
     request.on("close", this.#onClose);
+    bodies?.add(this);
   }
 
   /** Bytes held. */
@@ -46,11 +67,12 @@ export class BodyReader {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#done) return;
-    this.#length += chunk.length;
-    if (this.#length > this.#maxBytes) {
-      this.#stop();
-      this.#listener.onTooLarge();
-    } else {
+    const bodies = this.#bodies;
+    if (this.#length + chunk.length > this.#maxBytes) this.#stopAndRefuse(TOO_LARGE);
+    else if (bodies?.hasRoomFor(chunk.length) === false) this.#stopAndRefuse(NO_ROOM);
+    else {
+      this.#length += chunk.length;
+      if (bodies !== undefined) bodies.load.bodyBytes += chunk.length;
       this.#chunks.push(chunk);
     }
   };
@@ -60,7 +82,7 @@ export class BodyReader {
     const chunks = this.#chunks;
     this.#stop();
     const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-    this.#listener.onBody(isBinaryBody(this.#request) ? bytes : bytes.toString("utf8"));
+    this.#listener.onBody(isBinaryBody(this.#request) ? bytes : bytes.toString("utf8"), this.#length);
   };
 
   readonly #onClose = (): void => {
@@ -69,9 +91,28 @@ export class BodyReader {
     this.#listener.onAborted();
   };
 
+  onTooSlow(): void {
+    if (!this.#done) this.#stopAndRefuse(TOO_SLOW);
+  }
+
+  #stopAndRefuse(refusal: BodyRefusal): void {
+    this.#stop();
+    this.#refuse(refusal);
+  }
+
+  #refuse(refusal: BodyRefusal): void {
+    const refused = this.#bodies?.load.refused;
+    if (refused !== undefined && refusal === NO_ROOM) refused.bodyBytes++;
+    if (refused !== undefined && refusal === TOO_SLOW) refused.bodyTimeout++;
+    this.#listener.onRefused(refusal);
+  }
+
   #stop(): void {
     this.#done = true;
     this.#chunks = NONE;
+    if (this.#bodies === undefined) return;
+    this.#bodies.load.bodyBytes -= this.#length;
+    this.#bodies.remove(this);
   }
 }
 

@@ -2,7 +2,8 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Encoding } from "../protocol/encoding";
 import { toBuffer, type Packet, type RawData } from "../protocol/packet";
 import type { Clock, Timer } from "../time/clock";
-import { BodyReader, isBinaryBody, type BodyListener } from "./body";
+import type { Bodies } from "./bodies";
+import { BodyReader, isBinaryBody, type BodyListener, type BodyRefusal } from "./body";
 import { answerCompressed, chooseEncoding, compress, type Compression, type ContentEncoding } from "./compression";
 import { answerOk, answerStatus, payloadType, POST_ANSWER, type EngineRequest } from "./request";
 import { Transport } from "./transport";
@@ -12,6 +13,8 @@ export interface PollingOptions {
   readonly maxHttpBufferSize: number;
   /** How answers are compressed; false where none is. */
   readonly httpCompression: Compression | false;
+  /** All bodies that are being read in the process; without them this one's have no limits together. */
+  readonly bodies?: Bodies | undefined;
 }
 
 /** A poll whose answer waits. */
@@ -41,6 +44,7 @@ export class Polling extends Transport {
   /** Set while a close waits for the next poll: ends the wait. */
   shouldClose: (() => void) | null = null;
   readonly #clock: Clock;
+  readonly #bodies: Bodies | undefined;
   #poll: Poll | undefined;
   #post: Post | undefined;
   #writable = false;
@@ -51,6 +55,7 @@ export class Polling extends Transport {
     this.#clock = options.clock;
     this.maxHttpBufferSize = options.maxHttpBufferSize;
     this.httpCompression = options.httpCompression;
+    this.#bodies = options.bodies;
   }
 
   override get name(): "polling" {
@@ -132,7 +137,7 @@ export class Polling extends Transport {
       return;
     }
     this.#post = new Post(this, request, response);
-    this.#post.read(this.maxHttpBufferSize);
+    this.#post.read(this.maxHttpBufferSize, this.#bodies);
   }
 
   /** @internal */
@@ -239,8 +244,8 @@ class Post implements BodyListener {
     this.response = response;
   }
 
-  read(maxBytes: number): void {
-    new BodyReader(this.request, maxBytes, this);
+  read(maxBytes: number, bodies: Bodies | undefined): void {
+    new BodyReader(this.request, maxBytes, this, bodies);
   }
 
   /** The session closes: what is still to come is not read. A POST that is being handled is whole, and is answered. */
@@ -256,9 +261,10 @@ class Post implements BodyListener {
     } else this.#transport.onPostBody(this, body);
   }
 
-  onTooLarge(): void {
+  /** The session lives: it was this request that was wrong. */
+  onRefused({ status, headers }: BodyRefusal): void {
     this.#transport.onPostOver();
-    answerStatus(this.response, 413, { Connection: "close" });
+    if (!this.#over) answerStatus(this.response, status, headers);
   }
 
   onAborted(): void {

@@ -5,7 +5,7 @@ import { Transport } from "./transport";
 /** The way to the node that has the websocket in its hands. */
 export interface RelayPipe {
   /** Numbered and in order; lost only with the whole. */
-  send(message: string | Buffer): void;
+  send(message: string | Buffer, compress: boolean): void;
   /** The websocket is to be closed, with this code if there is one. */
   close(code?: number): void;
   /** This node does not own the session any more: whoever does may go on. */
@@ -44,7 +44,7 @@ export class RelayedTransport extends Transport {
     for (const packet of packets) {
       const message = this.encoding.encodeMessage(packet);
       this.#sent += message.length;
-      this.#pipe.send(message);
+      this.#pipe.send(message, packet.options?.compress !== false);
     }
     this.emit("drain");
   }

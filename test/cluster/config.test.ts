@@ -162,3 +162,26 @@ describe("the table of settings", () => {
     for (const [name, { secret, flag }] of all) if (secret === true) assert.equal(flag, undefined, name);
   });
 });
+
+describe("limits", () => {
+  test("are read, with how many proxies are trusted, or which", () => {
+    const { maxSessions, maxSessionsPerAddress, maxRequests, bodyTimeout, trustProxy } = config({});
+    assert.deepEqual(
+      { maxSessions, maxSessionsPerAddress, maxRequests, bodyTimeout, trustProxy },
+      {
+        maxSessions: 1_000_000,
+        maxSessionsPerAddress: undefined,
+        maxRequests: 200_000,
+        bodyTimeout: 120_000,
+        trustProxy: 0,
+      },
+    );
+    assert.equal(config({ trustProxy: "2" }).trustProxy, 2);
+    assert.equal(config({}, { TRUST_PROXY: "loopback, 10.0.0.0/8" }).trustProxy, "loopback, 10.0.0.0/8");
+    assert.equal(config({}, { MAX_SESSIONS_PER_ADDRESS: "20" }).maxSessionsPerAddress, 20);
+    assert.deepEqual(problems({ trustProxy: "-1", maxSessions: "0" }), [
+      '--max-sessions is "0"; allowed is a whole number from 1 to 1000000000',
+      '--trust-proxy is "-1"; allowed is a whole number from 0 to 32, or addresses and networks with commas between',
+    ]);
+  });
+});

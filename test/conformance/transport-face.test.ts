@@ -6,7 +6,6 @@ import type { Socket } from "../../src/session/socket";
 import { JsonpPolling } from "../../src/transports/jsonp-polling";
 import { Polling } from "../../src/transports/polling";
 import { WebSocketTransport } from "../../src/transports/websocket";
-import { RawClient, startEngines } from "../helpers/engines";
 import { next, OwnServer, replace } from "../helpers/own-server";
 import { until } from "../helpers/until";
 
@@ -231,37 +230,6 @@ describe("websocket", () => {
       { perMessageDeflate: { threshold: 10 } },
     );
   });
-});
-
-describe("binary data for a client that takes text only", () => {
-  for (const mode of ["local", "owner"] as const) {
-    for (const upgrades of [false, true]) {
-      it(`is text on its websocket${upgrades ? ", after an upgrade" : ""} [${mode}]`, async () => {
-        const engines = await startEngines(mode);
-        try {
-          engines.on("connection", (socket: Socket) => {
-            socket.on("message", () => socket.send(Buffer.from([1, 2])));
-          });
-          const sid = upgrades ? `&sid=${(await RawClient.open(engines)).sid}` : "";
-          const url = `${engines.next()}/engine.io/?EIO=4&transport=websocket&b64=1${sid}`.replace("http", "ws");
-          const websocket = new WebSocket(url);
-          const got: string[] = [];
-          websocket.on("message", (data: Buffer) => got.push(data.toString()));
-          await next(websocket, "open");
-          if (upgrades) {
-            websocket.send("2probe");
-            await until("it is probed", () => got.includes("3probe"));
-            websocket.send("5");
-          }
-          websocket.send("4x");
-          await until("it is answered", () => got.includes("bAQI="));
-          websocket.terminate();
-        } finally {
-          await engines.stop();
-        }
-      });
-    }
-  }
 });
 
 describe("the classes", () => {
