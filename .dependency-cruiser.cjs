@@ -96,6 +96,12 @@ const ROOMS = [
       ...rooms("routing", "session", "ownership", "transports", "time", "protocol", "telemetry"),
     ],
   },
+  // Health and metrics look at a node and its engine, which know nothing of it.
+  {
+    name: "operations",
+    from: "^src/operations/",
+    may: ["^src/cluster-face\\.ts$", TABLES, ...rooms("session", "protocol", "time", "telemetry")],
+  },
   // compose.ts imports what it wires, everything but the public face above it.
   { name: "compose", from: "^src/compose\\.ts$", may: ["^src/(?!index\\.)"] },
   {
@@ -106,11 +112,12 @@ const ROOMS = [
       "^src/(compose|cluster-face)\\.ts$",
       TABLES,
       ...ports("store", "bus"),
-      ...rooms("server", "routing", "session", "ownership", "transports", "time", "protocol", "telemetry"),
+      ...rooms("operations", "server", "routing", "session", "ownership", "transports", "time", "protocol", "telemetry"),
     ],
   },
-  // The runnable is a user of the package, but for the hub: the primary keeps the records of its workers.
-  { name: "cluster", from: "^cluster/", may: ["^src/index\\.ts$", ...rooms("hub", "time")] },
+  // The runnable is a user of the package, but for the hub, since the primary keeps the records of its workers, and for
+  // health and metrics, which it gathers from them.
+  { name: "cluster", from: "^cluster/", may: ["^src/index\\.ts$", ...rooms("hub", "time", "operations")] },
   { name: "bench", from: "^bench/", may: ["^src/index\\.ts$"] },
 ];
 

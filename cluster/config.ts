@@ -36,6 +36,9 @@ export type Takeover = (typeof TAKEOVERS)[number];
 /** How many, or their addresses, networks and names, with commas between. */
 export type TrustedProxies = number | string;
 
+/** Port of health and metrics where none is set and it is free. */
+export const HEALTH_PORT = 9464;
+
 // A timer that is set to more than this fires at once.
 const LONGEST = 2 ** 31 - 1;
 
@@ -69,6 +72,15 @@ export const SETTINGS = {
     fallback: undefined,
     fallbackShown: "all addresses",
     parse: matching(/^[A-Za-z0-9_.:%-]+$/),
+  }),
+  healthPort: setting<number | "off" | undefined>({
+    variable: "HEALTH_PORT",
+    flag: "--health-port <port>",
+    about: "port of /healthz, /readyz and /metrics, at the address of --host; 0 takes a free one",
+    allowed: "a whole number from 0 to 65535, or off",
+    fallback: undefined,
+    fallbackShown: `${String(HEALTH_PORT)}, or none where that is taken`,
+    parse: (text: string) => (text === "off" ? text : whole(0, 65_535)(text)),
   }),
   redis: setting<string | undefined>({
     variable: "REDIS_URL",
@@ -116,6 +128,22 @@ export const SETTINGS = {
     allowed: BALANCERS.join(", "),
     fallback: "front",
     parse: oneOf(BALANCERS),
+  }),
+  keepAliveTimeout: setting({
+    variable: "KEEP_ALIVE_TIMEOUT",
+    flag: "--keep-alive-timeout <ms>",
+    about: "how long idle connections are kept; longer than a balancer in front keeps them",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    fallback: 65_000,
+    parse: whole(1, LONGEST),
+  }),
+  balancerIdleTimeout: setting({
+    variable: "BALANCER_IDLE_TIMEOUT",
+    flag: "--balancer-idle-timeout <ms>",
+    about: "how long a balancer in front keeps idle connections to this server; 0 where there is none that does",
+    allowed: "a whole number of milliseconds from 0 to 2147483647",
+    fallback: 60_000,
+    parse: whole(0, LONGEST),
   }),
   bodyLimit: setting({
     variable: "BODY_LIMIT",
@@ -347,7 +375,22 @@ export function readConfig(given: Environment, environment: Environment): Config
 
 /** Settings that do not go together. */
 function contradictions(config: Config, allParsed: boolean): string[] {
-  if (!allParsed || (config.redis === undefined) === (config.nats === undefined)) return [];
+  return allParsed ? [...oneBackend(config), ...closedTooSoon(config)] : [];
+}
+
+/** Of two ends that may close an idle connection, the one that sends requests must be the first: else it sends one into nothing. */
+function closedTooSoon({ keepAliveTimeout, balancerIdleTimeout }: Config): string[] {
+  if (keepAliveTimeout > balancerIdleTimeout) return [];
+  const { keepAliveTimeout: own, balancerIdleTimeout: balancers } = SETTINGS;
+  return [
+    `${flagName(own) ?? ""} (${own.variable}) is ${String(keepAliveTimeout)} and must be above ${flagName(balancers) ?? ""} ` +
+      `(${balancers.variable}), which is ${String(balancerIdleTimeout)}: else the balancer sends requests into connections ` +
+      `that were just closed, and answers 502; set the first higher, or the second to what your balancer has`,
+  ];
+}
+
+function oneBackend(config: Config): string[] {
+  if ((config.redis === undefined) === (config.nats === undefined)) return [];
   const missing = config.redis === undefined ? SETTINGS.redis : SETTINGS.nats;
   const present = config.redis === undefined ? SETTINGS.nats : SETTINGS.redis;
   return [

@@ -1,3 +1,5 @@
+import type { Report, ReportTopic } from "./worker-reports";
+
 /** What a worker tells the primary, over node:cluster's channel. */
 export type WorkerMessage =
   /** It serves requests; `port` where it listens on one itself. */
@@ -6,11 +8,17 @@ export type WorkerMessage =
   | { readonly type: "draining" }
   /** It runs: the answer to a ping. */
   | { readonly type: "pong" }
+  /** The answer to the question of this number. */
+  | { readonly type: "report"; readonly number: number; readonly report: Report }
   /** It cannot start, and no other try would end differently. */
   | { readonly type: "fatal"; readonly message: string; readonly exitCode: number };
 
 /** What the primary tells a worker. */
-export type PrimaryMessage = { readonly type: "drain" } | { readonly type: "ping" };
+export type PrimaryMessage =
+  | { readonly type: "drain" }
+  | { readonly type: "ping" }
+  /** It is to report on itself. */
+  | { readonly type: "tell"; readonly number: number; readonly topic: ReportTopic };
 
 export const DRAIN: PrimaryMessage = { type: "drain" };
 export const PING: PrimaryMessage = { type: "ping" };
@@ -19,7 +27,15 @@ export const PING: PrimaryMessage = { type: "ping" };
 export const WORKER_NAME_VARIABLE = "ENGINE_IO_CLUSTER_WORKER";
 export const WORKER_SOCKET_VARIABLE = "ENGINE_IO_CLUSTER_WORKER_SOCKET";
 
-const WORKER_TYPES: readonly unknown[] = ["ready", "draining", "pong", "fatal"] satisfies WorkerMessage["type"][];
+const WORKER_TYPES: readonly unknown[] = [
+  "ready",
+  "draining",
+  "pong",
+  "report",
+  "fatal",
+] satisfies WorkerMessage["type"][];
+
+const PRIMARY_TYPES: readonly unknown[] = ["drain", "ping", "tell"] satisfies PrimaryMessage["type"][];
 
 /** Applications may use the channel too: their messages are none of ours. */
 export function isWorkerMessage(message: unknown): message is WorkerMessage {
@@ -27,7 +43,7 @@ export function isWorkerMessage(message: unknown): message is WorkerMessage {
 }
 
 export function isPrimaryMessage(message: unknown): message is PrimaryMessage {
-  return isTyped(message) && (message.type === DRAIN.type || message.type === PING.type);
+  return isTyped(message) && PRIMARY_TYPES.includes(message.type);
 }
 
 function isTyped(message: unknown): message is { readonly type: unknown } {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Clock, Timer } from "../src/time/clock";
 import { toEnvironment, type Config } from "./config";
 import { EXIT_FAILED, EXIT_OK, FatalError } from "./fatal";
+import type { FrontCounters } from "./front/exchange";
 import { Front } from "./front/front";
 import { errorText, type Log } from "./log";
 import {
@@ -13,10 +14,13 @@ import {
   PING,
   WORKER_NAME_VARIABLE,
   WORKER_SOCKET_VARIABLE,
+  type PrimaryMessage,
   type WorkerMessage,
 } from "./messages";
+import { primaryOperations } from "./primary-operations";
 import { Restarts } from "./restarts";
 import { StickyFront } from "./sticky/front";
+import { WorkerReports, type Reports, type ReportTopic } from "./worker-reports";
 
 /** What keeps the records of workers that have no Redis; the part of the hub that matters here. */
 export interface LocalHub {
@@ -59,7 +63,7 @@ const PINGS_PER_LEASE = 5;
 const PINGS_WITHOUT_ANSWER = 4;
 
 /** Beyond the time to drain: closing what is left, and the process's own end. */
-const EXIT_GRACE = 5000;
+export const EXIT_GRACE = 5000;
 
 /**
  * Two signals closer than this are one: a terminal sends Ctrl-C to the whole group, and npm passes it on once more.
@@ -71,7 +75,10 @@ type StopSignal = keyof typeof SIGNAL_NUMBERS;
 
 /** Starts the workers, keeps them running, and ends them. */
 export class Primary {
+  /** Answers for health and metrics of all workers. */
+  readonly operations = primaryOperations(this);
   readonly #options: PrimaryOptions;
+  readonly #reports: WorkerReports;
   readonly #slots: Slot[];
   readonly #front: Front | undefined;
   readonly #sticky: StickyFront | undefined;
@@ -91,6 +98,7 @@ export class Primary {
   constructor(options: PrimaryOptions) {
     const { config, clock } = options;
     this.#options = options;
+    this.#reports = new WorkerReports(clock);
     this.#slots = Array.from({ length: config.workers }, (_, index) => ({
       name: `w${String(index + 1)}`,
       restarts: new Restarts(),
@@ -102,7 +110,8 @@ export class Primary {
       restart: undefined,
     }));
     if (config.balancer === "front") {
-      this.#front = new Front({ clock, enginePath: config.path, bodyLimit: config.bodyLimit });
+      const { path: enginePath, bodyLimit, keepAliveTimeout } = config;
+      this.#front = new Front({ clock, enginePath, bodyLimit, keepAliveTimeout });
       this.#directory = mkdtempSync(join(tmpdir(), "eio-workers-"));
     } else if (config.balancer === "sticky") {
       this.#sticky = new StickyFront();
@@ -138,6 +147,27 @@ export class Primary {
       await hub?.close();
       if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
     }
+  }
+
+  get workerNames(): string[] {
+    return this.#slots.map(({ name }) => name);
+  }
+
+  get stopping(): boolean {
+    return this.#stoppingSince !== undefined;
+  }
+
+  get frontCounters(): FrontCounters | undefined {
+    return this.#front?.counters;
+  }
+
+  /** What the workers that run say of themselves. */
+  reports(topic: ReportTopic): Promise<Reports> {
+    return this.#reports.gather((number) => {
+      const asked = this.#slots.filter(({ process: worker }) => worker?.isConnected() === true);
+      for (const { process: worker } of asked) worker?.send({ type: "tell", number, topic } satisfies PrimaryMessage);
+      return asked.length;
+    });
   }
 
   async #listen(front: Front | StickyFront): Promise<number> {
@@ -196,6 +226,9 @@ export class Primary {
         return;
       case "pong":
         this.#onPong(slot);
+        return;
+      case "report":
+        this.#reports.onReport(message.number, slot.name, message.report);
         return;
       case "fatal":
         log.error(message.message, { worker: slot.name });

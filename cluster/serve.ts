@@ -6,6 +6,7 @@ import { banner } from "./banner";
 import type { Config } from "./config";
 import { EXIT_FAILED, EXIT_OK } from "./fatal";
 import { findApp } from "./find-app";
+import { HealthServer } from "./health-server";
 import { localHub } from "./local-hub";
 import { createLog, logFormat, type Log, type LogFields } from "./log";
 import { Primary } from "./primary";
@@ -23,7 +24,7 @@ export function serve(config: Config): Promise<number> {
   return alone ? serveAlone(config, log, announce) : servePrimary(config, log, announce);
 }
 
-function servePrimary(config: Config, log: Log, onReady: (port: number) => void): Promise<number> {
+async function servePrimary(config: Config, log: Log, onReady: (port: number) => void): Promise<number> {
   const primary = new Primary({
     config,
     // Beside this file, and compiled as it is.
@@ -33,7 +34,13 @@ function servePrimary(config: Config, log: Log, onReady: (port: number) => void)
     log,
     onReady,
   });
-  return primary.run();
+  const health = new HealthServer(primary.operations, log);
+  await health.listen(config);
+  try {
+    return await primary.run();
+  } finally {
+    health.close();
+  }
 }
 
 /** This process is the one worker: no fork, no front. With Redis and NATS it is one node of many, as in a container. */
@@ -49,6 +56,7 @@ async function serveAlone(config: Config, log: Log, onReady: (port: number) => v
     log,
   });
   const stopped = untilStopped(worker, log);
+  await new HealthServer(worker.operations, log).listen(config);
   onReady((await worker.start()) ?? 0);
   return stopped;
 }

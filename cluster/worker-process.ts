@@ -5,6 +5,7 @@ import { findApp } from "./find-app";
 import { createLog, errorText, logFormat, type Log } from "./log";
 import { isPrimaryMessage, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
 import { Worker, type ListenTarget } from "./worker";
+import type { Report, ReportTopic } from "./worker-reports";
 
 /** What runs in a process that the primary forked. When the primary ends, node:cluster ends this one. */
 async function main(): Promise<void> {
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
     name,
     listen: listenTarget(config, environment[WORKER_SOCKET_VARIABLE]),
     app: await findApp(config),
+    metricLabels: { worker: name },
     clock: runtimeClock,
     log,
   });
@@ -44,12 +46,28 @@ function listenForTheEnd(worker: Worker, log: Log): void {
   };
   process.on("message", (message) => {
     if (!isPrimaryMessage(message)) return;
-    if (message.type === "drain") drain();
-    else tell({ type: "pong" });
+    switch (message.type) {
+      case "drain":
+        drain();
+        return;
+      case "ping":
+        tell({ type: "pong" });
+        return;
+      case "tell":
+        void report(worker, message.topic).then((told) => {
+          tell({ type: "report", number: message.number, report: told });
+        });
+    }
   });
   process.on("SIGTERM", drain);
   // A terminal sends Ctrl-C to every process of the group. What becomes of it is the primary's decision.
   process.on("SIGINT", () => undefined);
+}
+
+async function report({ operations }: Worker, topic: ReportTopic): Promise<Report> {
+  if (topic === "readiness") return { readiness: operations.readiness() };
+  // Whatever a collector of the application's own throws is not to be the worker's end.
+  return { metrics: await operations.metrics.objects().catch(() => []) };
 }
 
 function tell(message: WorkerMessage, sent?: () => void): void {

@@ -1,10 +1,15 @@
 import { createServer, type Server as HttpServer } from "node:http";
-import { Server, type ClusterOptions, type ServerOptions } from "../src/index";
+import {
+  operationsHandler,
+  Server,
+  type ClusterOptions,
+  type OperationsHandler,
+  type ServerOptions,
+} from "../src/index";
 import { hubFromEnvironment } from "../src/hub/environment";
 import type { Clock } from "../src/time/clock";
 import { clusterTimes, type Config, type Environment } from "./config";
 import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
-import { KEEP_ALIVE_TIMEOUT } from "./front/front";
 import type { App } from "./load-app";
 import { errorText, type Log } from "./log";
 import { StickyIntake } from "./sticky/intake";
@@ -22,29 +27,38 @@ export interface WorkerOptions {
   readonly name: string;
   readonly listen: ListenTarget;
   readonly app: App;
+  /** Labels of all its metrics, where a process is not told apart by its address. */
+  readonly metricLabels?: Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Responses under way when everything else is done get so long to be written. */
-const LAST_RESPONSES = 1000;
+export const LAST_RESPONSES = 1000;
 /** Beyond the time to drain: leaving the store and the bus. */
-const STOP_GRACE = 2000;
+export const STOP_GRACE = 2000;
 
 /** One node: an HTTP server with an engine and an application on it. */
 export class Worker {
+  /** Answers for health and metrics, from before it has joined until after it has left. */
+  readonly operations: OperationsHandler;
   readonly #options: WorkerOptions;
   readonly #engine: Server;
   readonly #http: HttpServer;
   readonly #httpClosed: Promise<void>;
   #intake: StickyIntake | undefined;
+  #serving = false;
   #drained: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#http = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT });
+    this.#http = createServer({ keepAliveTimeout: options.config.keepAliveTimeout });
     this.#httpClosed = new Promise((resolve) => this.#http.once("close", resolve));
     this.#engine = makeEngine(options.config, options.environment);
+    this.operations = operationsHandler(this.#engine, {
+      ...(options.metricLabels === undefined ? {} : { labels: options.metricLabels }),
+      conditions: { serving: () => this.#serving },
+    });
   }
 
   /** Resolves when requests are served, with the port, if there is one. */
@@ -56,12 +70,14 @@ export class Worker {
     this.#engine.attach(this.#http, { path: config.path });
     await this.#engine.ready();
     await this.#serve();
+    this.#serving = this.#drained === undefined;
     const address = this.#http.address();
     return typeof address === "object" ? address?.port : undefined;
   }
 
   /** Gives the sessions away and stops; resolves when the process may exit. Asked twice it is still one drain. */
   drain(): Promise<void> {
+    this.#serving = false;
     this.#drained ??= this.#drain();
     return this.#drained;
   }

@@ -3,11 +3,13 @@ export type { Hub, HubOptions, ServerClass, Transports } from "./compose";
 export { Socket } from "./session/socket";
 export { Transport, TransportError } from "./transports/transport";
 export { ClusterFace } from "./cluster-face";
+export { operationsHandler } from "./operations/handler";
 export { OptionError } from "./option-error";
 
 export type { ServerOptions, EngineOptions, AttachOptions, AllowRequest } from "./options";
 export type { ClusterOptions, ClusterConnection, ClusterTuning } from "./cluster-options";
-export type { ClusterStats } from "./cluster-face";
+export type { ClusterHealth, ClusterStats } from "./cluster-face";
+export type { OperationsHandler, OperationsOptions, Readiness } from "./operations/handler";
 export type { SendCallback } from "./session/socket";
 export type { Engine as BaseServer } from "./server/engine";
 export type { ErrorCallback } from "./errors";

@@ -1,8 +1,10 @@
 import { EventEmitter } from "node:events";
 import type { ClusterNode, NodeEvents } from "./routing/cluster-node";
 import type { PacketOptions, RawData } from "./protocol/packet";
+import type { Vitals } from "./routing/vitals";
 import type { Counters } from "./telemetry/counters";
 import { Load } from "./telemetry/load";
+import type { Latency } from "./telemetry/latency";
 
 /** What one node can say of itself, in numbers that only grow, but for those up to `sends`. */
 export interface ClusterStats {
@@ -26,6 +28,28 @@ export interface ClusterStats {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** Whether requests should come to this node, and what speaks for or against it. */
+export interface ClusterHealth {
+  /** All of it: the node has joined, holds its lease, reaches store and bus, and does not leave. */
+  readonly ready: boolean;
+  readonly joined: boolean;
+  readonly lease: boolean;
+  /** Redis, or the primary process: whether it answered the last renewal of the lease. */
+  readonly store: boolean;
+  /** The connection to NATS, or to the primary process. */
+  readonly bus: boolean;
+  readonly leaving: boolean;
+}
+
+/** What a node's adapters tell of themselves. */
+export interface AdapterStats {
+  readonly store: Readonly<Record<string, number>>;
+  /** How long the store takes to answer; undefined where that is not measured. */
+  readonly storeLatency: Latency | undefined;
+  /** Milliseconds to the bus's server and back, measured when it is called. */
+  readonly busRoundTrip: () => Promise<number> | undefined;
+}
+
 /**
  * A node's view of its cluster.
  *
@@ -39,8 +63,8 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
   readonly counters: Counters;
   #node: ClusterNode | undefined;
   #hasJoined = false;
-  #storeStats: Readonly<Record<string, number>> = {};
   #load = new Load();
+  #adapters: AdapterStats | undefined;
 
   constructor(nodeId: string, counters: Counters) {
     super();
@@ -49,9 +73,9 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
   }
 
   /** @internal */
-  use(node: ClusterNode, storeStats: Readonly<Record<string, number>>): void {
+  use(node: ClusterNode, adapters: AdapterStats): void {
     this.#node = node;
-    this.#storeStats = storeStats;
+    this.#adapters = adapters;
   }
 
   /** @internal What its engine holds. */
@@ -104,11 +128,32 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
       requests: this.#load.requests,
       bodyBytes: this.#load.bodyBytes,
       sends: this.#node?.sends.waiting ?? 0,
-      store: { ...this.#storeStats },
+      store: { ...this.#adapters?.store },
       links: { ...this.#node?.linkStats },
       refused: { ...this.#load.refused, sends: this.#node?.sends.refused ?? 0 },
       counts: this.counters.read(),
     };
+  }
+
+  /** Costs nothing but reading: nobody is asked. */
+  health(): ClusterHealth {
+    const vitals = this.#node?.vitals;
+    const joined = this.#hasJoined;
+    const lease = vitals?.leaseHeld ?? false;
+    const store = vitals?.storeAnswers ?? false;
+    const bus = vitals?.busConnected ?? false;
+    const leaving = vitals?.leaving ?? false;
+    return { ready: joined && lease && store && bus && !leaving, joined, lease, store, bus, leaving };
+  }
+
+  /** @internal For the metrics. */
+  get vitals(): Vitals | undefined {
+    return this.#node?.vitals;
+  }
+
+  /** @internal */
+  get adapters(): AdapterStats | undefined {
+    return this.#adapters;
   }
 
   onNodeJoined(node: string): void {

@@ -19,6 +19,7 @@ import { HubStore } from "./store/hub/hub-store";
 import { RedisStore } from "./store/redis";
 import type { SessionStore, StoreLimits } from "./store/port";
 import { Counters } from "./telemetry/counters";
+import type { Latency } from "./telemetry/latency";
 import { runtimeClock } from "./time/runtime-clock";
 import { pollingFor } from "./server/transports";
 import type { Query } from "./session/handshake";
@@ -29,8 +30,8 @@ import { bufferLimit, storeLimits, wireNode } from "./wiring";
 
 /** Store and bus of one node, and what ends with them. */
 interface Adapters {
-  readonly store: SessionStore & { readonly stats: object };
-  readonly bus: Bus;
+  readonly store: SessionStore & { readonly stats: object; readonly latency?: Latency };
+  readonly bus: Bus & { readonly roundTrip?: () => Promise<number> | undefined };
 }
 
 /**
@@ -113,7 +114,11 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
       events: face,
     };
     const node = wireNode(parts, host, engine.opts);
-    face.use(node, store.stats as Readonly<Record<string, number>>);
+    face.use(node, {
+      store: store.stats as Readonly<Record<string, number>>,
+      storeLatency: store.latency,
+      busRoundTrip: () => bus.roundTrip?.(),
+    });
     return node;
   };
   const setup = { clock: runtimeClock, nodeId: face.nodeId, bufferLimit: bufferLimit(tuning), make };

@@ -12,6 +12,7 @@ export const {
   attach,
   listen,
   startHub,
+  operationsHandler,
   transports,
   parser,
   parser3,
@@ -35,6 +36,10 @@ export type ClusterOptions = engine.ClusterOptions;
 export type ClusterConnection = engine.ClusterConnection;
 export type ClusterTuning = engine.ClusterTuning;
 export type ClusterStats = engine.ClusterStats;
+export type ClusterHealth = engine.ClusterHealth;
+export type OperationsHandler = engine.OperationsHandler;
+export type OperationsOptions = engine.OperationsOptions;
+export type Readiness = engine.Readiness;
 export type Hub = engine.Hub;
 export type HubOptions = engine.HubOptions;
 export type SendCallback = engine.SendCallback;

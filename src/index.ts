@@ -48,6 +48,10 @@ namespace engine {
   export type ClusterConnection = api.ClusterConnection;
   export type ClusterTuning = api.ClusterTuning;
   export type ClusterStats = api.ClusterStats;
+  export type ClusterHealth = api.ClusterHealth;
+  export type OperationsHandler = api.OperationsHandler;
+  export type OperationsOptions = api.OperationsOptions;
+  export type Readiness = api.Readiness;
   export type Hub = api.Hub;
   export type HubOptions = api.HubOptions;
   export type SendCallback = api.SendCallback;

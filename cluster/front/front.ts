@@ -15,6 +15,8 @@ export interface FrontOptions {
   readonly bodyLimit?: number;
   /** What all request bodies may take together. Default 256 MB. */
   readonly bodiesLimit?: number;
+  /** How long idle connections are kept, in milliseconds. Default 65000. */
+  readonly keepAliveTimeout?: number;
   /** How long a request waits for a worker in all, in milliseconds. Default 5000. */
   readonly workerWait?: number;
 }
@@ -23,7 +25,7 @@ export interface FrontOptions {
  * Longer than a balancer in front keeps its idle connections (60 s, mostly): if this side closed first, the balancer would
  * send a request into a connection that has just ended.
  */
-export const KEEP_ALIVE_TIMEOUT = 65_000;
+const KEEP_ALIVE_TIMEOUT = 65_000;
 
 // Methods that change nothing may reach two workers, as any proxy lets them.
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -48,7 +50,7 @@ export class Front implements ExchangeHost, TunnelHost {
     this.bodies = new BodyBudget(options.bodyLimit ?? 10_000_000, options.bodiesLimit ?? 256_000_000);
     this.workerWait = options.workerWait ?? 5000;
     this.#enginePath = options.enginePath;
-    this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT }, this.#onRequest);
+    this.#server = createServer({ keepAliveTimeout: options.keepAliveTimeout ?? KEEP_ALIVE_TIMEOUT }, this.#onRequest);
     this.#server.on("checkContinue", this.#onExpectContinue);
     this.#server.on("upgrade", this.#onUpgrade);
   }

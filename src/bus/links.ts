@@ -98,6 +98,11 @@ export class Links implements BusListener, TickWork {
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
   }
 
+  /** Whether this node's own connection to the bus is well. */
+  get connected(): boolean {
+    return this.#running && this.#bus.connected;
+  }
+
   /** Resolves when this node can be reached. Rejects as `Bus.join` does. */
   async start(incarnation: number): Promise<void> {
     this.#codec.begin(incarnation);

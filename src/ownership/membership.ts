@@ -62,6 +62,17 @@ export class Membership {
     return [...this.#living.keys()];
   }
 
+  /** Whether by this node's own clock its lease has not ended. */
+  get leaseHeld(): boolean {
+    const { clock, leaseTtl } = this.#options;
+    return this.#renewedAt > 0 && !this.#stopped && clock.now() - this.#renewedAt <= leaseTtl;
+  }
+
+  /** Whether the store answered when it was last asked. */
+  get storeAnswers(): boolean {
+    return !this.#away;
+  }
+
   /** Takes the lease for the first time; resolves when it is held. */
   async start(): Promise<void> {
     while (!this.#stopped && !(await this.#renew())) await this.#pause(100);

@@ -21,7 +21,7 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../store/port";
-import type { Counters } from "../telemetry/counters";
+import type { Counters, FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
@@ -38,6 +38,7 @@ import { Standstill } from "./standstill";
 import { StoreWatch } from "./store-watch";
 import { TakenNotices } from "./taken-notices";
 import { Takeovers, type TakeoverNode } from "./takeovers";
+import { vitalsOf, type Vitals } from "./vitals";
 
 /** What a node needs of the engine whose sessions it runs. */
 export interface NodeEngine {
@@ -96,6 +97,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly upgradeTimeout: number;
   readonly relayLimit: number;
   readonly tick: Tick;
+  readonly counts: FrequentCounts;
   readonly grace: Deadlines<SessionHandle>;
   readonly closing: Deadlines<SessionHandle>;
   readonly #options: ClusterNodeOptions;
@@ -132,6 +134,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.upgradeTimeout = times.upgradeTimeout;
     this.relayLimit = options.relayLimit;
     this.#counters = options.counters;
+    this.counts = options.counters.frequent;
     this.grace = new Deadlines(clock, times.pollGrace, graceOver);
     this.closing = new Deadlines(clock, CLOSE_TIMEOUT, closingOver);
     this.#lingering = new Deadlines(clock, times.linger, (session) => {
@@ -203,6 +206,18 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     return this.#links.stats;
   }
 
+  get vitals(): Vitals {
+    return vitalsOf({
+      membership: this.#membership,
+      links: this.#links,
+      leaving: this.leaving,
+      waiting: this.#holder.waiting,
+      sessions: this.#sessions.values(),
+      gateways: this.#gateways.size,
+      relays: this.#relays.size,
+    });
+  }
+
   /** Resolves when the node is reachable for the others and holds its lease. */
   async start(): Promise<void> {
     await this.#options.store.ready();
@@ -248,8 +263,8 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     const { kind, sid } = asked;
     const held = this.#holder.hold(asked, connection);
     const local = this.#sessions.has(sid);
-    if (kind === RequestKind.Get) this.#counters.count(local ? "polls.local" : "polls.remote");
-    else this.#counters.count(local ? "posts.local" : "posts.remote");
+    if (kind === RequestKind.Get) this.counts[local ? "polls.local" : "polls.remote"]++;
+    else this.counts[local ? "posts.local" : "posts.remote"]++;
     return held;
   }
 
@@ -510,6 +525,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
         this.#handovers.onFrame(from, frame);
         return;
       case MessageKind.RelayIn:
+        this.counts["relayFrames.fromClient"]++;
         this.#relays.onMessage(from, frame);
         return;
       case MessageKind.RelayGone:
@@ -523,6 +539,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
         this.#gateways.onFrame(from, frame);
         return;
       case MessageKind.RelayOut:
+        this.counts["relayFrames.toClient"]++;
+        this.#gateways.onFrame(from, frame);
+        return;
       case MessageKind.RelayAck:
       case MessageKind.RelayClose:
         this.#gateways.onFrame(from, frame);

@@ -109,6 +109,11 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     return this.#parked !== undefined && this.outbox.waiting === 0 && this.#socket?.writeBuffer.length === 0;
   }
 
+  /** Whether a poll waits for packets, at whatever node. */
+  get hasPoll(): boolean {
+    return this.#parked !== undefined;
+  }
+
   get socket(): Socket | undefined {
     return this.#socket;
   }
@@ -166,8 +171,10 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     } else if (this.#upgraded && !this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
+      this.node.counts["duplicates.polls"]++;
       this.#addHolder(taken.holders, holder);
     } else if (outbox.inflight?.t === t) {
+      this.node.counts["duplicates.polls"]++;
       this.#answerPackets(t, [holder]);
     } else if (this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
@@ -197,11 +204,13 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       return;
     }
     if (this.#handled.has(key)) {
+      this.node.counts["duplicates.posts"]++;
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
       return;
     }
     const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
     if (waiters !== undefined) {
+      this.node.counts["duplicates.posts"]++;
       this.#addHolder(waiters, holder);
     } else if (this.over) {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
@@ -270,10 +279,13 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     const { sends } = this.next;
     const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
     if (this.#leaving) this.node.notMine(holder, RequestKind.Send, this.sid, name);
-    else if (waiters !== undefined) this.#addHolder(waiters, holder);
-    else if (this.#own.senders.has(name))
+    else if (waiters !== undefined) {
+      this.node.counts["duplicates.sends"]++;
+      this.#addHolder(waiters, holder);
+    } else if (this.#own.senders.has(name)) {
+      this.node.counts["duplicates.sends"]++;
       this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
-    else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
+    } else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
     else if (this.isEnding || this.#socket?.readyState !== "open")
       this.#refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
     else {

@@ -1,4 +1,5 @@
 import type { Commit, CommitWaiter, NodeId, RestoreResult, SessionRecord } from "../store/port";
+import type { FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { TickWork } from "../time/tick";
 import type { Answer, RequestKind } from "./answers";
@@ -20,6 +21,7 @@ export interface OwnerNode {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly rules: OwnerRules;
+  readonly counts: FrequentCounts;
   /** Raised when the store may have lost records. */
   readonly storeGeneration: number;
   /** How many handled POSTs and answered polls a session remembers at least. */

@@ -67,7 +67,14 @@ export async function startServe(options: ServeOptions = {}): Promise<ServeProce
   const { workers = 1, env, name = "serve" } = options;
   const prefix = env?.["PREFIX"] ?? randomPrefix();
   // Nothing that this test happens to run in may configure what it tests.
-  const cleared = { REDIS_URL: "", NATS_URL: "", PREFIX: prefix, NODE_ENV: "test", LOG_FORMAT: "json" };
+  const cleared = {
+    REDIS_URL: "",
+    NATS_URL: "",
+    PREFIX: prefix,
+    NODE_ENV: "test",
+    LOG_FORMAT: "json",
+    HEALTH_PORT: "off",
+  };
   const [args, own] = options.options === undefined ? [command(options), {}] : [[NODE], ownNode(options, prefix)];
   const started = startProcess(process.execPath, ["--enable-source-maps", ...args], {
     name,

@@ -15,6 +15,7 @@ import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
 import { Backlog } from "./backlog";
 import { explain } from "./explain";
+import { inspectServer } from "./inspect";
 import { Subjects } from "./subjects";
 import { connectionOptions, describe, isConnection, type NatsTarget } from "./target";
 
@@ -85,6 +86,11 @@ export class NatsBus implements Bus {
     return this.#connected;
   }
 
+  /** Milliseconds to the server and back. */
+  roundTrip(): Promise<number> | undefined {
+    return this.#connected ? this.#connection?.rtt() : undefined;
+  }
+
   async join(node: NodeId, listener: BusListener): Promise<void> {
     if (this.#joined) throw new Error("this bus has joined already");
     this.#joined = true;
@@ -152,10 +158,7 @@ export class NatsBus implements Bus {
       throw new Error(LEFT);
     }
     this.#connection = connection;
-    if (connection.info !== undefined && connection.info.headers !== true)
-      throw new Error(
-        "its server has headers turned off (no_header_support), without which it tells no one of a node that is gone",
-      );
+    inspectServer(connection.info);
     this.#watch(connection);
     this.#refused = undefined;
     const subscribe = (subject: string, run: (message: Msg) => void): Subscription =>

@@ -1,3 +1,4 @@
+import type { Latency } from "../../telemetry/latency";
 import type { Clock } from "../../time/clock";
 import { DeadlineQueue, type Ticket } from "../../time/deadline-queue";
 import type { Connection } from "./connection";
@@ -14,6 +15,8 @@ export interface StoreStats {
   scripts: number;
   /** Those of them that were turns. */
   commits: number;
+  /** Commands that were answered too late, with an error, or could not be sent. */
+  failed: number;
 }
 
 export interface CallerOptions {
@@ -25,6 +28,7 @@ export interface CallerOptions {
   readonly maxBytes: number;
   readonly onError: (error: Error) => void;
   readonly stats: StoreStats;
+  readonly latency: Latency;
 }
 
 /** A command that waits for its answer. */
@@ -92,25 +96,32 @@ export class Caller {
   }
 
   #begin(what: string, size: number, scripts: number, send: () => Promise<unknown>): Promise<Answer> {
-    const { maxCalls, maxBytes, stats, connection } = this.#options;
-    if (this.#closed || this.#calls >= maxCalls || this.#bytes + size > maxBytes) return Promise.resolve(null);
+    const { clock, maxCalls, maxBytes, stats, latency, connection } = this.#options;
+    if (this.#closed || this.#calls >= maxCalls || this.#bytes + size > maxBytes) {
+      stats.failed++;
+      return Promise.resolve(null);
+    }
     // Held until the client lets go of the command, which can be long after its caller was answered.
     this.#calls++;
     this.#bytes += size;
     stats.calls++;
     stats.scripts += scripts;
+    const began = clock.now();
     return new Promise((resolve) => {
       const call = new Call(resolve, () => {
+        stats.failed++;
         if (!this.#closed) connection.renew();
       });
       const ticket = this.#deadlines.add(call);
       send().then(
         (reply) => {
           this.#release(size, ticket);
+          latency.observe(clock.now() - began);
           call.settle({ reply });
         },
         (error: unknown) => {
           this.#release(size, ticket);
+          stats.failed++;
           this.#failed(what, error);
           call.settle(null);
         },

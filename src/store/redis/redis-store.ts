@@ -1,3 +1,4 @@
+import { Latency } from "../../telemetry/latency";
 import type { Clock } from "../../time/clock";
 import type { Tick } from "../../time/tick";
 import type {
@@ -48,7 +49,9 @@ export interface RedisStoreOptions {
 
 /** Sessions in Redis 6.2 or later, in one server, behind Sentinel, or in a Redis Cluster. */
 export class RedisStore implements SessionStore {
-  readonly stats: StoreStats = { calls: 0, scripts: 0, commits: 0 };
+  readonly stats: StoreStats = { calls: 0, scripts: 0, commits: 0, failed: 0 };
+  /** How long Redis took to answer a command, on the way included. */
+  readonly latency = new Latency();
   onReturn: (() => void) | undefined;
   readonly #limits: StoreLimits;
   readonly #keys: Keys;
@@ -66,7 +69,7 @@ export class RedisStore implements SessionStore {
     this.#onError = onError;
     const keys = new Keys(prefix);
     const connection = new Connection({ redis, clock, onError, onReturn: () => this.onReturn?.() });
-    const { stats } = this;
+    const { stats, latency } = this;
     const { awayAfter } = limits;
     const caller = new Caller({
       connection,
@@ -76,6 +79,7 @@ export class RedisStore implements SessionStore {
       maxBytes: maxPendingBytes,
       onError,
       stats,
+      latency,
     });
     this.#keys = keys;
     this.#connection = connection;

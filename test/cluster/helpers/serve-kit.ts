@@ -15,6 +15,7 @@ export function serve(t: TestContext, environment: NodeJS.ProcessEnv, args: read
     HOST: "127.0.0.1",
     PORT: "0",
     LOG_FORMAT: "json",
+    HEALTH_PORT: "off",
     ...environment,
   });
 }

@@ -12,6 +12,7 @@ import { OwnedSession } from "../../../src/session/owned-session";
 import { ALL_RULES, type OwnerNode, type SessionHandle } from "../../../src/session/owner-node";
 import { Socket, type SocketHost } from "../../../src/session/socket";
 import type { Commit, CommitResult, CommitWaiter, NodeId, RestoreResult, SessionRecord } from "../../../src/store/port";
+import { FrequentCounts } from "../../../src/telemetry/counters";
 import type { TickWork } from "../../../src/time/tick";
 import { OwnedPolling } from "../../../src/transports/owned-polling";
 import { HandClock } from "../../helpers/hand-clock";
@@ -26,6 +27,7 @@ export class FakeOwner implements OwnerNode {
   readonly id = "me";
   readonly clock = new HandClock();
   readonly rules = ALL_RULES;
+  readonly counts = new FrequentCounts();
   readonly ring = 4;
   readonly refreshAfter = 10_000;
   readonly maxDataChars = 100;
