@@ -15,6 +15,8 @@ export interface ClusterStats {
   /** Messages and frames to other nodes. */
   readonly links: Readonly<Record<string, number>>;
   readonly counts: Readonly<Record<string, number>>;
+  /** How much of each kind this node keeps: sessions that ended and may be asked for (`linger`) included. */
+  readonly sizes: Readonly<Record<string, number>>;
 }
 
 /**
@@ -89,6 +91,7 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
       store: { ...this.#storeStats },
       links: { ...this.#node?.linkStats },
       counts: this.counters.read(),
+      sizes: { ...this.#node?.sizes },
     };
   }
 

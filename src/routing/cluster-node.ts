@@ -184,6 +184,22 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     return this.#holder.size;
   }
 
+  /** How much of each kind this node keeps: nothing, when all its sessions have ended and `linger` has passed. */
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      sessions: this.#sessions.size,
+      held: this.#holder.size,
+      searches: this.#holder.searches,
+      claims: this.#takeovers.size,
+      sends: this.#sends.size,
+      gateways: this.#gateways.size,
+      relays: this.#relays.size,
+      renewals: this.#renewals.size,
+      grace: this.grace.size,
+      closing: this.closing.size,
+    };
+  }
+
   get others(): NodeId[] {
     return this.#membership.others;
   }

@@ -47,6 +47,11 @@ export class RemoteSends implements TickWork {
     this.#hold = hold;
   }
 
+  /** Sessions that something is being sent to. */
+  get size(): number {
+    return this.#queues.size;
+  }
+
   send(sid: string, data: RawData, options: PacketOptions | undefined): Promise<boolean> {
     const packet = toStored({ type: "message", data, options: { compress: options?.compress !== false } });
     return this.#add(sid, (queue) => queue.packets.push(packet));
