@@ -510,6 +510,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
     const session = this.#sessions.get(frame.sid);
     if (session === undefined) this.#links.send(from, notMine(kind, frame.sid, frame.t));
+    // O6: this node stood still, and what came meanwhile was put to others since. It is asked again when the lease is retaken and
+    // the links begin anew; until then nobody's handlers run here for what is refused later.
+    else if (this.#membership.lapsed) this.#counters.count("lapsed");
     else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 
