@@ -26,6 +26,8 @@ export interface ClusterStats {
   /** Messages and frames to other nodes. */
   readonly links: Readonly<Record<string, number>>;
   readonly counts: Readonly<Record<string, number>>;
+  /** How much of each kind this node keeps: sessions that ended and may be asked for (`linger`) included. */
+  readonly sizes: Readonly<Record<string, number>>;
 }
 
 /** Whether requests should come to this node, and what speaks for or against it. */
@@ -132,6 +134,7 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
       links: { ...this.#node?.linkStats },
       refused: { ...this.#load.refused, sends: this.#node?.sends.refused ?? 0 },
       counts: this.counters.read(),
+      sizes: { ...this.#node?.sizes },
     };
   }
 

@@ -57,6 +57,11 @@ export class Membership {
     return this.#incarnation;
   }
 
+  /** By its own clock this node's lease has ended, and it has not been taken again: others may have claimed its sessions. */
+  get lapsed(): boolean {
+    return this.#renewedAt > 0 && this.#options.clock.now() - this.#renewedAt > this.#options.leaseTtl;
+  }
+
   /** The other nodes that hold a lease. */
   get others(): NodeId[] {
     return [...this.#living.keys()];

@@ -198,6 +198,22 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     return this.#holder.size;
   }
 
+  /** How much of each kind this node keeps: nothing, when all its sessions have ended and `linger` has passed. */
+  get sizes(): Readonly<Record<string, number>> {
+    return {
+      sessions: this.#sessions.size,
+      held: this.#holder.size,
+      searches: this.#holder.searches,
+      claims: this.#takeovers.size,
+      sends: this.#sends.size,
+      gateways: this.#gateways.size,
+      relays: this.#relays.size,
+      renewals: this.#renewals.size,
+      grace: this.grace.size,
+      closing: this.closing.size,
+    };
+  }
+
   get others(): NodeId[] {
     return this.#membership.others;
   }
@@ -551,6 +567,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
     const session = this.#sessions.get(frame.sid);
     if (session === undefined) this.#links.send(from, notMine(kind, frame.sid, frame.t));
+    // O6: this node stood still, and what came meanwhile was put to others since. It is asked again when the lease is retaken and
+    // the links begin anew; until then nobody's handlers run here for what is refused later.
+    else if (this.#membership.lapsed) this.#counters.count("lapsed");
     else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 

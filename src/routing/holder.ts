@@ -78,6 +78,11 @@ export class Holder {
     return this.#held.size;
   }
 
+  /** Sessions whose owner is looked for. */
+  get searches(): number {
+    return this.#searches.size;
+  }
+
   /** The requests that wait. */
   get waiting(): Held[] {
     return this.#held.all();

@@ -78,6 +78,11 @@ export class RemoteSends implements TickWork {
     return this.#refused;
   }
 
+  /** Sessions that something is being sent to. */
+  get size(): number {
+    return this.#queues.size;
+  }
+
   send(sid: string, data: RawData, options: PacketOptions | undefined): Promise<boolean> {
     const packet = toStored({ type: "message", data, options: { compress: options?.compress !== false } });
     return this.#add(sid, packet.length, (queue) => queue.packets.push(packet));

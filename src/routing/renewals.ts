@@ -22,6 +22,10 @@ export class Renewals {
     this.#interval = interval;
   }
 
+  get size(): number {
+    return this.#sessions.size;
+  }
+
   add(session: SessionHandle): void {
     this.#sessions.set(session.sid, session);
     this.#timer ??= this.#clock.afterUnref(this.#interval, this.#onTimer);

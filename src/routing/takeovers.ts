@@ -23,6 +23,11 @@ export class Takeovers {
     this.#store = store;
   }
 
+  /** Claims under way. */
+  get size(): number {
+    return this.#running.size;
+  }
+
   running(sid: string): Promise<Whereabouts> | undefined {
     return this.#running.get(sid);
   }

@@ -60,6 +60,7 @@ module.exports = function testApp(engine, httpServer) {
       messagesBy,
       upgrades,
       rss: process.memoryUsage().rss,
+      timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
       stats: engine.cluster?.stats(),
     }),
     // To all sessions here, in one tick.

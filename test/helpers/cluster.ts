@@ -40,6 +40,8 @@ export interface NodeAccount {
   readonly upgrades: { readonly begun: number; readonly done: number; readonly atOnce: number };
   /** Memory of the process, in bytes. */
   readonly rss: number;
+  /** Timers that keep the process running. */
+  readonly timers: number;
   readonly stats?: ClusterStats;
 }
 
