@@ -14,6 +14,7 @@ import { runtimeClock } from "../../time/runtime-clock";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
 import { Backlog } from "./backlog";
+import { Dial } from "./dial";
 import { explain } from "./explain";
 import { inspectServer } from "./inspect";
 import { Subjects } from "./subjects";
@@ -140,12 +141,14 @@ export class NatsBus implements Bus {
 
   async #dial(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
-    const dialled = connect(this.#options);
+    const dial = new Dial(() => connect(this.#options));
+    const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
       return await this.#within(this.#joinTimeout, Promise.race([dialled, left]));
     } catch (error) {
-      // It may come after all, when nobody waits for it any more.
+      dial.giveUp();
+      // It may have come at the same moment, when nobody waits for it any more.
       void dialled.then((late) => late.close()).catch(() => undefined);
       throw error;
     }
