@@ -112,7 +112,17 @@ const ROOMS = [
       "^src/(compose|cluster-face)\\.ts$",
       TABLES,
       ...ports("store", "bus"),
-      ...rooms("operations", "server", "routing", "session", "ownership", "transports", "time", "protocol", "telemetry"),
+      ...rooms(
+        "operations",
+        "server",
+        "routing",
+        "session",
+        "ownership",
+        "transports",
+        "time",
+        "protocol",
+        "telemetry",
+      ),
     ],
   },
   // The runnable is a user of the package, but for the hub, since the primary keeps the records of its workers, and for
