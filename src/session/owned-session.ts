@@ -1,42 +1,15 @@
-import type { Revision, TransportName } from "../protocol/names";
-import type { Encoding } from "../protocol/encoding";
-import type { Packet } from "../protocol/packet";
-import { toStored } from "../protocol/stored";
-import type { NodeId, SessionRecord } from "../store/port";
+import type { NodeId } from "../store/port";
 import type { PollState } from "../transports/owned-polling";
 import { TransportError, type Transport } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { DirectJournal } from "./direct-journal";
 import { handlePayload, sendStored } from "./handle-payload";
 import type { Journal } from "./journal";
-import type { OwnerNode } from "./owner-node";
 import { OwnPart } from "./own-part";
-import { Ring } from "./ring";
+import { SessionTurns } from "./session-turns";
 import type { Socket } from "./socket";
-import {
-  Next,
-  waitersOfPoll,
-  waitersOfPost,
-  type Ending,
-  type Parked,
-  type Plan,
-  type Taken,
-  type Turn,
-  type UpgradeStep,
-  type Waiter,
-} from "./turn";
-import { TurnSeries, type SeriesStart } from "./turn-series";
+import { waitersOfPost, type Turn, type UpgradeStep, type Waiter } from "./turn";
 import { Upgrade, type UpgradeHost } from "./upgrade";
-
-/** What a session that its owner opens or adopts starts from. */
-export interface OwnedSessionStart extends SeriesStart {
-  readonly encoding: Encoding;
-  readonly transport: TransportName;
-  readonly answered: readonly string[];
-  readonly handled: readonly string[];
-  readonly handshake: string;
-  readonly extra: string;
-}
 
 /** Why a session ends by O14. */
 export const TWO_ENDED = "two nodes ended while they handled this request";
@@ -49,73 +22,24 @@ interface FirstPost {
   marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
 }
 
-/** What a poll is answered that is let go by an upgrade. */
-const NOOP = ["6"];
-
 /**
- * The owner's side of one polling session: it alone decides what the session says. All that happens becomes turns, one
- * commit at a time, and nothing of a turn is let out before its commit: not a packet, not the `ok` of a
- * POST, not a refusal. Names of rules (O1…) are those of docs/protocol.md.
+ * The owner's side of one session: it alone decides what the session says. What is asked of it, and what its socket says,
+ * becomes turns, one commit at a time.
  */
-export class OwnedSession extends TurnSeries implements Journal, PollState {
-  readonly handshake: string;
-  readonly encoding: Encoding;
-  readonly #answered: Ring;
-  readonly #handled: Ring;
-  #socket: Socket | undefined;
-  #parked: Parked | undefined;
-  /** The session has a websocket: what it says goes there, and turns are left for its end. */
-  #upgraded: boolean;
-  /** The parked poll is to be answered, if with nothing: an upgrade waits for it, or its holder leaves. */
-  #release = false;
+export class OwnedSession extends SessionTurns implements Journal, PollState {
   /** The session was offered to another node: its requests are to find it there. */
   #leaving = false;
-  /** `close()` was called: the close leaves behind what is buffered. */
-  #closeAsked: boolean;
-  /** Number of the last ping: its answer is not awaited before it is recorded. */
-  #lastPing = 0;
-  readonly #own: OwnPart;
-  /** What the record has of it. */
-  #recordedOwn: string;
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
-  constructor(sid: string, node: OwnerNode, start: OwnedSessionStart) {
-    super(sid, node, start);
-    this.#answered = new Ring(node.ring, node.ringCover, start.answered);
-    this.#handled = new Ring(node.ring, node.ringCover, start.handled);
-    this.handshake = start.handshake;
-    this.encoding = start.encoding;
-    this.#upgraded = start.transport === "websocket";
-    this.#closeAsked = start.phase === "closing";
-    this.#own = new OwnPart(start.extra);
-    this.#recordedOwn = start.extra;
-  }
-
-  get protocol(): Revision {
-    return this.encoding.revision;
-  }
-
-  protected override get remembered(): number {
-    return Math.max(this.#answered.size, this.#handled.size);
-  }
-
-  override get direct(): boolean {
-    return this.#upgraded;
-  }
-
   get writable(): boolean {
     // What is sent leaves at the end of the tick: from the first packet on, the poll is as good as taken.
-    return this.#parked !== undefined && this.outbox.waiting === 0 && this.#socket?.writeBuffer.length === 0;
+    return this.parked !== undefined && this.outbox.waiting === 0 && this.socket?.writeBuffer.length === 0;
   }
 
   /** Whether a poll waits for packets, at whatever node. */
   get hasPoll(): boolean {
-    return this.#parked !== undefined;
-  }
-
-  get socket(): Socket | undefined {
-    return this.#socket;
+    return this.parked !== undefined;
   }
 
   /** Packets that wait for a poll, as an adopted session's record has them. */
@@ -125,17 +49,17 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** JSON of `socket.data`, empty where there is none. */
   get data(): string {
-    return this.#own.data;
+    return this.own.data;
   }
 
   useSocket(socket: Socket): void {
-    this.#socket = socket;
+    this.setSocket(socket);
     socket.useJournal(this);
   }
 
   /** A new session that has a websocket from the start. */
   useWebSocket(socket: Socket, transport: Transport): void {
-    this.#socket = socket;
+    this.setSocket(socket);
     socket.useJournal(new DirectJournal(socket, transport));
     socket.once("close", this.#onSocketClosed);
     this.node.onUpgraded(this);
@@ -148,16 +72,16 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** The session is not to go on: its client is told by its next poll. Nobody handles what it still says. */
   closeUnadopted(): void {
-    this.#closeAsked = true;
+    this.closeAsked = true;
     this.node.closing.add(this);
     this.touch();
   }
 
   /** The session was adopted: a close that was waiting for a poll goes on waiting. */
   resume(): void {
-    this.#first = { suspect: this.#own.mark, marked: undefined };
-    this.#own.mark = undefined;
-    if (this.#closeAsked) this.node.closing.add(this);
+    this.#first = { suspect: this.own.mark, marked: undefined };
+    this.own.mark = undefined;
+    if (this.closeAsked) this.node.closing.add(this);
   }
 
   // ---- requests, put to the owner by the nodes that hold them ----
@@ -168,32 +92,32 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     const taken = this.committing?.taken;
     if (this.#leaving) {
       this.node.notMine(holder, RequestKind.Get, this.sid, t);
-    } else if (this.#upgraded && !this.over) {
+    } else if (this.upgraded && !this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
       this.node.counts["duplicates.polls"]++;
-      this.#addHolder(taken.holders, holder);
+      this.addHolder(taken.holders, holder);
     } else if (outbox.inflight?.t === t) {
       this.node.counts["duplicates.polls"]++;
-      this.#answerPackets(t, [holder]);
+      this.answerPackets(t, [holder]);
     } else if (this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
-    } else if (this.#parked?.t === t) {
-      this.#addHolder(this.#parked.holders, holder);
+    } else if (this.parked?.t === t) {
+      this.addHolder(this.parked.holders, holder);
       this.node.grace.remove(this);
       // While nobody held it no turn could take it.
       this.touch();
-    } else if (this.#answered.has(t)) {
-      this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
-    } else if (taken !== undefined || this.#isHeld()) {
-      this.#refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
-      this.#socket?.onError(new TransportError("overlap from client"));
+    } else if (this.answered.has(t)) {
+      this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
+    } else if (taken !== undefined || this.isHeld()) {
+      this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
+      this.socket?.onError(new TransportError("overlap from client"));
     } else {
       const before = outbox.arrived();
-      if (before !== undefined) this.#answered.add(before, this.node.clock.now());
-      this.#parked = { t, holders: [holder] };
+      if (before !== undefined) this.answered.add(before, this.node.clock.now());
+      this.parked = { t, holders: [holder] };
       this.node.grace.remove(this);
-      if (outbox.waiting > 0 || this.#closeAsked || this.next.ending !== undefined) this.touch();
+      if (outbox.waiting > 0 || this.closeAsked || this.next.ending !== undefined) this.touch();
     }
   }
 
@@ -203,7 +127,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
       this.node.notMine(holder, RequestKind.Post, this.sid, key);
       return;
     }
-    if (this.#handled.has(key)) {
+    if (this.handled.has(key)) {
       this.node.counts["duplicates.posts"]++;
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
       return;
@@ -211,23 +135,23 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
     if (waiters !== undefined) {
       this.node.counts["duplicates.posts"]++;
-      this.#addHolder(waiters, holder);
+      this.addHolder(waiters, holder);
     } else if (this.over) {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
-    } else if (this.#upgraded) {
+    } else if (this.upgraded) {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
     } else if (this.isEnding) {
-      this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
     } else if (typeof body !== "string" && !this.encoding.binaryPayloads) {
-      this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
-      this.#socket?.onError(new TransportError("invalid content"));
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.socket?.onError(new TransportError("invalid content"));
     } else if (body === "3" && this.protocol === 4) {
       // O7: a pong changes nothing that a successor would need.
-      handlePayload(this.#socket, this.encoding, body, this.node.clock);
+      handlePayload(this.socket, this.encoding, body, this.node.clock);
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
-      this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
-      this.#socket?.onError(new TransportError("data request overlap from client"));
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.socket?.onError(new TransportError("data request overlap from client"));
     } else if (this.#first !== undefined) {
       this.#postFirst(this.#first, key, holder, body);
     } else {
@@ -238,7 +162,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   #handle(key: string, holders: NodeId[], body: string | Uint8Array): void {
     this.next.addPost(key, holders);
     this.touch();
-    handlePayload(this.#socket, this.encoding, body, this.node.clock);
+    handlePayload(this.socket, this.encoding, body, this.node.clock);
   }
 
   /**
@@ -247,17 +171,17 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
    */
   #postFirst(first: FirstPost, key: string, holder: NodeId, body: string | Uint8Array): void {
     if (first.marked?.key === key) {
-      this.#addHolder(first.marked.holders, holder);
+      this.addHolder(first.marked.holders, holder);
     } else if (first.marked !== undefined) {
-      this.#refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
-      this.#socket?.onError(new TransportError("data request overlap from client"));
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.socket?.onError(new TransportError("data request overlap from client"));
     } else if (first.suspect === key) {
-      this.#refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
       const description = new TransportError(TWO_ENDED);
       this.end({ packet: "1", reason: "transport error", description });
     } else {
       first.marked = { key, holders: [holder], body };
-      this.#own.mark = key;
+      this.own.mark = key;
       this.touch();
     }
   }
@@ -267,7 +191,7 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     const marked = this.#first?.marked;
     if (marked === undefined || this.isEnding || new OwnPart(recorded).mark !== marked.key) return;
     this.#first = undefined;
-    this.#own.mark = undefined;
+    this.own.mark = undefined;
     this.#handle(marked.key, marked.holders, marked.body);
   }
 
@@ -281,27 +205,27 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     if (this.#leaving) this.node.notMine(holder, RequestKind.Send, this.sid, name);
     else if (waiters !== undefined) {
       this.node.counts["duplicates.sends"]++;
-      this.#addHolder(waiters, holder);
-    } else if (this.#own.senders.has(name)) {
+      this.addHolder(waiters, holder);
+    } else if (this.own.senders.has(name)) {
       this.node.counts["duplicates.sends"]++;
       this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     } else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
-    else if (this.isEnding || this.#socket?.readyState !== "open")
-      this.#refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
+    else if (this.isEnding || this.socket?.readyState !== "open")
+      this.refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
     else {
-      this.#own.senders.add(name);
-      if (this.#upgraded) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+      this.own.senders.add(name);
+      if (this.upgraded) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
       else {
         this.next.addSend(name, [holder]);
         this.touch();
       }
-      sendStored(this.#socket, String(body));
+      sendStored(this.socket, String(body));
     }
   }
 
   /** H4: `holder` has no connection any more for the poll `t`. */
   gone(t: string, holder: NodeId): void {
-    const parked = this.#parked;
+    const parked = this.parked;
     if (parked?.t !== t || !parked.holders.includes(holder)) return;
     parked.holders = parked.holders.filter((node) => node !== holder);
     if (parked.holders.length === 0) this.node.grace.add(this);
@@ -309,17 +233,12 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** A node is taken for dead. It stays a holder all the same: one that lives after all still waits for its answer. */
   holderDied(holder: NodeId): void {
-    if (this.#parked?.holders.includes(holder) === true && !this.#isHeld()) this.node.grace.add(this);
-  }
-
-  /** Whether a poll is parked and a node that lives has its connection. */
-  #isHeld(): boolean {
-    return this.#parked?.holders.some((holder) => this.node.lives(holder)) === true;
+    if (this.parked?.holders.includes(holder) === true && !this.isHeld()) this.node.grace.add(this);
   }
 
   /** O9: nobody came back for the parked poll. */
   graceOver(): void {
-    if (this.#parked === undefined || this.#isHeld()) return;
+    if (this.parked === undefined || this.isHeld()) return;
     this.end({
       packet: "1",
       reason: "transport error",
@@ -344,14 +263,14 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */
   releasePoll(t: string): void {
-    if (this.#parked?.t !== t) return;
-    this.#release = true;
+    if (this.parked?.t !== t) return;
+    this.release = true;
     this.touch();
   }
 
   /** Closes the session, which cannot go to another node: what is buffered is delivered, then its websocket ends with `code`. */
   goAway(code: number): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     if (socket === undefined) return;
     socket.transport.closeCode = code;
     socket.close();
@@ -361,12 +280,12 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** Tries to go over to `transport`; false where the session cannot. `recorded` is called before anything goes out by it. */
   upgradeTo(transport: Transport, recorded: () => void): boolean {
-    const socket = this.#socket;
-    if (socket === undefined || socket.upgrading || this.#upgraded || socket.readyState === "closed" || this.isEnding)
+    const socket = this.socket;
+    if (socket === undefined || socket.upgrading || this.upgraded || socket.readyState === "closed" || this.isEnding)
       return false;
     const host: UpgradeHost = {
       releasePoll: () => {
-        this.#release = true;
+        this.release = true;
         this.touch();
       },
       takeTransport: (taken, done) => {
@@ -387,12 +306,12 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   /** U2: the record says websocket. */
   #upgradeRecorded(step: UpgradeStep): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     if (socket === undefined || socket.readyState === "closed") {
       step.transport.close();
       return;
     }
-    this.#upgraded = true;
+    this.upgraded = true;
     this.node.grace.remove(this);
     this.node.onUpgraded(this);
     socket.once("close", this.#onSocketClosed);
@@ -418,12 +337,12 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
 
   close(discard: boolean): void {
     if (discard) {
-      this.#socket?.onClose("forced close");
+      this.socket?.onClose("forced close");
       return;
     }
-    this.#closeAsked = true;
+    this.closeAsked = true;
     // Whether its client comes for the close is watched over by the list of those that are closing.
-    if (this.#socket !== undefined) this.#socket.server.heartbeat.forget(this.#socket);
+    if (this.socket !== undefined) this.socket.server.heartbeat.forget(this.socket);
     this.touch();
   }
 
@@ -443,212 +362,25 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     if (this.over || this.isEnding) return;
     // "forced close" comes from `close(true)` here, which loses what is buffered.
     if (reason === "forced close") this.outbox.dropUnrecorded();
-    else this.#encode(this.#socket?.writeBuffer ?? []);
+    else this.encode(this.socket?.writeBuffer ?? []);
     this.next.ending = { packet: reason === "transport close" ? "6" : "1", reason: "" };
     this.touch();
   }
 
   timedOut(): void {
     // O12: a ping that no commit has confirmed may never have left; the client is not to blame.
-    if (this.#lastPing > this.outbox.recorded) this.#socket?.server.heartbeat.await(this.#socket);
+    if (this.lastPing > this.outbox.recorded) this.socket?.server.heartbeat.await(this.socket);
     else this.end({ packet: "1", reason: "ping timeout" });
   }
 
-  // ---- what a turn is made of, and what it lets out ----
-
-  protected plan(next: Next): Plan {
-    const stays = { phase: this.phase, taken: undefined, released: undefined, flushed: false };
-    if (next.ending !== undefined) return this.#finish(next.ending);
-    if (this.#upgraded) return stays;
-    if (next.upgrade === undefined) return this.#goOn();
-    // U2: a client that says "upgrade" has read the answer to its last poll.
-    const before = this.outbox.arrived();
-    if (before !== undefined) this.#answered.add(before, this.node.clock.now());
-    const released = this.#parked;
-    this.#parked = undefined;
-    return { ...stays, released };
-  }
-
-  /** A turn of a session that goes on, or that closes when a poll has taken what is buffered. */
-  #goOn(): Plan {
-    const socket = this.#socket;
-    this.#encode(socket?.writeBuffer ?? []);
-    const parked = this.#parked;
-    const wanted = this.outbox.waiting > 0 || this.#closeAsked || this.#release;
-    // A poll that nobody holds is no poll: its client may be gone.
-    if (parked === undefined || parked.holders.length === 0 || !wanted) {
-      return {
-        phase: this.#closeAsked ? "closing" : this.phase,
-        taken: undefined,
-        released: undefined,
-        flushed: false,
-      };
-    }
-    const flushed = socket !== undefined && socket.writeBuffer.length > 0;
-    // Listeners of "flush" may send more; it joins this take.
-    if (flushed) this.#encode(socket.takeBuffer());
-    if (this.outbox.waiting === 0 && this.#release && !this.#closeAsked) this.outbox.push("6");
-    this.#release = false;
-    this.#parked = undefined;
-    // What waits goes ahead of the close, as in engine.io: the stock client of Socket.IO handles the messages of a payload
-    // after its close packet, when they are of no use to anybody any more.
-    const phase = this.#closeAsked ? "closing" : this.phase;
-    if (!this.#closeAsked || this.outbox.waiting > 0) return { phase, taken: parked, released: undefined, flushed };
-    if (this.phase === "closing") this.outbox.push("6");
-    this.outbox.push("1");
-    return { phase: "closed", taken: parked, released: undefined, flushed };
-  }
-
-  /** The last turn. */
-  #finish(ending: Ending): Plan {
-    // A poll that nobody holds is no poll.
-    const taken = this.#parked?.holders.length === 0 ? undefined : this.#parked;
-    if (taken === undefined) this.outbox.dropUnrecorded();
-    else if (ending.packet !== "") this.outbox.push(ending.packet);
-    if (taken !== undefined) this.#parked = undefined;
-    return { phase: "closed", taken, released: undefined, flushed: false };
-  }
-
-  /** Stores the packets that were added to the buffer since the last time. */
-  #encode(buffer: readonly Packet[]): void {
-    for (let i = this.outbox.waiting; i < buffer.length; i++) {
-      const packet = buffer[i];
-      if (packet === undefined) continue;
-      this.outbox.push(toStored(packet));
-      if (packet.type === "ping") this.#lastPing = this.outbox.tail;
-    }
-  }
-
-  /** The owner's own part of the record, where it differs from what the record has. */
-  protected ownPart(): string | undefined {
-    const own = this.#own;
-    own.data = this.#socket?.dataToStore(this.node.maxDataChars) ?? own.data;
-    const text = own.text();
-    return text === this.#recordedOwn ? undefined : text;
-  }
-
-  /** O4: now, and not before, what the turn decided is let out. */
-  protected letOut(turn: Turn): void {
-    const node = this.node;
-    if (turn.data !== undefined) this.#recordedOwn = turn.data;
-    for (const [key, waiters] of turn.next.posts) {
-      this.#handled.add(key, node.clock.now());
-      for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
-    }
-    for (const [name, waiters] of turn.next.sends) {
-      for (const holder of waiters) node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
-    }
-    for (const refused of turn.next.refusals) {
-      node.answer(refused.holder, refused.kind, this.sid, refused.t, bare(refused.code));
-    }
-    if (turn.taken !== undefined) this.#answerPackets(turn.taken.t, turn.taken.holders);
-    for (const { holder, t } of waitersOfPoll(turn.released)) {
-      const body = this.encoding.encodeStored(NOOP);
-      node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
-    }
-    if (turn.flushed) {
-      this.#socket?.runCallbacks();
-      this.#socket?.drained();
-    }
-    if (turn.phase === "closed") {
-      this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
-      return;
-    }
+  protected wentOn(turn: Turn): void {
     if (turn.data !== undefined) this.#handleFirst(turn.data);
     if (turn.next.upgrade !== undefined) this.#upgradeRecorded(turn.next.upgrade);
-    if (turn.commit.phase === "closing") this.node.closing.add(this);
   }
 
-  protected answerEarly(taken: Taken): void {
-    this.#answerPackets(taken.t, taken.holders);
-  }
-
-  protected takeBack(taken: Taken): void {
-    this.#parked = taken;
-  }
-
-  /** O8. */
-  #close(ending: Ending): void {
-    this.stop();
-    const refuse = bare(AnswerCode.UnknownSid);
-    for (const { holder, kind, t } of this.#waiters()) this.node.answer(holder, kind, this.sid, t, refuse);
-    this.#leave();
-    this.node.onEnded(this);
-    if (ending.reason !== "") this.#socket?.onClose(ending.reason, ending.description);
-    this.#socket = undefined;
-  }
-
-  /** O5: everybody who waits asks the owner of now. */
-  protected lose(owner: NodeId | undefined): void {
-    if (this.over) return;
-    this.stop();
-    this.#leave();
-    this.node.onLost(this, owner);
-    const socket = this.#socket;
-    // What the record has is its owner's to send; in the buffer stays what no commit confirmed.
-    if (socket !== undefined) socket.writeBuffer = socket.writeBuffer.slice(this.outbox.waitingRecorded);
-    for (const { holder, kind, t } of this.#waiters()) this.node.notMine(holder, kind, this.sid, t);
-    socket?.onClose("taken over");
-    this.#socket = undefined;
-  }
-
-  #leave(): void {
-    this.node.grace.remove(this);
-    this.node.closing.remove(this);
-  }
-
-  /** Everybody who waits for something, who is then forgotten. */
-  #waiters(): Waiter[] {
-    const turn = this.committing;
-    const all = [
-      ...waitersOfPoll(this.#parked),
-      ...waitersOfPoll(turn?.taken),
-      ...waitersOfPoll(turn?.released),
-      ...(turn?.next.waiters() ?? []),
-      ...this.next.waiters(),
-      ...waitersOfPost(this.#first?.marked),
-    ];
+  protected takeOutside(): Waiter[] {
+    const waiters = waitersOfPost(this.#first?.marked);
     this.#first = undefined;
-    this.#parked = undefined;
-    this.committing = undefined;
-    this.next = new Next();
-    return all;
-  }
-
-  /** The record as it stood before the turn that is under way; `taking`: that turn answers a poll. */
-  protected copy(taking: boolean): SessionRecord {
-    return {
-      ...this.outbox.recordedPart(taking),
-      owner: this.node.id,
-      turn: this.turn,
-      protocol: this.protocol,
-      transport: this.#upgraded ? "websocket" : "polling",
-      phase: this.phase,
-      answered: this.#answered.list(),
-      handled: this.#handled.list(),
-      handshake: this.handshake,
-      data: this.#recordedOwn,
-    };
-  }
-
-  // ---- small parts ----
-
-  #answerPackets(t: string, holders: readonly NodeId[]): void {
-    const answer = this.outbox.answer(this.encoding);
-    for (const holder of holders) this.node.answer(holder, RequestKind.Get, this.sid, t, answer);
-  }
-
-  #refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
-    if (!this.node.rules.proveRefusals) {
-      this.node.answer(holder, kind, this.sid, t, bare(code));
-      return;
-    }
-    this.next.refuse({ kind, t, holder, code });
-    this.touch();
-  }
-
-  #addHolder(holders: NodeId[], holder: NodeId): void {
-    if (!this.node.rules.manyHolders) holders.length = 0;
-    if (!holders.includes(holder)) holders.push(holder);
+    return waiters;
   }
 }
