@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import type { ClusterNode, NodeEvents } from "./routing/cluster-node";
+import type { ClusterNode } from "./routing/cluster-node";
+import type { NodeEvents } from "./routing/node-options";
 import type { PacketOptions, RawData } from "./protocol/packet";
 import type { Vitals } from "./routing/vitals";
 import type { Counters } from "./telemetry/counters";

@@ -1,7 +1,8 @@
 import type { ResolvedTuning } from "./cluster-options";
 import type { Bus } from "./bus/port";
 import { Links } from "./bus/links";
-import { ClusterNode, type NodeEngine, type NodeEvents } from "./routing/cluster-node";
+import { ClusterNode } from "./routing/cluster-node";
+import type { NodeEngine, NodeEvents } from "./routing/node-options";
 import { ALL_RULES, type OwnerRules } from "./session/owner-node";
 import type { BufferLimit } from "./session/socket";
 import type { SessionStore, StoreLimits } from "./store/port";

@@ -1,12 +1,16 @@
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
-import type { OwnerNode } from "../session/owner-node";
 import type { NodeId, SessionRecord, SessionStore } from "../store/port";
+import type { Clock } from "../time/clock";
 import type { Whereabouts } from "./holder";
+import type { OwnedSessions } from "./owned-sessions";
 
 /** What takeovers need of their node. */
-export interface TakeoverNode extends OwnerNode {
+export interface TakeoverNode {
+  readonly id: NodeId;
+  readonly clock: Clock;
+  readonly owned: OwnedSessions;
   isDead(node: NodeId): boolean;
   /** The session is claimed, and this node's. */
   onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void;
@@ -58,7 +62,7 @@ export class Takeovers {
 
   #adopt(sid: string, from: NodeId, record: SessionRecord): void {
     try {
-      this.#node.onClaimed(sessionOf(sid, this.#node, record), from, record);
+      this.#node.onClaimed(sessionOf(sid, this.#node.owned, record), from, record);
     } catch (error) {
       // A listener of "connection" threw: the process is to end of it, and whoever waits for this claim is not to wait for ever.
       this.#node.clock.defer(() => {
@@ -69,8 +73,8 @@ export class Takeovers {
 }
 
 /** The session as its record has it. */
-function sessionOf(sid: string, node: OwnerNode, record: SessionRecord): OwnedSession {
-  return new OwnedSession(sid, node, {
+function sessionOf(sid: string, sessions: OwnedSessions, record: SessionRecord): OwnedSession {
+  return new OwnedSession(sid, sessions, {
     encoding: encodingFor(record.protocol, queryOf(record.handshake)),
     transport: record.transport,
     turn: record.turn,

@@ -89,9 +89,9 @@ for (const revision of REVISIONS) {
         abort();
         await assert.rejects(broken);
         // The owner hears of the break a moment later; until then the next poll would be one too many.
-        await until("the owner has heard", () => engines.nodes.some(({ grace }) => grace.size > 0));
+        await until("the owner has heard", () => engines.nodes.some(({ owned }) => owned.grace.size > 0));
         const next = client.messages();
-        await until("the owner has the next", () => engines.nodes.every(({ grace }) => grace.size === 0));
+        await until("the owner has the next", () => engines.nodes.every(({ owned }) => owned.grace.size === 0));
         socket.send("to the next");
         assert.deepEqual(await next, ["to the next"]);
         assert.equal(socket.readyState, "open");

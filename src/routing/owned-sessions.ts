@@ -1,0 +1,209 @@
+import type { Revision, TransportName } from "../protocol/names";
+import type { Answer, RequestKind } from "../session/answers";
+import { encodingFor, queryOf } from "../session/handshake";
+import { Outbox } from "../session/outbox";
+import { OwnedSession } from "../session/owned-session";
+import type { OwnerNode, OwnerRules, SessionHandle } from "../session/owner-node";
+import type {
+  Commit,
+  CommitWaiter,
+  NodeId,
+  OpenResult,
+  RestoreResult,
+  SessionRecord,
+  SessionStore,
+} from "../store/port";
+import type { Counters, FrequentCounts } from "../telemetry/counters";
+import type { Clock } from "../time/clock";
+import { Deadlines } from "../time/deadlines";
+import type { Tick, TickWork } from "../time/tick";
+import { CLOSE_TIMEOUT } from "../transports/polling";
+import type { NodeTimes } from "./node-options";
+import { Renewals } from "./renewals";
+
+/** What the sessions of a node reach through it: the other nodes. */
+export interface OwnersReach {
+  isDead(node: NodeId): boolean;
+  answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
+  notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
+  /** The session was found to be owned by `owner`. */
+  movedTo(sid: string, owner: NodeId): void;
+  /** The session is this node's from now on. */
+  arrived(sid: string): void;
+}
+
+export interface OwnedSessionsOptions {
+  readonly id: NodeId;
+  readonly clock: Clock;
+  readonly tick: Tick;
+  readonly store: SessionStore;
+  readonly counters: Counters;
+  readonly times: NodeTimes;
+  readonly rules: OwnerRules;
+  readonly ring: number;
+  readonly maxDataChars: number;
+}
+
+/** The sessions that a node owns, and those that ended a moment ago; what they need of it and of the store. */
+export class OwnedSessions implements OwnerNode {
+  readonly id: NodeId;
+  readonly clock: Clock;
+  readonly rules: OwnerRules;
+  readonly counts: FrequentCounts;
+  readonly ring: number;
+  readonly ringCover: number;
+  readonly refreshAfter: number;
+  readonly maxDataChars: number;
+  readonly upgradeTimeout: number;
+  readonly grace: Deadlines<SessionHandle>;
+  readonly closing: Deadlines<SessionHandle>;
+  /** Websocket sessions, whose records few turns renew. */
+  readonly renewals: Renewals;
+  readonly #lingering: Deadlines<SessionHandle>;
+  readonly #sessions = new Map<string, OwnedSession>();
+  readonly #store: SessionStore;
+  readonly #counters: Counters;
+  readonly #tick: Tick;
+  readonly #reach: OwnersReach;
+
+  constructor(options: OwnedSessionsOptions, reach: OwnersReach) {
+    const { id, clock, store, times, counters } = options;
+    this.id = id;
+    this.clock = clock;
+    this.rules = options.rules;
+    this.counts = counters.frequent;
+    this.ring = options.ring;
+    this.ringCover = times.leaseTtl;
+    this.refreshAfter = times.recordTtl / 4;
+    this.maxDataChars = options.maxDataChars;
+    this.upgradeTimeout = times.upgradeTimeout;
+    this.#store = store;
+    this.#counters = counters;
+    this.#tick = options.tick;
+    this.#reach = reach;
+    this.renewals = new Renewals(clock, store, id, times.recordTtl / 4);
+    this.grace = new Deadlines(clock, times.pollGrace, graceOver);
+    this.closing = new Deadlines(clock, CLOSE_TIMEOUT, closingOver);
+    this.#lingering = new Deadlines(clock, times.linger, (session) => {
+      if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
+    });
+  }
+
+  /** By id, those that ended a moment ago included. */
+  get all(): ReadonlyMap<string, OwnedSession> {
+    return this.#sessions;
+  }
+
+  /** Sessions that have not ended. */
+  get livingCount(): number {
+    let count = 0;
+    for (const session of this.#sessions.values()) if (!session.over) count++;
+    return count;
+  }
+
+  get(sid: string): OwnedSession | undefined {
+    return this.#sessions.get(sid);
+  }
+
+  has(sid: string): boolean {
+    return this.#sessions.has(sid);
+  }
+
+  add(session: OwnedSession): void {
+    this.#sessions.set(session.sid, session);
+    this.#reach.arrived(session.sid);
+    this.#store.index(this.id, [session.sid], []);
+  }
+
+  open(sid: string, handshake: string, protocol: Revision, transport: TransportName): Promise<OpenResult> {
+    return this.#store.open({ sid, node: this.id, protocol, transport, handshake });
+  }
+
+  /** A session whose record was opened by this node. */
+  own(sid: string, handshake: string, protocol: Revision, transport: TransportName): OwnedSession {
+    const fresh = { turn: 0, phase: "open", outbox: new Outbox(), answered: [], handled: [], extra: "" } as const;
+    const encoding = encodingFor(protocol, queryOf(handshake));
+    const session = new OwnedSession(sid, this, { ...fresh, handshake, encoding, transport });
+    this.add(session);
+    return session;
+  }
+
+  /** Each is to find out whether it is this node's still (O6). */
+  proveAll(): void {
+    for (const session of this.#sessions.values()) session.prove();
+  }
+
+  holderDied(node: NodeId): void {
+    for (const session of this.#sessions.values()) session.holderDied(node);
+  }
+
+  /** No time ends anything any more. */
+  stop(): void {
+    this.renewals.stop();
+    this.grace.stop();
+    this.closing.stop();
+    this.#lingering.stop();
+  }
+
+  /** No turn follows. */
+  halt(): void {
+    for (const session of this.#sessions.values()) session.halt();
+  }
+
+  // ---- OwnerNode ----
+
+  get storeGeneration(): number {
+    return this.#store.generation;
+  }
+
+  lives(node: NodeId): boolean {
+    return !this.#reach.isDead(node);
+  }
+
+  turnDue(work: TickWork): void {
+    this.#tick.turn(work);
+  }
+
+  commit(commit: Commit, waiter: CommitWaiter): void {
+    this.#store.commit(commit, waiter);
+  }
+
+  restore(sid: string, record: SessionRecord): Promise<RestoreResult> {
+    this.#counters.count("restores");
+    return this.#store.restore(sid, record);
+  }
+
+  answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void {
+    this.#reach.answer(holder, kind, sid, t, answer);
+  }
+
+  notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void {
+    this.#reach.notMine(holder, kind, sid, t);
+  }
+
+  onUpgraded(session: SessionHandle): void {
+    this.renewals.add(session);
+  }
+
+  onEnded(session: SessionHandle): void {
+    this.renewals.remove(session);
+    this.#store.index(this.id, [], [session.sid]);
+    this.#lingering.add(session);
+  }
+
+  onLost(session: SessionHandle, owner: NodeId | undefined): void {
+    this.#counters.count("lost");
+    this.renewals.remove(session);
+    if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
+    this.#store.index(this.id, [], [session.sid]);
+    if (owner !== undefined && owner !== this.id) this.#reach.movedTo(session.sid, owner);
+  }
+}
+
+function graceOver(session: SessionHandle): void {
+  session.graceOver();
+}
+
+function closingOver(session: SessionHandle): void {
+  session.closingOver();
+}

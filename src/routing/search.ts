@@ -1,0 +1,78 @@
+import type { Found, LookResult, NodeId, SessionStore } from "../store/port";
+import type { Counters } from "../telemetry/counters";
+import type { Whereabouts } from "./holder";
+import type { OwnerCache } from "./owner-cache";
+import type { StoreWatch } from "./store-watch";
+import type { Takeovers } from "./takeovers";
+
+/** The longest session id, in characters: ids become part of keys. */
+export const MAX_SID_CHARS = 128;
+
+const HERE: Whereabouts = { kind: "here" };
+const UNKNOWN: Whereabouts = { kind: "unknown" };
+const AWAY: Whereabouts = { kind: "away" };
+
+export interface SearchParts {
+  readonly id: NodeId;
+  readonly store: SessionStore;
+  readonly counters: Counters;
+  readonly sessions: { has(sid: string): boolean };
+  readonly cache: OwnerCache;
+  readonly takeovers: Takeovers;
+  readonly storeWatch: StoreWatch;
+  readonly membership: { isDead(node: NodeId): boolean; leaseEnded(node: NodeId): boolean };
+}
+
+/** Finds the owner of a session, or becomes it where the owner is dead (H1). */
+export class Search {
+  readonly #parts: SearchParts;
+  readonly #looks = new Map<string, Promise<LookResult>>();
+
+  constructor(parts: SearchParts) {
+    this.#parts = parts;
+  }
+
+  /** Where the session was last known to be, without asking anybody. */
+  guess(sid: string): Whereabouts | undefined {
+    const { sessions, cache, membership } = this.#parts;
+    if (sessions.has(sid)) return HERE;
+    const node = cache.get(sid);
+    return node === undefined || membership.isDead(node) ? undefined : { kind: "at", node };
+  }
+
+  /** `doubt`: the node that was found before did not own it. */
+  async find(sid: string, doubt: boolean): Promise<Whereabouts> {
+    const { id, sessions, takeovers, storeWatch, membership, cache } = this.#parts;
+    if (sessions.has(sid)) return HERE;
+    const claiming = takeovers.running(sid);
+    if (claiming !== undefined) return claiming;
+    // No session has such an id: whoever makes them up is to cost the store nothing.
+    if (sid.length > MAX_SID_CHARS) return UNKNOWN;
+    const found = await this.#look(sid);
+    if (found.kind !== "found") return found.kind === "unknown" && !storeWatch.recovering ? UNKNOWN : AWAY;
+    if (sessions.has(sid)) return HERE;
+    const { owner } = found;
+    // Own record without a session here: a claim of this node whose answer got lost. Claiming is harmless.
+    if (doubt || owner === id || membership.isDead(owner)) {
+      // U6: not on a suspicion, since a claim ends it.
+      const spared = found.transport === "websocket" && found.phase === "open" && owner !== id;
+      return spared && !membership.leaseEnded(owner) ? AWAY : this.claim(sid, found);
+    }
+    cache.set(sid, owner);
+    return { kind: "at", node: owner, protocol: found.protocol };
+  }
+
+  claim(sid: string, { owner, turn }: Found): Promise<Whereabouts> {
+    return this.#parts.takeovers.claim(sid, owner, turn);
+  }
+
+  /** Equal looks at one time are one. */
+  #look(sid: string): Promise<LookResult> {
+    const running = this.#looks.get(sid);
+    if (running !== undefined) return running;
+    this.#parts.counters.count("looks");
+    const look = this.#parts.store.look(sid).finally(() => this.#looks.delete(sid));
+    this.#looks.set(sid, look);
+    return look;
+  }
+}
