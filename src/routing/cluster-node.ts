@@ -384,7 +384,6 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
   onNodeDead(node: NodeId): void {
     this.#handovers.forget(node);
     this.#links.forget(node);
-    this.owned.holderDied(node);
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");
     this.#gateways.onTrouble(node);

@@ -133,10 +133,6 @@ export class OwnedSessions implements OwnerNode {
     for (const session of this.#sessions.values()) session.prove();
   }
 
-  holderDied(node: NodeId): void {
-    for (const session of this.#sessions.values()) session.holderDied(node);
-  }
-
   /** No time ends anything any more. */
   stop(): void {
     this.renewals.stop();

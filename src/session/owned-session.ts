@@ -231,14 +231,9 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     if (parked.holders.length === 0) this.node.grace.add(this);
   }
 
-  /** A node is taken for dead. It stays a holder all the same: one that lives after all still waits for its answer. */
-  holderDied(holder: NodeId): void {
-    if (this.parked?.holders.includes(holder) === true && !this.isHeld()) this.node.grace.add(this);
-  }
-
   /** O9: nobody came back for the parked poll. */
   graceOver(): void {
-    if (this.parked === undefined || this.isHeld()) return;
+    if (this.parked === undefined || this.parked.holders.length > 0) return;
     this.end({
       packet: "1",
       reason: "transport error",

@@ -245,21 +245,19 @@ describe("O9: pollGrace", () => {
     assert.equal(world.socket.readyState, "open");
   });
 
-  it("begins when the only holder is taken for dead; one that lives after all is answered", () => {
+  it("does not begin when the only holder is taken for dead: it may only stand still, with the client's connection", () => {
     const world = new OwnedWorld();
     world.poll("t1", "a");
     world.owner.dead.add("a");
-    world.session.holderDied("a");
-    world.owner.dead.delete("a");
-    world.owner.clock.advance(GRACE);
+    world.owner.clock.advance(2 * GRACE);
     world.idle();
     world.socket.send("x");
     world.settle();
     assert.deepEqual(world.said(), ["a GET t1 [4x]"]);
     world.poll("t2", "a");
-    world.owner.dead.add("a");
-    world.session.holderDied("a");
-    world.owner.clock.advance(GRACE);
-    assert.equal(world.ok().phase, "closed");
+    world.poll("t3", "b");
+    world.socket.send("y");
+    world.settle();
+    assert.deepEqual(world.said(), ["b GET t3 [4y]"], "another poll takes the place of one whose holder is dead");
   });
 });
