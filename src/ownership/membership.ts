@@ -102,6 +102,18 @@ export class Membership {
     });
   }
 
+  /** Reads anew who lives; waits for it so many milliseconds at most. */
+  async lookAround(withinMs: number): Promise<void> {
+    if (this.#stopped) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.after(withinMs, resolve);
+      void this.#renew().then(() => {
+        timer.stop();
+        resolve();
+      });
+    });
+  }
+
   /** The store could not be reached for a while, or lost its leases: one that is missing says nothing until each had the time to. */
   storeReturned(): void {
     this.#wellSince = this.#options.clock.now();

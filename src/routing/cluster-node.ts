@@ -341,6 +341,10 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
     else this.#links.send(node, frame);
   }
 
+  lookAround(withinMs: number): Promise<void> {
+    return this.#membership.lookAround(withinMs);
+  }
+
   // ---- what comes over the links ----
 
   onFrame(from: NodeId, frame: Frame): void {

@@ -16,6 +16,8 @@ export interface HandoverNode {
   readonly clock: Clock;
   readonly sessions: ReadonlyMap<string, OwnedSession>;
   readonly others: readonly NodeId[];
+  /** Reads anew which other nodes there are; waits for it so many milliseconds at most. */
+  lookAround(withinMs: number): Promise<void>;
   send(node: NodeId, frame: Frame): void;
 }
 
@@ -50,11 +52,16 @@ export class Handovers implements DepartingNode {
    * nodes: this one's polling sessions are theirs. Resolves when nothing is left, or the time is over.
    */
   leave(timeout: number, handedOver: () => void): Promise<void> {
-    if (this.#departure === undefined) {
-      for (const other of this.#node.others) this.#node.send(other, leaving());
-      this.#departure = new Departure(this, timeout, handedOver).run();
-    }
+    this.#departure ??= this.#depart(timeout, handedOver);
     return this.#departure;
+  }
+
+  async #depart(timeout: number, handedOver: () => void): Promise<void> {
+    const departure = new Departure(this, timeout, handedOver);
+    // The others are read with each renewal of the lease: one that left before it knew of any closed all its sessions at once.
+    await this.#node.lookAround(timeout / 4);
+    for (const other of this.#node.others) this.#node.send(other, leaving());
+    await departure.run();
   }
 
   onFrame(from: NodeId, frame: Frame): void {

@@ -306,3 +306,25 @@ describe("a message that finds nobody", () => {
     assert.deepEqual(world.events, ["dead a"]);
   });
 });
+
+describe("a look around", () => {
+  it("finds who joined since the lease was renewed last", async () => {
+    const world = await World.joined();
+    world.store.others.set("b", 1);
+    let looked = false;
+    void world.membership.lookAround(500).then(() => (looked = true));
+    await world.pass(0);
+    assert.deepEqual([looked, world.membership.others], [true, ["b"]]);
+  });
+
+  it("ends in time where the store does not answer", async () => {
+    const world = await World.joined("a");
+    world.store.hold = () => undefined;
+    let looked = false;
+    void world.membership.lookAround(500).then(() => (looked = true));
+    await world.pass(499);
+    assert.equal(looked, false);
+    await world.pass(1);
+    assert.deepEqual([looked, world.membership.others], [true, ["a"]]);
+  });
+});
