@@ -1,5 +1,6 @@
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
+import { Isolation } from "../ownership/isolation";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import { Sweeps } from "../ownership/sweeps";
 import type { Revision, TransportName } from "../protocol/names";
@@ -11,10 +12,11 @@ import type { Clock } from "../time/clock";
 import type { Tick } from "../time/tick";
 import { Dispatch } from "./dispatch";
 import { Gateways, type GatewayNode, type HeldWebSocket } from "./gateways";
+import { GivenUp, type GivingNode } from "./given-up";
 import { Handovers } from "./handovers";
 import type { Asked, Held, WaitingConnection } from "./held";
 import { Holder, type HolderNode, type Whereabouts } from "./holder";
-import { answerFrame, ask, gone, notMine } from "./messages";
+import { answerFrame, ask, gone, leaseOver, notMine } from "./messages";
 import type { ClusterNodeOptions } from "./node-options";
 import { OwnedSessions, type OwnersReach } from "./owned-sessions";
 import { OwnerCache } from "./owner-cache";
@@ -32,7 +34,9 @@ import { vitalsOf, type Vitals } from "./vitals";
  * One node of the cluster: the sessions that it owns, the requests that it holds, and what passes between it, the store and
  * the other nodes.
  */
-export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, RelayNode, GatewayNode, MembershipListener {
+export class ClusterNode
+  implements OwnersReach, TakeoverNode, HolderNode, RelayNode, GatewayNode, GivingNode, MembershipListener
+{
   readonly id: NodeId;
   readonly clock: Clock;
   readonly relayLimit: number;
@@ -52,6 +56,8 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
   readonly #holder: Holder;
   readonly #links: Links;
   readonly #membership: Membership;
+  readonly #isolation: Isolation;
+  readonly #givenUp = new GivenUp(this);
   readonly #counters: Counters;
   readonly #storeWatch: StoreWatch;
   readonly #standstill: Standstill;
@@ -85,6 +91,16 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
     });
     this.#links = options.links(this);
     this.#membership = new Membership({ node: id, store, clock, leaseTtl: times.leaseTtl, listener: this });
+    this.#isolation = new Isolation({
+      clock,
+      lease: this.#membership,
+      leaseTtl: times.leaseTtl,
+      pollGrace: times.pollGrace,
+      busConnected: () => this.#links.connected,
+      withdraw: () => {
+        this.#withdraw();
+      },
+    });
     this.#standstill = new Standstill(clock, times.leaseTtl);
     this.#sweeps = new Sweeps(this, store);
     this.#storeWatch = new StoreWatch({
@@ -99,13 +115,22 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
       },
     });
     const shared = { id, counters, cache: this.#cache, sessions: this.owned, membership: this.#membership };
-    this.#search = new Search({ ...shared, store, takeovers: this.#takeovers, storeWatch: this.#storeWatch });
+    this.#search = new Search({
+      ...shared,
+      store,
+      takeovers: this.#takeovers,
+      storeWatch: this.#storeWatch,
+      isolation: this.#isolation,
+    });
     this.#dispatch = new Dispatch({
       ...shared,
       holder: this.#holder,
       relays: this.#relays,
       gateways: this.#gateways,
       handovers: this.#handovers,
+      onLeaseOver: () => {
+        this.#isolation.told();
+      },
       send: (node, frame) => {
         this.#links.send(node, frame);
       },
@@ -168,6 +193,12 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
     await this.#links.start(this.#membership.incarnation);
     await this.#membership.start();
     this.#standstill.start();
+    this.#isolation.start();
+  }
+
+  /** Whether this node alone is cut off from bus or store (I3): its connections are to break, so that others get their requests. */
+  get withdrawn(): boolean {
+    return this.#isolation.withdrawn;
   }
 
   /** Whether this node gives up all that is here: its connections are to go elsewhere. */
@@ -182,6 +213,7 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
 
   async stop(): Promise<void> {
     this.#standstill.stop();
+    this.#isolation.stop();
     this.#sweeps.stop();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
@@ -255,12 +287,25 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
     else this.#links.send(holder, notMine(kind, sid, t));
   }
 
+  mayHold(node: NodeId): boolean {
+    return this.#membership.mayHold(node);
+  }
+
   movedTo(sid: string, owner: NodeId): void {
     this.#cache.set(sid, owner);
   }
 
   arrived(sid: string): void {
     this.#cache.delete(sid);
+  }
+
+  gaveUp(sid: string): boolean {
+    if (this.withdrawn) this.#givenUp.add(sid);
+    return this.withdrawn;
+  }
+
+  unlist(sids: readonly string[]): void {
+    this.owned.unlist(sids);
   }
 
   // ---- the holder's side: HolderNode ----
@@ -352,8 +397,9 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
     this.#dispatch.onFrame(from, frame);
   }
 
-  onBeat(from: NodeId): void {
-    this.#membership.heardFrom(from);
+  onBeat(from: NodeId, incarnation: number): void {
+    this.#membership.heardFrom(from, incarnation);
+    if (this.#membership.leaseEnded(from)) this.#links.send(from, leaseOver());
   }
 
   /** Anything held over the link with that node may be lost, on the way there or back. */
@@ -400,9 +446,22 @@ export class ClusterNode implements OwnersReach, TakeoverNode, HolderNode, Relay
     this.#sweeps.onLeaseEnded(node);
   }
 
+  /** I3. */
+  #withdraw(): void {
+    this.#counters.count("withdrawals");
+    this.#holder.abandonAll();
+    this.#gateways.closeAll();
+    // Were they kept until they are refused, their handlers would run for requests that others have answered.
+    this.owned.giveUpAll();
+  }
+
   onLeaseRetaken(incarnation: number): void {
+    this.#isolation.onLeaseRetaken();
     this.#links.reset(incarnation);
+    this.#holder.askAgainAt(this.id, "lease retaken");
+    this.owned.listAll();
     this.owned.proveAll();
+    void this.#givenUp.lookForAll();
   }
 }
 

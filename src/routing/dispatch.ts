@@ -23,6 +23,8 @@ export interface DispatchParts {
   readonly cache: OwnerCache;
   readonly membership: Membership;
   readonly counters: Counters;
+  /** Another node says that the lease of this one has ended. */
+  onLeaseOver(): void;
   send(node: NodeId, frame: Frame): void;
 }
 
@@ -67,6 +69,9 @@ export class Dispatch {
         if (session !== undefined && session.turn < frame.n) session.prove();
         return;
       }
+      case MessageKind.LeaseOver:
+        parts.onLeaseOver();
+        return;
       case MessageKind.Handover:
       case MessageKind.Release:
       case MessageKind.Leaving:
@@ -100,7 +105,9 @@ export class Dispatch {
   askHere(held: Held): boolean {
     const session = this.#parts.sessions.get(held.sid);
     if (session === undefined) return false;
-    this.#request(session, held.kind, held.t, held.body, held.revision, this.#parts.id);
+    // As in `#asked`: others may have claimed it, and asked it the same. It is asked again when the lease is retaken.
+    if (this.#parts.membership.cutFromStore && !session.direct) this.#parts.counters.count("lapsed");
+    else this.#request(session, held.kind, held.t, held.body, held.revision, this.#parts.id);
     return true;
   }
 

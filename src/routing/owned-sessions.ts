@@ -23,11 +23,14 @@ import { Renewals } from "./renewals";
 
 /** What the sessions of a node reach through it: the other nodes. */
 export interface OwnersReach {
-  isDead(node: NodeId): boolean;
+  /** Whether what the node holds counts: it is not known to be dead. */
+  mayHold(node: NodeId): boolean;
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
   /** The session was found to be owned by `owner`. */
   movedTo(sid: string, owner: NodeId): void;
+  /** The session is not this node's any more; true where it gave it up itself, for others to find in its index. */
+  gaveUp(sid: string): boolean;
   /** The session is this node's from now on. */
   arrived(sid: string): void;
 }
@@ -133,6 +136,20 @@ export class OwnedSessions implements OwnerNode {
     for (const session of this.#sessions.values()) session.prove();
   }
 
+  giveUpAll(): void {
+    for (const session of [...this.#sessions.values()]) session.giveUp();
+  }
+
+  /** Whoever swept here took the names out of this node's index, of websockets that go on too. */
+  listAll(): void {
+    const sids = [...this.#sessions.values()].filter((session) => !session.over).map((session) => session.sid);
+    if (sids.length > 0) this.#store.index(this.id, sids, []);
+  }
+
+  unlist(sids: readonly string[]): void {
+    if (sids.length > 0) this.#store.index(this.id, [], sids);
+  }
+
   /** No time ends anything any more. */
   stop(): void {
     this.renewals.stop();
@@ -153,7 +170,7 @@ export class OwnedSessions implements OwnerNode {
   }
 
   lives(node: NodeId): boolean {
-    return !this.#reach.isDead(node);
+    return this.#reach.mayHold(node);
   }
 
   turnDue(work: TickWork): void {
@@ -191,7 +208,7 @@ export class OwnedSessions implements OwnerNode {
     this.#counters.count("lost");
     this.renewals.remove(session);
     if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
-    this.#store.index(this.id, [], [session.sid]);
+    if (!this.#reach.gaveUp(session.sid)) this.unlist([session.sid]);
     if (owner !== undefined && owner !== this.id) this.#reach.movedTo(session.sid, owner);
   }
 }

@@ -20,6 +20,7 @@ export interface SearchParts {
   readonly cache: OwnerCache;
   readonly takeovers: Takeovers;
   readonly storeWatch: StoreWatch;
+  readonly isolation: { readonly withdrawn: boolean };
   readonly membership: { isDead(node: NodeId): boolean; leaseEnded(node: NodeId): boolean };
 }
 
@@ -42,10 +43,11 @@ export class Search {
 
   /** `doubt`: the node that was found before did not own it. */
   async find(sid: string, doubt: boolean): Promise<Whereabouts> {
-    const { id, sessions, takeovers, storeWatch, membership, cache } = this.#parts;
+    const { id, sessions, takeovers, storeWatch, membership, cache, isolation } = this.#parts;
     if (sessions.has(sid)) return HERE;
     const claiming = takeovers.running(sid);
     if (claiming !== undefined) return claiming;
+    if (isolation.withdrawn) return AWAY;
     // No session has such an id: whoever makes them up is to cost the store nothing.
     if (sid.length > MAX_SID_CHARS) return UNKNOWN;
     const found = await this.#look(sid);

@@ -245,6 +245,60 @@ describe("other nodes", () => {
     await world.pass(TTL);
     assert.deepEqual(world.events, ["dead a"]);
   });
+
+  it("own nothing while they are heard without a lease, but hold what they hold", async () => {
+    const world = await World.joined("a");
+    world.store.others.delete("a");
+    await world.pass(TTL / 3);
+    const { membership } = world;
+    const says = (): boolean[] => [membership.isDead("a"), membership.leaseEnded("a"), membership.mayHold("a")];
+    assert.deepEqual(says(), [true, true, false]);
+    membership.heardFrom("a", 1);
+    assert.deepEqual(says(), [true, true, true]);
+    membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    membership.foundNobody("a");
+    assert.deepEqual(says(), [true, true, false]);
+  });
+
+  it("live again when they are heard with another incarnation, or their lease is seen", async () => {
+    const world = await World.joined("a", "b");
+    world.store.others.clear();
+    await world.pass(TTL / 3);
+    world.membership.heardFrom("a", 2);
+    assert.deepEqual([world.membership.isDead("a"), world.membership.isDead("b")], [false, true]);
+    world.store.others.set("b", 1);
+    world.store.others.set("a", 2);
+    await world.pass(TTL / 3);
+    assert.deepEqual([world.membership.isDead("a"), world.membership.isDead("b")], [false, false]);
+  });
+});
+
+describe("a node that is deaf", () => {
+  it("renews its lease once more, lets it end, and judges nobody", async () => {
+    const world = await World.joined("a");
+    await world.pass(TTL / 2);
+    world.store.asked.length = 0;
+    world.membership.suspend();
+    world.store.others.delete("a");
+    await world.pass(2 * TTL);
+    assert.deepEqual(world.store.asked, [[1, TTL / 2]]);
+    assert.deepEqual(world.events, []);
+    assert.equal(world.membership.lapsed, true);
+    world.membership.resume();
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["retaken 2"], "the others may have been deaf too");
+  });
+
+  it("asks for the others' leases without taking its own", async () => {
+    const world = await World.joined("a");
+    world.membership.suspend();
+    assert.equal(await world.membership.othersStand(), true);
+    world.store.others.delete("a");
+    assert.equal(await world.membership.othersStand(), false);
+    world.store.away = true;
+    assert.equal(await world.membership.othersStand(), false);
+  });
 });
 
 describe("a message that finds nobody", () => {
@@ -294,6 +348,7 @@ describe("a message that finds nobody", () => {
     world.store.others.delete("a");
     await world.pass(TTL / 3);
     assert.deepEqual([world.membership.isDead("a"), world.membership.leaseEnded("a")], [true, true]);
+    assert.deepEqual(world.events, ["dead a"]);
   });
 
   it("leaves a node dead whose lease still stands", async () => {
