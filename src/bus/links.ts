@@ -51,6 +51,8 @@ const MIN_PAYLOAD_BYTES = 64;
 const SILENT_BEATS = 600;
 /** A peer that was silent for so many beats is asked whether it is there. */
 const PROBED_AFTER_BEATS = 1.5;
+/** A node that heard nobody for so many beats may be cut off. */
+const DEAF_AFTER_BEATS = 1.5;
 
 /**
  * Numbered streams of frames to and from every other node, over a bus that may lose messages: what was lost is not
@@ -86,6 +88,9 @@ export class Links implements BusListener, TickWork {
   #timer: Timer | undefined;
   /** Since when this node could have heard its peers. */
   #connectedSince = 0;
+  /** When anybody was last heard, and until when nobody was though somebody should have been. */
+  #heardAt = 0;
+  #deafUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: LinksOptions) {
     this.#bus = options.bus;
@@ -179,6 +184,19 @@ export class Links implements BusListener, TickWork {
   /** When a node was last heard, on the clock of this node. */
   lastHeard(node: NodeId): number | undefined {
     return this.#peers.get(node)?.lastHeard;
+  }
+
+  /**
+   * Whether at some time in the last `ms` milliseconds this node may have been cut off: its connection was broken, or it heard
+   * nobody. Where there are others, what it was not told in that time says nothing.
+   */
+  wasDeaf(ms: number): boolean {
+    const now = this.#clock.now();
+    return this.#isDeaf(now) || now - this.#deafUntil < ms;
+  }
+
+  #isDeaf(now: number): boolean {
+    return !this.#bus.connected || now - this.#heardAt > DEAF_AFTER_BEATS * this.#beatInterval;
   }
 
   // ------------------------------------------------------------------ the end of a tick
@@ -288,7 +306,10 @@ export class Links implements BusListener, TickWork {
       this.stats.old++;
       return;
     }
-    peer.lastHeard = this.#clock.now();
+    const now = this.#clock.now();
+    if (this.#isDeaf(now)) this.#deafUntil = now;
+    this.#heardAt = now;
+    peer.lastHeard = now;
     const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
     peer.incarnation = message.incarnation;
     if (reborn) {
@@ -311,6 +332,7 @@ export class Links implements BusListener, TickWork {
   onReconnected(): void {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
+    this.#deafUntil = this.#connectedSince;
     for (const peer of this.#usedPeers()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();

@@ -23,6 +23,9 @@ export interface MembershipOptions {
 /** Two requests at least this far apart, in milliseconds, must find nobody before a node counts as dead. */
 export const SUSPECT_AFTER = 100;
 
+/** A store that takes longer for its answer than this part of a lease's time to live was away. Less than the time between two renewals. */
+const SLOW = 4;
+
 /** How long a node that leaves waits for the store to take its lease back, in milliseconds. */
 const RELEASED_WITHIN = 1000;
 
@@ -40,6 +43,8 @@ export class Membership {
   #incarnation = 1;
   #timer: Timer | undefined;
   #renewing: Promise<boolean> | undefined;
+  /** When a lease was last asked for, and when the one was that is held. */
+  #askedAt = 0;
   #renewedAt = 0;
   /** Since when the store has answered without a break. */
   #wellSince = Number.NEGATIVE_INFINITY;
@@ -149,7 +154,10 @@ export class Membership {
   }
 
   #schedule(): void {
-    this.#timer = this.#options.clock.afterUnref(this.#options.leaseTtl / 3, () => {
+    const { clock, leaseTtl } = this.#options;
+    // From when it was asked for: behind an answer that was long in coming the next renewal is due at once, and not when the lease
+    // has ended.
+    this.#timer = clock.afterUnref(Math.max(0, this.#askedAt + leaseTtl / 3 - clock.now()), () => {
       void this.#renew().then(() => {
         if (!this.#stopped) this.#schedule();
       });
@@ -167,6 +175,7 @@ export class Membership {
   async #renewOnce(): Promise<boolean> {
     const { clock, store, node, leaseTtl, listener } = this.#options;
     const asked = clock.now();
+    this.#askedAt = asked;
     // By its own clock the lease has ended: others may have claimed its sessions.
     const ended = this.#renewedAt > 0 && asked - this.#renewedAt > leaseTtl;
     if (ended) this.#incarnation++;
@@ -178,7 +187,9 @@ export class Membership {
       this.#away = true;
       return false;
     }
-    if (this.#away) {
+    // A store that stood still is one that was away, though nobody was told so: it may read this node's call before those of
+    // nodes whose leases have ended only because theirs waited as well.
+    if (this.#away || clock.now() - asked > leaseTtl / SLOW) {
       this.#away = false;
       this.#wellSince = clock.now();
     }

@@ -320,6 +320,11 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   /** O9: nobody came back for the parked poll. */
   graceOver(): void {
     if (this.#parked === undefined || this.#isHeld()) return;
+    // Another node may have it, and could not say so.
+    if (this.node.wasDeaf) {
+      this.node.grace.add(this);
+      return;
+    }
     this.end({
       packet: "1",
       reason: "transport error",
@@ -376,6 +381,9 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
             recorded();
             socket.useTransport(taken, new DirectJournal(socket, taken));
             done();
+            // It was closed while this was recorded, and nobody was there yet to hear of it: the session would have waited for
+            // its ping to time out.
+            if (taken.readyState === "closed") socket.onClose("transport close");
           },
         };
         this.touch();

@@ -63,10 +63,14 @@ export class BalancedRequest {
     return this.#attempts.filter(({ over }) => !over).map(({ node }) => node);
   }
 
+  /** The nodes that it was sent to, now or before. */
+  get tried(): SimNode[] {
+    return this.#attempts.map(({ node }) => node);
+  }
+
   readonly #retry = (): void => {
     const first = this.#attempts[0];
     if (this.over || first === undefined) return;
-    this.#world.log(`the balancer retries ${this.t}`);
     this.#attempt(first.node);
     // nginx breaks the first connection when it moves on.
     if (this.#world.time.random() < 0.5) this.#leave(first);
@@ -105,6 +109,8 @@ export class BalancedRequest {
     const impatient = () => {
       this.#waitFor(attempt);
     };
+    const what = `${this.sid} ${this.kind === RequestKind.Post ? "POST" : "GET"} ${this.t}`;
+    this.#world.log(`${what} goes to ${node.id}${node.process.paused ? ", which stands still" : ""}`);
     const attempt: Attempt = { node, connection, impatient, over: false, broken: false };
     this.#attempts.push(attempt);
     node.onDeath.add(connection.abandon);

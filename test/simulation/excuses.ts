@@ -1,4 +1,4 @@
-import type { SimNode } from "./sim-node";
+import { TUNING, type SimNode } from "./sim-node";
 import type { World } from "./world";
 
 /** A holder that was cut off is not heard again at once. */
@@ -32,17 +32,26 @@ export class Excuses {
     if (ends.length > 1) this.#excused.add(sid);
   }
 
-  /** O9: the owner gave up a poll whose holders were all dead or cut off for longer than `pollGrace`. */
+  /**
+   * O9: the owner gave up a poll whose holders were all dead or cut off for longer than `pollGrace`. Where the store was away
+   * that may have been a while ago: the close had to be committed.
+   */
   pollLost(sid: string): void {
-    const nodes = this.#world.clients.get(sid)?.poll?.nodes ?? [];
-    if (!nodes.some((node) => !this.#cutOff(node))) this.#excused.add(sid);
+    const poll = this.#world.clients.get(sid)?.poll;
+    const nodes = (this.#storeWasAway() ? poll?.tried : poll?.nodes) ?? [];
+    const all = this.#storeWasAway() ? nodes.some((node) => this.#cutOff(node)) : nodes.every((node) => this.#cutOff(node));
+    if (all) this.#excused.add(sid);
+  }
+
+  #storeWasAway(): boolean {
+    const { time, troubles } = this.#world;
+    return troubles.some(({ kind, until }) => kind === "storeAway" && time.now < until + AFTERWARDS);
   }
 
   #cutOff(node: SimNode): boolean {
     const { now } = this.#world.time;
-    return node.process.paused || this.#world.troubles.some(({ who, until }) => {
-      return (who === undefined || who === node) && now < until + AFTERWARDS;
-    });
+    const since = this.#storeWasAway() ? LOOKED_BACK : AFTERWARDS;
+    return this.#world.troubles.some(({ who, until }) => (who === undefined || who === node) && now < until + since);
   }
 
   /** A request found no owner within `giveUpAfter`. */
@@ -65,7 +74,8 @@ export class Excuses {
         case "busSlow":
           return false;
         case "storeAway":
-          return fault.who >= 0;
+          // Nodes whose leases have ended begin their links anew.
+          return fault.who >= 0 || fault.lasts > TUNING.leaseTtl / 2;
         case "kill":
         case "drain":
         case "suspect":

@@ -22,9 +22,9 @@ const LONGEST = 120_000;
 /** Behind the last fault, virtual milliseconds. */
 const QUIET = 3000;
 const SHORTEST = 12_000;
-/** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: `linger` and a bit. */
+/** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: two sweeps and `linger`. */
 const LOOKED_AT = 500;
-const EMPTY_AFTER = 40_000;
+const EMPTY_AFTER = 70_000;
 /** What one node may keep of anything at once, with three clients. */
 const MOST_KEPT = 12;
 
@@ -130,6 +130,7 @@ class History {
     if (world.violations.length > 0) return;
     for (const { id, alive, node, host } of world.nodes) {
       if (!alive || node === undefined) continue;
+      if (process.env["SIM_DEBUG"]) for (const x of node.sessions.values()) console.log(id, x.sid, x.over, x.idle, x.phase, x.turn, (x as any).committing, (x as any).next, world.records.look(x.sid));
       for (const [name, size] of Object.entries(node.sizes))
         if (size > 0) world.violate(`${id} has ${String(size)} ${name} left when all is over`);
       const sockets = Object.keys(host.clients).length;

@@ -17,6 +17,7 @@ const NODES = 3;
 
 /** While it lasts, a node, or every one, cannot do what it should. */
 interface Trouble {
+  readonly kind: Fault["kind"];
   readonly who: SimNode | undefined;
   readonly from: number;
   readonly until: number;
@@ -128,7 +129,7 @@ export class World {
       case "busSlow":
         this.log("the bus is slow");
         this.#slowBy += fault.by;
-        this.#during(undefined, fault.lasts, () => {
+        this.#during("busSlow", undefined, fault.lasts, () => {
           this.#slowBy -= fault.by;
         });
         return;
@@ -141,9 +142,9 @@ export class World {
     }
   }
 
-  #during(who: SimNode | undefined, lasts: number, over: () => void): void {
+  #during(kind: Fault["kind"], who: SimNode | undefined, lasts: number, over: () => void): void {
     const { now } = this.time;
-    this.troubles.push({ who, from: now, until: now + lasts });
+    this.troubles.push({ kind, who, from: now, until: now + lasts });
     this.time.schedule(lasts, over);
   }
 
@@ -152,21 +153,21 @@ export class World {
     if (kind === "pause") {
       if (node.process.paused) return;
       node.pause();
-      this.#during(node, lasts, () => {
+      this.#during(kind, node, lasts, () => {
         if (node.alive) this.log(`${node.id} goes on`);
         node.process.resume();
       });
     } else if (kind === "busCut") {
       if (!node.bus.connected) return;
       this.medium.cut(node.bus);
-      this.#during(node, lasts, () => {
+      this.#during(kind, node, lasts, () => {
         this.log(`${node.id} has the bus again`);
         this.medium.heal(node.bus);
       });
     } else {
       const { id } = node;
       this.#silent.set(id, (this.#silent.get(id) ?? 0) + 1);
-      this.#during(node, lasts, () => {
+      this.#during(kind, node, lasts, () => {
         this.log(`${id} is heard again`);
         const left = (this.#silent.get(id) ?? 1) - 1;
         if (left === 0) this.#silent.delete(id);
@@ -240,7 +241,7 @@ export class World {
       else store.break();
     }
     if (one === undefined) this.#storesAway++;
-    this.#during(one, lasts, () => {
+    this.#during("storeAway", one, lasts, () => {
       this.log(`the store answers ${one?.id ?? "all"} again`);
       if (one === undefined) this.#storesAway--;
       // Those that were started meanwhile with the others.
