@@ -49,10 +49,8 @@ const MAX_PEERS = 10_000;
 const MIN_PAYLOAD_BYTES = 64;
 /** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
 const SILENT_BEATS = 600;
-/** A peer that was silent for so many beats is asked whether it is there. */
-const PROBED_AFTER_BEATS = 1.5;
-/** A node that heard nobody for so many beats may be cut off. */
-const DEAF_AFTER_BEATS = 1.5;
+/** A peer that was not heard for so many beats is asked whether it is there. A node that heard nobody for so long may be cut off. */
+const SILENT_AFTER_BEATS = 1.5;
 
 /**
  * Numbered streams of frames to and from every other node, over a bus that may lose messages: what was lost is not
@@ -186,6 +184,12 @@ export class Links implements BusListener, TickWork {
     return this.#peers.get(node)?.lastHeard;
   }
 
+  /** Whether the node was not heard lately, though it beats while it lives and runs. */
+  isSilent(node: NodeId): boolean {
+    const peer = this.#peers.get(node);
+    return peer !== undefined && (peer.lastHeard ?? peer.since) < this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval;
+  }
+
   /**
    * Whether at some time in the last `ms` milliseconds this node may have been cut off: its connection was broken, or it heard
    * nobody. Where there are others, what it was not told in that time says nothing.
@@ -196,7 +200,7 @@ export class Links implements BusListener, TickWork {
   }
 
   #isDeaf(now: number): boolean {
-    return !this.#bus.connected || now - this.#heardAt > DEAF_AFTER_BEATS * this.#beatInterval;
+    return !this.#bus.connected || now - this.#heardAt > SILENT_AFTER_BEATS * this.#beatInterval;
   }
 
   // ------------------------------------------------------------------ the end of a tick
@@ -277,8 +281,7 @@ export class Links implements BusListener, TickWork {
   }
 
   #probeSilent(): void {
-    const before = this.#clock.now() - PROBED_AFTER_BEATS * this.#beatInterval;
-    for (const peer of this.#peers.values()) if ((peer.lastHeard ?? peer.since) < before) this.probe(peer.node);
+    for (const node of this.#peers.keys()) if (this.isSilent(node)) this.probe(node);
   }
 
   #dropSilent(): void {

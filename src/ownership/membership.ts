@@ -177,13 +177,13 @@ export class Membership {
     const asked = clock.now();
     this.#askedAt = asked;
     // By its own clock the lease has ended: others may have claimed its sessions.
-    const ended = this.#renewedAt > 0 && asked - this.#renewedAt > leaseTtl;
-    if (ended) this.#incarnation++;
+    const endedBefore = this.lapsed;
+    if (endedBefore) this.#incarnation++;
     this.#asked = true;
     const result = await store.lease(node, this.#incarnation);
     if (this.#stopped) return true;
     if (result.kind === "away") {
-      if (ended) this.#incarnation--;
+      if (endedBefore) this.#incarnation--;
       this.#away = true;
       return false;
     }
@@ -193,6 +193,9 @@ export class Membership {
       this.#away = false;
       this.#wellSince = clock.now();
     }
+    // Or it has ended while the store was slow to answer. What was refused here meanwhile is to be asked for again.
+    const ended = this.lapsed;
+    if (ended && !endedBefore) this.#incarnation++;
     // From when it was asked, not from when it was answered: the lease is not younger than that.
     this.#renewedAt = Math.max(asked, 1);
     if (ended) listener.onLeaseRetaken(this.#incarnation);

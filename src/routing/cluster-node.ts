@@ -449,6 +449,10 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     else this.#links.send(node, gone(held.sid, held.t));
   }
 
+  isSilent(node: NodeId): boolean {
+    return this.#links.isSilent(node);
+  }
+
   countRepeat(why: string): void {
     this.#counters.count("repeats", why);
   }
@@ -571,9 +575,12 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
     const session = this.#sessions.get(frame.sid);
     if (session === undefined) this.#links.send(from, notMine(kind, frame.sid, frame.t));
-    // O6: this node stood still, and what came meanwhile was put to others since. It is asked again when the lease is retaken and
-    // the links begin anew; until then nobody's handlers run here for what is refused later.
-    else if (this.#membership.lapsed) this.#counters.count("lapsed");
+    // O6: this node stood still, or cannot reach the store, and others may have claimed what was its own. They are asked: nobody's
+    // handlers run here for what is refused later, and nobody waits here for a store that others can reach.
+    else if (this.#membership.lapsed) {
+      this.#counters.count("lapsed");
+      this.#links.send(from, notMine(kind, frame.sid, frame.t));
+    }
     else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 

@@ -4,16 +4,18 @@ import type { ClientPlan, Fault, Rates, Schedule } from "./schedule";
 const CLIENTS = 3;
 const MESSAGES = 6;
 const PUSHES = 8;
-/** Faults begin within this time, in virtual milliseconds. */
+/** Faults begin behind this time, in virtual milliseconds, and within one of these: while clients have much to say, or later too. */
 const FROM = 500;
-const WITHIN = 8000;
+const WITHIN = [8000, 8000, 20_000] as const;
 
 /** What a profile draws from. */
 class Draw {
   readonly random: () => number;
+  readonly #within: number;
 
   constructor(seed: number) {
     this.random = seeded(seed ^ 0x5eed);
+    this.#within = this.one(...WITHIN);
   }
 
   one<Value>(...list: readonly [Value, ...Value[]]): Value {
@@ -29,7 +31,7 @@ class Draw {
   }
 
   get at(): number {
-    return FROM + this.random() * WITHIN;
+    return FROM + this.random() * this.#within;
   }
 
   kills(count: number): Fault[] {
@@ -67,6 +69,10 @@ class Draw {
       if (kind === "busSlow") return { kind, at, lasts: this.between(200, 4000), by: this.between(50, 600) };
       return { kind, at, who: this.random(), lasts: this.one(this.between(50, 1500), this.between(1500, 9000)) };
     });
+  }
+
+  silences(count: number): Fault[] {
+    return this.times(count, () => ({ kind: "busSilent", at: this.at, who: this.random(), lasts: this.between(500, 12_000) }));
   }
 
   rates(): Rates {
@@ -143,6 +149,17 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     upgrades: draw.one(0, 0, 0.5),
     rates: draw.rates(),
     faults: [...draw.busTroubles(draw.one(1, 2, 4)), ...draw.kills(draw.one(0, 0, 1))],
+  }),
+  /** Owners that do not hear that they are none any more. */
+  stale: (draw) => ({
+    upgrades: draw.one(0, 0, 0.3),
+    rates: draw.rates(),
+    faults: [
+      ...draw.suspects(draw.one(4, 8)),
+      ...draw.silences(draw.one(1, 2)),
+      ...draw.kills(draw.one(1, 2)),
+      ...draw.pauses(draw.one(0, 1)),
+    ],
   }),
   /** A little of everything at once. */
   all: (draw) => ({
