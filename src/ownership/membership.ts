@@ -193,11 +193,12 @@ export class Membership {
       this.#away = false;
       this.#wellSince = clock.now();
     }
-    // Or it has ended while the store was slow to answer. What was refused here meanwhile is to be asked for again.
-    const ended = this.lapsed;
-    if (ended && !endedBefore) this.#incarnation++;
+    const lapsed = this.lapsed;
     // From when it was asked, not from when it was answered: the lease is not younger than that.
     this.#renewedAt = Math.max(asked, 1);
+    // Or it had ended before the store answered: what was refused here meanwhile is to be asked for again.
+    const ended = lapsed && !this.lapsed;
+    if (ended && !endedBefore) this.#incarnation++;
     if (ended) listener.onLeaseRetaken(this.#incarnation);
     this.#compare(result.nodes);
     return true;

@@ -473,7 +473,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
 
   onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void {
     const { sid } = session;
-    if (this.#sessions.has(sid)) return;
+    // One that is here was claimed by others meanwhile. Left alone it would be told that its next turns are committed, as repetitions
+    // of those that the others made under the same numbers.
+    this.#sessions.get(sid)?.replaced();
     this.#add(session);
     if (from !== this.id) this.#notices.tell(from, sid, record.turn);
     if (record.phase === "closed") {

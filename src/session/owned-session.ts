@@ -307,6 +307,14 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     if (parked.holders.length === 0) this.node.grace.add(this);
   }
 
+  /**
+   * This node has claimed the session anew, from the owner that had claimed it in between, and was not told of that: this one is
+   * of the time before.
+   */
+  replaced(): void {
+    this.lose(this.node.id);
+  }
+
   /** A node is taken for dead. It stays a holder all the same: one that lives after all still waits for its answer. */
   holderDied(holder: NodeId): void {
     if (this.#parked?.holders.includes(holder) === true && !this.#isHeld()) this.node.grace.add(this);
