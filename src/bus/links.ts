@@ -49,8 +49,8 @@ const MAX_PEERS = 10_000;
 const MIN_PAYLOAD_BYTES = 64;
 /** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
 const SILENT_BEATS = 600;
-/** A peer that was silent for so many beats is asked whether it is there. */
-const PROBED_AFTER_BEATS = 1.5;
+/** A peer that was not heard for so many beats is asked whether it is there. A node that heard nobody for so long may be cut off. */
+const SILENT_AFTER_BEATS = 1.5;
 
 /**
  * Numbered streams of frames to and from every other node, over a bus that may lose messages: what was lost is not
@@ -86,6 +86,9 @@ export class Links implements BusListener, TickWork {
   #timer: Timer | undefined;
   /** Since when this node could have heard its peers. */
   #connectedSince = 0;
+  /** When anybody was last heard, and until when nobody was though somebody should have been. */
+  #heardAt = 0;
+  #deafUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: LinksOptions) {
     this.#bus = options.bus;
@@ -181,6 +184,27 @@ export class Links implements BusListener, TickWork {
     return this.#peers.get(node)?.lastHeard;
   }
 
+  /** Whether the node was not heard lately, though it beats while it lives and runs. */
+  isSilent(node: NodeId): boolean {
+    const peer = this.#peers.get(node);
+    return (
+      peer !== undefined && (peer.lastHeard ?? peer.since) < this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval
+    );
+  }
+
+  /**
+   * Whether at some time in the last `ms` milliseconds this node may have been cut off: its connection was broken, or it heard
+   * nobody. Where there are others, what it was not told in that time says nothing.
+   */
+  wasDeaf(ms: number): boolean {
+    const now = this.#clock.now();
+    return this.#isDeaf(now) || now - this.#deafUntil < ms;
+  }
+
+  #isDeaf(now: number): boolean {
+    return !this.#bus.connected || now - this.#heardAt > SILENT_AFTER_BEATS * this.#beatInterval;
+  }
+
   // ------------------------------------------------------------------ the end of a tick
 
   run(): void {
@@ -259,8 +283,7 @@ export class Links implements BusListener, TickWork {
   }
 
   #probeSilent(): void {
-    const before = this.#clock.now() - PROBED_AFTER_BEATS * this.#beatInterval;
-    for (const peer of this.#peers.values()) if ((peer.lastHeard ?? peer.since) < before) this.probe(peer.node);
+    for (const node of this.#peers.keys()) if (this.isSilent(node)) this.probe(node);
   }
 
   #dropSilent(): void {
@@ -288,7 +311,10 @@ export class Links implements BusListener, TickWork {
       this.stats.old++;
       return;
     }
-    peer.lastHeard = this.#clock.now();
+    const now = this.#clock.now();
+    if (this.#isDeaf(now)) this.#deafUntil = now;
+    this.#heardAt = now;
+    peer.lastHeard = now;
     const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
     peer.incarnation = message.incarnation;
     if (reborn) {
@@ -311,6 +337,7 @@ export class Links implements BusListener, TickWork {
   onReconnected(): void {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
+    this.#deafUntil = this.#connectedSince;
     for (const peer of this.#usedPeers()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();

@@ -23,6 +23,9 @@ export interface MembershipOptions {
 /** Two requests at least this far apart, in milliseconds, must find nobody before a node counts as dead. */
 export const SUSPECT_AFTER = 100;
 
+/** A store that takes longer for its answer than this part of a lease's time to live was away. Less than the time between two renewals. */
+const SLOW = 4;
+
 /** How long a node that leaves waits for the store to take its lease back, in milliseconds. */
 const RELEASED_WITHIN = 1000;
 
@@ -48,6 +51,8 @@ export class Membership {
   #incarnation = 1;
   #timer: Timer | undefined;
   #renewing: Promise<boolean> | undefined;
+  /** When a lease was last asked for, and when the one was that is held. */
+  #askedAt = 0;
   #renewedAt = 0;
   /** Since when the store has answered without a break. */
   #wellSince = Number.NEGATIVE_INFINITY;
@@ -212,7 +217,10 @@ export class Membership {
   }
 
   #schedule(): void {
-    this.#timer = this.#options.clock.afterUnref(this.#options.leaseTtl / 3, () => {
+    const { clock, leaseTtl } = this.#options;
+    // From when it was asked for: behind an answer that was long in coming the next renewal is due at once, and not when the lease
+    // has ended.
+    this.#timer = clock.afterUnref(Math.max(0, this.#askedAt + leaseTtl / 3 - clock.now()), () => {
       void this.#renew().then(() => {
         if (!this.#stopped) this.#schedule();
       });
@@ -221,7 +229,10 @@ export class Membership {
 
   /** Whether the store answered. Asked while it is asked already, it is one renewal. */
   #renew(): Promise<boolean> {
-    if (this.#suspended) return Promise.resolve(false);
+    if (this.#suspended) {
+      this.#askedAt = this.#options.clock.now();
+      return Promise.resolve(false);
+    }
     this.#renewing ??= this.#renewOnce().finally(() => {
       this.#renewing = undefined;
     });
@@ -231,23 +242,29 @@ export class Membership {
   async #renewOnce(): Promise<boolean> {
     const { clock, store, node, leaseTtl, listener } = this.#options;
     const asked = clock.now();
+    this.#askedAt = asked;
     // By its own clock the lease has ended: others may have claimed its sessions.
-    const ended = this.#renewedAt > 0 && asked - this.#renewedAt > leaseTtl;
-    if (ended) this.#incarnation++;
+    const endedBefore = this.lapsed;
+    if (endedBefore) this.#incarnation++;
     this.#asked = true;
     const result = await store.lease(node, this.#incarnation);
     if (this.#stopped) return true;
     if (result.kind === "away") {
-      if (ended) this.#incarnation--;
+      if (endedBefore) this.#incarnation--;
       this.#away = true;
       return false;
     }
-    if (this.#away) {
+    // A store that stood still is one that was away, though nobody was told so: it may read this node's call before those of
+    // nodes whose leases have ended only because theirs waited as well.
+    if (this.#away || clock.now() - asked > leaseTtl / SLOW) {
       this.#away = false;
       this.#wellSince = clock.now();
     }
+    // Or it had ended before the store answered: what was refused here meanwhile is to be asked for again.
+    const ended = this.lapsed && clock.now() - asked <= leaseTtl;
     // From when it was asked, not from when it was answered: the lease is not younger than that.
     this.#renewedAt = Math.max(asked, 1);
+    if (ended && !endedBefore) this.#incarnation++;
     if (ended) listener.onLeaseRetaken(this.#incarnation);
     this.#compare(result.nodes);
     return true;

@@ -287,6 +287,10 @@ export class ClusterNode
     else this.#links.send(holder, notMine(kind, sid, t));
   }
 
+  get wasDeaf(): boolean {
+    return this.#membership.others.length > 0 && this.#links.wasDeaf(this.#options.times.pollGrace);
+  }
+
   mayHold(node: NodeId): boolean {
     return this.#membership.mayHold(node);
   }
@@ -331,6 +335,10 @@ export class ClusterNode
     else this.#links.send(node, gone(held.sid, held.t));
   }
 
+  isSilent(node: NodeId): boolean {
+    return this.#links.isSilent(node);
+  }
+
   countRepeat(why: string): void {
     this.#counters.count("repeats", why);
   }
@@ -351,7 +359,9 @@ export class ClusterNode
 
   onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void {
     const { sid } = session;
-    if (this.owned.has(sid)) return;
+    // One that is here was claimed by others meanwhile. Left alone it would be told that its next turns are committed, as repetitions
+    // of those that the others made under the same numbers.
+    this.owned.get(sid)?.replaced();
     this.owned.add(session);
     if (from !== this.id) this.#notices.tell(from, sid, record.turn);
     if (record.phase === "closed") {

@@ -115,10 +115,12 @@ export class Dispatch {
     const { sessions, membership, counters } = this.#parts;
     const session = sessions.get(frame.sid);
     if (session === undefined) this.#parts.send(from, notMine(kind, frame.sid, frame.t));
-    // O6: this node stood still, and what came meanwhile was put to others since. It is asked again when the lease is retaken and
-    // the links begin anew; until then nobody's handlers run here for what is refused later.
-    else if (membership.lapsed) counters.count("lapsed");
-    else this.#request(session, kind, frame.t, frame.body, frame.n, from);
+    // O6: this node stood still, or cannot reach the store, and others may have claimed what was its own. They are asked: nobody's
+    // handlers run here for what is refused later, and nobody waits here for a store that others can reach.
+    else if (membership.lapsed) {
+      counters.count("lapsed");
+      this.#parts.send(from, notMine(kind, frame.sid, frame.t));
+    } else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 
   /** Puts a request to the session that it names. */

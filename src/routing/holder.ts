@@ -26,6 +26,8 @@ export interface HolderNode {
   askHere(held: Held): boolean;
   ask(node: NodeId, held: Held): void;
   hintGone(node: NodeId, held: Held): void;
+  /** Whether the node has said nothing lately, not even a beat. */
+  isSilent(node: NodeId): boolean;
   /** Takes notice of a request that is asked again. */
   countRepeat(why: string): void;
 }
@@ -252,14 +254,20 @@ export class Holder {
 
   /**
    * A poll that is still held is said again, twice. A balancer that moves a poll on breaks its first connection, and the
-   * owner then waits for `pollGrace` only: it is not to depend on the beats alone whether it hears of the second one.
+   * owner then waits for `pollGrace` only: it is not to depend on the beats alone whether it hears of the second one. A node that
+   * stands still cannot say that the session is another's by now: then the owner is looked for.
    */
   #repeatPoll(held: Held): void {
     const { askedAt } = held;
     if (askedAt === undefined || askedAt === this.#node.id) return;
     this.#node.countRepeat("poll");
+    held.repeats++;
+    if (held.repeats <= POLL_REPEATS && this.#node.isSilent(askedAt)) {
+      this.#search(held);
+      return;
+    }
     this.#node.ask(askedAt, held);
-    if (++held.repeats < POLL_REPEATS) held.repeatedAt = this.#pollRepeats.add(held);
+    if (held.repeats < POLL_REPEATS) held.repeatedAt = this.#pollRepeats.add(held);
   }
 
   #postOverdue(held: Held): void {

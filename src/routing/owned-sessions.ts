@@ -25,6 +25,8 @@ import { Renewals } from "./renewals";
 export interface OwnersReach {
   /** Whether what the node holds counts: it is not known to be dead. */
   mayHold(node: NodeId): boolean;
+  /** See `OwnerNode`. */
+  readonly wasDeaf: boolean;
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
   /** The session was found to be owned by `owner`. */
@@ -167,6 +169,10 @@ export class OwnedSessions implements OwnerNode {
 
   get storeGeneration(): number {
     return this.#store.generation;
+  }
+
+  get wasDeaf(): boolean {
+    return this.#reach.wasDeaf;
   }
 
   lives(node: NodeId): boolean {

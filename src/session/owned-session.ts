@@ -231,9 +231,22 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     if (parked.holders.length === 0) this.node.grace.add(this);
   }
 
+  /**
+   * This node has claimed the session anew, from the owner that had claimed it in between, and was not told of that: this one is
+   * of the time before.
+   */
+  replaced(): void {
+    this.lose(this.node.id);
+  }
+
   /** O9: nobody came back for the parked poll. */
   graceOver(): void {
     if (this.parked === undefined || this.parked.holders.length > 0) return;
+    // Another node may have it, and could not say so.
+    if (this.node.wasDeaf) {
+      this.node.grace.add(this);
+      return;
+    }
     this.end({
       packet: "1",
       reason: "transport error",
@@ -295,6 +308,9 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
             recorded();
             socket.useTransport(taken, new DirectJournal(socket, taken));
             done();
+            // It was closed while this was recorded, and nobody was there yet to hear of it: the session would have waited for
+            // its ping to time out.
+            if (taken.readyState === "closed") socket.onClose("transport close");
           },
         };
         this.touch();

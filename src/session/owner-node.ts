@@ -37,6 +37,8 @@ export interface OwnerNode {
   /** A close waits for a poll to carry it. */
   readonly closing: Deadlines<SessionHandle>;
 
+  /** Whether this node may not have heard, within the last `pollGrace`, what other nodes had to say: it was cut off from them. */
+  readonly wasDeaf: boolean;
   /** Whether the node is not known to be dead. */
   lives(node: NodeId): boolean;
   /** How long a client may take to complete an upgrade, in milliseconds. */

@@ -99,10 +99,27 @@ export class VirtualTime {
   }
 }
 
-/** The clock of one simulated process: it can be killed. */
+/** One start of a timer. */
+interface Pending {
+  run: (() => void) | undefined;
+}
+
+/**
+ * One simulated process: its clock, and the door by which things reach it. It can be killed, and paused as by SIGSTOP: then
+ * nothing of it runs, and what comes waits at the door.
+ */
 export class VirtualProcess implements Clock {
   readonly #time: VirtualTime;
   #dead = false;
+  #paused = false;
+  #pending = 0;
+  /** Timers that came due while it was paused. */
+  #overdue: Pending[] = [];
+  /** What came while it was paused. */
+  #queue: (() => void)[] = [];
+  /** How much of what came while it was paused has not been read yet, and when the last of it will have been. */
+  #unread = 0;
+  #readBy = 0;
 
   constructor(time: VirtualTime) {
     this.#time = time;
@@ -117,9 +134,19 @@ export class VirtualProcess implements Clock {
   }
 
   after(ms: number, run: () => void): Timer {
-    return this.#time.schedule(ms, () => {
-      if (!this.#dead) run();
+    const pending: Pending = { run };
+    this.#pending++;
+    const event = this.#time.schedule(ms, () => {
+      this.#due(pending);
     });
+    return {
+      stop: () => {
+        if (pending.run === undefined) return;
+        pending.run = undefined;
+        this.#pending--;
+        event.stop();
+      },
+    };
   }
 
   afterUnref(ms: number, run: () => void): Timer {
@@ -130,11 +157,80 @@ export class VirtualProcess implements Clock {
     this.after(0, run);
   }
 
+  /** Timers that were started, and have neither run nor been stopped. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Something comes from outside: it is handled at once, or in its turn when the process goes on. */
+  deliver(run: () => void): void {
+    if (this.#dead) return;
+    if (this.#paused) this.#queue.push(run);
+    else if (this.#unread > 0) this.#read(this.#readBy, run);
+    else run();
+  }
+
   /** As `kill -9`: nothing of this process runs any more. */
   kill(): void {
     this.#dead = true;
+    this.#overdue = [];
+    this.#queue = [];
+  }
+
+  /** As `kill -STOP`. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /**
+   * As `kill -CONT`. As in the runtime's event loop, timers that are due run before anything is read. What is there is read in
+   * its order, but not always in one turn of the loop.
+   */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    for (const pending of this.#overdue.splice(0)) {
+      this.#time.schedule(0, () => {
+        this.#due(pending);
+      });
+    }
+    let at = Math.max(this.#time.now, this.#readBy);
+    for (const run of this.#queue.splice(0)) {
+      if (this.random() < NEXT_TURN) at += this.random();
+      this.#read(at, run);
+    }
+  }
+
+  #read(at: number, run: () => void): void {
+    this.#unread++;
+    this.#readBy = at;
+    this.#time.schedule(at - this.#time.now, () => {
+      this.#unread--;
+      if (this.#dead) return;
+      if (this.#paused) this.#queue.push(run);
+      else run();
+    });
+  }
+
+  #due(pending: Pending): void {
+    const { run } = pending;
+    if (this.#dead || run === undefined) return;
+    if (this.#paused) {
+      this.#overdue.push(pending);
+      return;
+    }
+    pending.run = undefined;
+    this.#pending--;
+    run();
   }
 }
+
+/** Chance that what waited is not read together with what came before it. */
+const NEXT_TURN = 0.1;
 
 function before(a: Event, b: Event): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);

@@ -1,7 +1,11 @@
 import { decodePayload } from "../../src/protocol/codec4";
 import { AnswerCode, RequestKind, type Answer } from "../../src/session/answers";
 import { SimWebSocket } from "./sim-websocket";
-import { fakeRequest, PING_INTERVAL, PING_TIMEOUT, type SimNode, type World } from "./world";
+import { BalancedRequest } from "./balancer";
+import { fakeRequest } from "./fake-request";
+import type { ClientPlan } from "./schedule";
+import { PING_INTERVAL, PING_TIMEOUT, type SimNode } from "./sim-node";
+import type { World } from "./world";
 
 /**
  * A stock polling client, as strict as one: a request that is not answered 200 ends it, and it gives up when no
@@ -10,7 +14,7 @@ import { fakeRequest, PING_INTERVAL, PING_TIMEOUT, type SimNode, type World } fr
 export class SimClient {
   readonly #world: World;
   readonly #messages: number;
-  readonly #upgradeAfter: number | undefined;
+  readonly #plan: ClientPlan;
   sid = "";
   dropped: string | undefined;
   sent = 0;
@@ -21,16 +25,23 @@ export class SimClient {
   ended = false;
   #websocket: SimWebSocket | undefined;
   #transport: "polling" | "upgrading" | "websocket" = "polling";
-  #polling = false;
-  #posting = false;
+  #polling: BalancedRequest | undefined;
+  #posting: BalancedRequest | undefined;
   #pongs = 0;
   #lastPing = 0;
 
-  /** `upgradeAfter`: when, in virtual milliseconds, it tries to go over to a websocket; undefined: never. */
-  constructor(world: World, messages: number, upgradeAfter?: number) {
-    this.#upgradeAfter = upgradeAfter;
+  constructor(world: World, plan: ClientPlan) {
     this.#world = world;
-    this.#messages = messages;
+    this.#plan = plan;
+    this.#messages = world.schedule.messages;
+    world.time.schedule(plan.connectsAt, () => {
+      this.connect();
+    });
+  }
+
+  /** Its poll, while one is under way. */
+  get poll(): BalancedRequest | undefined {
+    return this.#polling;
   }
 
   get upgraded(): boolean {
@@ -51,7 +62,11 @@ export class SimClient {
       this.#world.time.schedule(20, () => {
         this.connect();
       });
-    } else void this.#handshake(node);
+    } else {
+      node.process.deliver(() => {
+        void this.#handshake(node);
+      });
+    }
   }
 
   async #handshake(node: SimNode): Promise<void> {
@@ -64,7 +79,7 @@ export class SimClient {
       transport: "polling",
     } as const;
     const opened = await node.host.open(opening);
-    if (!node.alive || opened.kind !== "ok") return;
+    if (opened.kind !== "ok") return;
     const { socket } = node.host.start(opened, opening);
     node.host.announce(socket);
     time.schedule(time.random() * 2, () => {
@@ -75,8 +90,9 @@ export class SimClient {
       this.#poll();
       this.#sendSoon();
       this.#watchPings();
-      if (this.#upgradeAfter !== undefined) {
-        time.schedule(this.#upgradeAfter, () => {
+      this.#world.clients.set(this.sid, this);
+      if (this.#plan.upgradesAt !== undefined) {
+        time.schedule(this.#plan.upgradesAt, () => {
           this.#upgrade();
         });
       }
@@ -87,28 +103,34 @@ export class SimClient {
 
   #upgrade(): void {
     const node = this.#world.pick();
-    const cluster = node?.node;
-    // A node that leaves refuses it, and the client goes on polling.
-    if (node === undefined || cluster === undefined || cluster.leaving || this.dropped !== undefined) return;
-    void cluster.find(this.sid, false).then((found) => {
-      if (!node.alive || found.kind === "away") return;
-      if (found.kind === "unknown") {
-        this.#drop("the websocket was refused: unknown");
-        return;
-      }
-      this.#world.log(`client ${this.sid} opens a websocket at ${node.id}`);
-      const websocket = new SimWebSocket(this.#world, node, {
-        onMessage: (text) => {
-          this.#onWebSocketMessage(text);
-        },
-        onClose: () => {
-          this.#onWebSocketClose();
-        },
-      });
-      this.#websocket = websocket;
-      node.host.join(cluster, this.sid, websocket);
-      websocket.say("2probe");
+    if (node === undefined || this.dropped !== undefined || this.ended) return;
+    node.process.deliver(() => {
+      void this.#open(node);
     });
+  }
+
+  async #open(node: SimNode): Promise<void> {
+    const cluster = node.node;
+    // A node that leaves refuses it, and the client goes on polling.
+    if (cluster === undefined || cluster.leaving) return;
+    const found = await cluster.find(this.sid, false);
+    if (found.kind === "away" || this.dropped !== undefined || this.ended) return;
+    if (found.kind === "unknown") {
+      this.#drop("the websocket was refused: unknown");
+      return;
+    }
+    this.#world.log(`client ${this.sid} opens a websocket at ${node.id}`);
+    const websocket = new SimWebSocket(this.#world, node, {
+      onMessage: (text) => {
+        this.#onWebSocketMessage(text);
+      },
+      onClose: () => {
+        this.#onWebSocketClose();
+      },
+    });
+    this.#websocket = websocket;
+    node.host.join(cluster, this.sid, websocket);
+    websocket.say("2probe");
   }
 
   #onWebSocketMessage(text: string): void {
@@ -128,7 +150,13 @@ export class SimClient {
 
   /** Goes over when neither a poll nor a POST is under way. */
   #switch(): void {
-    if (this.#transport !== "upgrading" || this.#polling || this.#posting || this.#websocket === undefined) return;
+    if (
+      this.#transport !== "upgrading" ||
+      this.#polling !== undefined ||
+      this.#posting !== undefined ||
+      this.#websocket === undefined
+    )
+      return;
     this.#transport = "websocket";
     this.#world.log(`client ${this.sid} goes over`);
     this.#websocket.say("5");
@@ -141,11 +169,11 @@ export class SimClient {
     if (this.#transport === "websocket") {
       this.#world.log(`client ${this.sid} loses its websocket`);
       this.ended = true;
-      if (!this.#world.faulty) this.#drop("the websocket was closed though nothing failed");
+      if (!this.#world.excuses.websockets) this.#drop("the websocket was closed though nothing failed");
     } else {
       // The try has failed; polling goes on.
       this.#transport = "polling";
-      if (!this.#polling) this.#poll();
+      if (this.#polling === undefined) this.#poll();
       this.#post();
     }
   }
@@ -162,19 +190,16 @@ export class SimClient {
   #drop(why: string): void {
     if (this.dropped !== undefined) return;
     this.dropped = why;
-    // O14: two owners were killed with the same POST in hand, which looks as if it had killed them.
-    if (this.#world.suspected.has(this.sid)) {
+    if (this.#world.excuses.excused(this.sid)) {
       this.ended = true;
-      return;
-    }
-    this.#world.violate(`${this.sid} dropped: ${why}`);
+      this.#world.log(`client ${this.sid} is dropped, which can happen: ${why}`);
+    } else this.#world.violate(`${this.sid} dropped: ${why}`);
   }
 
   #poll(): void {
-    if (this.dropped !== undefined) return;
-    this.#polling = true;
-    this.#world.request(RequestKind.Get, this.sid, this.#world.nextT(), "", (answer) => {
-      this.#polling = false;
+    if (this.dropped !== undefined || this.ended) return;
+    this.#polling = new BalancedRequest(this.#world, RequestKind.Get, this.sid, "", (answer) => {
+      this.#polling = undefined;
       if (answer.code !== AnswerCode.Packets) {
         this.#drop(`a poll was answered with code ${String(answer.code)}`);
         return;
@@ -191,8 +216,12 @@ export class SimClient {
         this.#lastPing = this.#world.time.now;
         this.#pongs++;
         this.#post();
-      } else if (packet.type === "message") this.#message(textOf(packet.data));
-      else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
+      } else if (packet.type === "message") {
+        const text = textOf(packet.data);
+        if (!this.#world.records.hasRecorded(this.sid, text))
+          this.#world.violate(`${this.sid} is given "${text}", which is in no record`);
+        this.#message(text);
+      } else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
     }
   }
 
@@ -210,9 +239,18 @@ export class SimClient {
     }
   }
 
+  /** It is gone, without a word. */
+  leave(): void {
+    this.ended = true;
+    this.#polling?.abandon();
+    this.#posting?.abandon();
+    this.#websocket?.leave();
+  }
+
   #sendSoon(): void {
     const { time } = this.#world;
     time.schedule(time.random() * 1500, () => {
+      if (this.ended) return;
       if (this.sent < this.#messages) this.sent++;
       this.#post();
       if (this.sent < this.#messages) this.#sendSoon();
@@ -221,7 +259,8 @@ export class SimClient {
 
   /** One POST at a time, with all that waits: pongs and messages. */
   #post(): void {
-    if (this.#posting || this.dropped !== undefined || this.ended || this.#transport === "upgrading") return;
+    if (this.#posting !== undefined || this.dropped !== undefined || this.ended || this.#transport === "upgrading")
+      return;
     if (this.#transport === "websocket") {
       for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket?.say(`4m${String(i)}`);
       this.acknowledged = this.sent;
@@ -233,9 +272,8 @@ export class SimClient {
     for (let i = from + 1; i <= upTo; i++) packets.push(`4m${String(i)}`);
     if (packets.length === 0) return;
     this.#pongs = 0;
-    this.#posting = true;
-    this.#world.request(RequestKind.Post, this.sid, this.#world.nextT(), packets.join("\x1e"), (answer) => {
-      this.#posting = false;
+    this.#posting = new BalancedRequest(this.#world, RequestKind.Post, this.sid, packets.join("\x1e"), (answer) => {
+      this.#posting = undefined;
       if (answer.code !== AnswerCode.Ok) {
         this.#drop(`a POST was answered with code ${String(answer.code)}`);
         return;

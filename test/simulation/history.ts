@@ -1,118 +1,163 @@
 import { SimClient } from "./client";
-import { World, type WorldOptions } from "./world";
+import { endOf, type Schedule } from "./schedule";
+import { runMicrotasks } from "./microtasks";
+import { World } from "./world";
 
 export interface Outcome {
-  readonly seed: number;
+  readonly schedule: Schedule;
   readonly violations: readonly string[];
   readonly trace: readonly string[];
   readonly events: number;
+  /** Sessions that were adopted by another node. */
   readonly recovered: number;
   readonly sessions: number;
-  /** Sessions that went over to a websocket, and those that lost it. */
+  /** Sessions that went over to a websocket, and those that lost it or were dropped for what cannot be promised. */
   readonly upgraded: number;
   readonly ended: number;
+  readonly unavailables: number;
 }
 
-const CLIENTS = 3;
-const MESSAGES = 6;
 /** Virtual milliseconds of a history: long enough for a lease to end and a ping to come after a takeover. */
 const LONGEST = 120_000;
+/** Behind the last fault, virtual milliseconds. */
+const QUIET = 3000;
+const SHORTEST = 12_000;
+/** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: two sweeps and `linger`. */
+const LOOKED_AT = 500;
+const EMPTY_AFTER = 70_000;
+/** What one node may keep of anything at once, with three clients. */
+const MOST_KEPT = 12;
 
-/** One history: a cluster, clients with echoes and pushes, and the faults that the seed chooses. */
-export async function runHistory(options: WorldOptions): Promise<Outcome> {
-  const world = new World(options);
-  const { time } = world;
-  const clients = Array.from({ length: CLIENTS }, () => {
-    const upgrades = time.random() < options.faults.upgrades;
-    return new SimClient(world, MESSAGES, upgrades ? time.random() * 6000 : undefined);
-  });
-  for (const client of clients) {
-    time.schedule(time.random() * 300 + 50, () => {
-      client.connect();
-    });
-  }
-  for (let i = 0; i < options.faults.kills; i++) {
-    time.schedule(500 + time.random() * 8000, () => {
-      const victim = world.pick();
-      // One always lives on: there is no promise without a node.
-      if (victim === undefined || world.living.length < 2) return;
-      world.kill(victim);
-      time.schedule(time.random() * 3000, () => {
-        world.addNode();
-      });
-    });
-  }
-  for (let i = 0; i < options.faults.drains; i++) {
-    time.schedule(500 + time.random() * 8000, () => {
-      const leaver = world.pick();
-      if (leaver === undefined || world.living.length < 2) return;
-      world.drain(leaver);
-      time.schedule(time.random() * 3000, () => {
-        world.addNode();
-      });
-    });
-  }
-  for (let i = 0; i < options.faults.storeLosses; i++) {
-    time.schedule(1000 + time.random() * 8000, () => {
-      world.loseStore();
-    });
-  }
-  for (let i = 0; i < options.faults.suspects; i++) {
-    time.schedule(500 + time.random() * 8000, () => {
-      world.suspect();
-    });
-  }
-  let events = 0;
-  while (time.now < LONGEST && world.violations.length === 0 && !finished(world, clients)) {
-    if (!time.step()) break;
-    events++;
-    await settle();
-  }
-  check(world, clients);
-  const recovered = [...world.recovered.values()].reduce((sum, count) => sum + count, 0);
-  const sessions = clients.filter((client) => client.sid !== "").length;
-  return {
-    seed: options.seed,
-    violations: world.violations,
-    trace: world.trace,
-    events,
-    recovered,
-    sessions,
-    upgraded: clients.filter((client) => client.upgraded).length,
-    ended: clients.filter((client) => client.ended).length,
-  };
+/** One history: a cluster, clients with echoes and pushes, and the faults of its schedule. */
+export function runHistory(schedule: Schedule): Outcome {
+  return new History(schedule).run();
 }
 
-function finished(world: World, clients: readonly SimClient[]): boolean {
-  return (
-    world.time.now > 12_000 &&
-    clients.every((client) => client.sid === "" || client.ended || (client.done && missing(world, client).length === 0))
-  );
-}
+class History {
+  readonly #world: World;
+  readonly #clients: readonly SimClient[];
+  readonly #quietAt: number;
+  #events = 0;
+  #lookAt = 0;
 
-/** Pushes that the application was told are on their way, and the client does not have. */
-function missing(world: World, client: SimClient): number[] {
-  const confirmed = world.pushes.get(client.sid)?.confirmed ?? new Set<number>();
-  return [...confirmed].filter((number) => !client.pushes.includes(number));
-}
+  constructor(schedule: Schedule) {
+    this.#world = new World(schedule);
+    this.#clients = schedule.clients.map((plan) => new SimClient(this.#world, plan));
+    this.#quietAt = Math.max(SHORTEST, ...schedule.faults.map((fault) => endOf(fault) + QUIET));
+  }
 
-function check(world: World, clients: readonly SimClient[]): void {
-  if (world.violations.length > 0) return;
-  for (const client of clients) {
-    // What a websocket had not delivered when it was closed is lost with it, as everywhere.
-    if (client.sid === "" || client.ended) continue;
-    if (!client.done) {
-      const counts = `sent ${String(client.sent)}, ok ${String(client.acknowledged)}, echoes ${String(client.echoes)}`;
-      world.violate(`${client.sid} hangs: ${counts}`);
+  run(): Outcome {
+    const world = this.#world;
+    const { schedule } = world;
+    this.#runUntil(LONGEST, () => this.#finished());
+    this.#check();
+    const ended = this.#clients.filter((client) => client.ended).length;
+    if (world.violations.length === 0) this.#close();
+    return {
+      schedule,
+      violations: world.violations,
+      trace: world.trace,
+      events: this.#events,
+      recovered: world.application.recovered,
+      sessions: this.#clients.filter((client) => client.sid !== "").length,
+      upgraded: this.#clients.filter((client) => client.upgraded).length,
+      ended,
+      unavailables: world.excuses.unavailables,
+    };
+  }
+
+  #runUntil(end: number, done: () => boolean): void {
+    const { time, violations } = this.#world;
+    while (time.now < end && violations.length === 0 && !done()) {
+      if (!time.step()) return;
+      this.#events++;
+      runMicrotasks();
+      if (time.now >= this.#lookAt) this.#look();
     }
-    const lost = missing(world, client);
-    if (lost.length > 0) world.violate(`${client.sid}: pushes ${lost.join(", ")} were confirmed and never came`);
   }
-}
 
-/** Lets the microtasks of an event run. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+  #finished(): boolean {
+    return (
+      this.#world.time.now > this.#quietAt &&
+      this.#clients.every(
+        (client) => client.sid === "" || client.ended || (client.done && this.#missing(client).length === 0),
+      )
+    );
+  }
+
+  /** Pushes that the application was told are on their way, and the client does not have. */
+  #missing(client: SimClient): number[] {
+    const confirmed = this.#world.application.confirmed(client.sid);
+    return [...confirmed].filter((number) => !client.pushes.includes(number));
+  }
+
+  #check(): void {
+    const world = this.#world;
+    if (world.violations.length > 0) return;
+    for (const client of this.#clients) {
+      // What a websocket had not delivered when it was closed is lost with it, as everywhere.
+      if (client.sid === "" || client.ended) continue;
+      if (!client.done) {
+        const counts = `sent ${String(client.sent)}, ok ${String(client.acknowledged)}, echoes ${String(client.echoes)}`;
+        world.violate(`${client.sid} hangs: ${counts}`);
+      }
+      const lost = this.#missing(client);
+      if (lost.length > 0) world.violate(`${client.sid}: pushes ${lost.join(", ")} were confirmed and never came`);
+    }
+  }
+
+  /** No table of a node grows beyond what there is to keep. */
+  #look(): void {
+    const world = this.#world;
+    this.#lookAt = world.time.now + LOOKED_AT;
+    for (const { id, alive, node } of world.nodes) {
+      if (!alive || node === undefined) continue;
+      for (const [name, size] of Object.entries(node.sizes))
+        if (size > MOST_KEPT) world.violate(`${id} keeps ${String(size)} ${name}`);
+    }
+  }
+
+  /** All clients leave and all sessions are closed: nothing may be left of them, in a while. */
+  #close(): void {
+    const world = this.#world;
+    world.log("all is closed");
+    for (const client of this.#clients) client.leave();
+    for (const { alive, host } of world.nodes) {
+      if (!alive) continue;
+      for (const socket of Object.values(host.clients)) socket.close(true);
+    }
+    this.#runUntil(world.time.now + EMPTY_AFTER, () => false);
+    if (world.violations.length > 0) return;
+    for (const { id, alive, node, host } of world.nodes) {
+      if (!alive || node === undefined) continue;
+      if (process.env["SIM_DEBUG"])
+        for (const x of node.sessions.values())
+          console.log(
+            id,
+            x.sid,
+            x.over,
+            x.idle,
+            x.phase,
+            x.turn,
+            (x as any).committing,
+            (x as any).next,
+            world.records.look(x.sid),
+          );
+      for (const [name, size] of Object.entries(node.sizes))
+        if (size > 0) world.violate(`${id} has ${String(size)} ${name} left when all is over`);
+      const sockets = Object.keys(host.clients).length;
+      if (sockets > 0) world.violate(`${id} has ${String(sockets)} sockets left when all is over`);
+    }
+    this.#stop();
+  }
+
+  /** The nodes are closed: no timer may be left. */
+  #stop(): void {
+    const world = this.#world;
+    const nodes = world.nodes.filter(({ alive }) => alive);
+    for (const { engine } of nodes) engine.close();
+    this.#runUntil(world.time.now + 5000, () => nodes.every(({ process }) => process.pending === 0));
+    for (const { id, process } of nodes)
+      if (process.pending > 0) world.violate(`${id} is closed and has ${String(process.pending)} timers left`);
+  }
 }

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { WebSocketLike } from "../../src/transports/websocket";
-import type { SimNode, World } from "./world";
+import type { SimNode } from "./sim-node";
+import type { World } from "./world";
 
 /** The client's end of a simulated websocket. */
 export interface WebSocketEnd {
@@ -26,21 +27,20 @@ export class SimWebSocket extends EventEmitter implements WebSocketLike {
     this.#world = world;
     this.#node = node;
     this.#client = client;
-    this.#watch();
+    node.onDeath.add(this.#onNodeDeath);
   }
 
-  /** Notices, after a while, that the node has died. */
-  #watch(): void {
-    this.#world.time.schedule(20, () => {
-      if (!this.#clientOpen) return;
-      if (this.#node.alive) this.#watch();
-      else this.#closeClient();
+  /** The client notices after a while. */
+  readonly #onNodeDeath = (): void => {
+    this.#world.time.schedule(this.#world.time.random() * 20, () => {
+      this.#closeClient();
     });
-  }
+  };
 
   #closeClient(): void {
     if (!this.#clientOpen) return;
     this.#clientOpen = false;
+    this.#node.onDeath.delete(this.#onNodeDeath);
     this.#client.onClose();
   }
 
@@ -56,7 +56,9 @@ export class SimWebSocket extends EventEmitter implements WebSocketLike {
     const { time } = this.#world;
     this.#toNode = Math.max(this.#toNode, time.now + time.random() * 2);
     time.schedule(this.#toNode - time.now, () => {
-      if (this.#node.alive && this.#nodeOpen) what();
+      this.#node.process.deliver(() => {
+        if (this.#nodeOpen) what();
+      });
     });
   }
 

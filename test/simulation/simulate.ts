@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { runHistory, type Outcome } from "./history";
-import { faultsOf } from "./profiles";
+import { inEvent } from "./microtasks";
+import { scheduleOf } from "./profiles";
 
 const USAGE = `npm run simulate -- [--seeds N] [--seed S]
 
@@ -10,7 +11,12 @@ const USAGE = `npm run simulate -- [--seeds N] [--seed S]
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { seeds: { type: "string" }, seed: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      seeds: { type: "string" },
+      seed: { type: "string" },
+      profile: { type: "string" },
+      help: { type: "boolean" },
+    },
   });
   if (values.help === true) {
     process.stdout.write(USAGE);
@@ -18,14 +24,15 @@ async function main(): Promise<void> {
   }
   const count = whole("--seeds", values.seeds ?? "1000");
   const first = whole("--seed", values.seed ?? "1");
-  const totals = { histories: 0, failed: 0, events: 0, recovered: 0, upgraded: 0, ended: 0 };
+  const totals = { histories: 0, failed: 0, events: 0, recovered: 0, upgraded: 0, ended: 0, unavailables: 0 };
   for (let seed = first; seed < first + count; seed++) {
-    const outcome = await runHistory({ seed, faults: faultsOf(seed) });
+    const outcome = await inEvent(() => runHistory(scheduleOf(seed, values.profile)));
     totals.histories++;
     totals.events += outcome.events;
     totals.recovered += outcome.recovered;
     totals.upgraded += outcome.upgraded;
     totals.ended += outcome.ended;
+    totals.unavailables += outcome.unavailables;
     if (outcome.violations.length > 0) totals.failed++;
     report(outcome, count === 1);
   }
@@ -33,9 +40,10 @@ async function main(): Promise<void> {
   process.exitCode = totals.failed > 0 ? 1 : 0;
 }
 
-function report({ seed, violations, trace }: Outcome, alone: boolean): void {
+function report({ schedule, violations, trace }: Outcome, alone: boolean): void {
   if (alone) process.stdout.write(`${trace.join("\n")}\n`);
-  if (violations.length > 0) process.stdout.write(`seed ${String(seed)}: ${violations.join("; ")}\n`);
+  if (violations.length > 0)
+    process.stdout.write(`seed ${String(schedule.seed)} (${schedule.profile}): ${violations.join("; ")}\n`);
 }
 
 function whole(name: string, text: string): number {

@@ -54,6 +54,13 @@ export class HolderWorld implements HolderNode {
     this.hints.push(`${node} ${held.sid} ${held.t}`);
   }
 
+  /** Nodes that say nothing. */
+  readonly silent = new Set<NodeId>();
+
+  isSilent(node: NodeId): boolean {
+    return this.silent.has(node);
+  }
+
   countRepeat(why: string): void {
     this.repeats.push(why);
   }

@@ -41,6 +41,7 @@ export class FakeOwner implements OwnerNode {
     session.closingOver();
   });
   readonly dead = new Set<NodeId>();
+  wasDeaf = false;
   /** Commits that are not answered yet, oldest first. */
   readonly pending: { readonly commit: Commit; readonly waiter: CommitWaiter }[] = [];
   readonly restores: { readonly record: SessionRecord; readonly answer: (result: RestoreResult) => void }[] = [];

@@ -1,0 +1,61 @@
+import type { Socket } from "../../src/session/socket";
+import { TWO_ENDED } from "../../src/session/owned-session";
+import type { SimNode } from "./sim-node";
+import type { World } from "./world";
+
+/** Packets 1…n pushed by the application, and which of them it was told are on their way. */
+interface Pushes {
+  next: number;
+  readonly confirmed: Set<number>;
+}
+
+/** The application on every node: it echoes, and pushes numbered messages. */
+export class Application {
+  readonly #world: World;
+  readonly #pushes = new Map<string, Pushes>();
+  /** How often sessions were adopted. */
+  recovered = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  onConnection(node: SimNode, socket: Socket): void {
+    const world = this.#world;
+    world.log(`${node.id} connection ${socket.id}${socket.recovered ? " recovered" : ""}`);
+    if (socket.recovered) this.recovered++;
+    socket.on("message", (text: string) => {
+      world.log(`${node.id} handles ${socket.id} ${text}`);
+      socket.send(`e${text}`);
+    });
+    socket.on("close", (reason: string, description?: Error) => {
+      const why = description === undefined ? "" : `: ${description.message}`;
+      world.log(`${node.id} close ${socket.id} ${reason}${why}`);
+      if (description?.message === TWO_ENDED) world.excuses.twoEnded(socket.id);
+      else if (description?.message === "poll connection closed prematurely") world.excuses.pollLost(socket.id);
+    });
+    this.#push(node, socket);
+  }
+
+  #push(node: SimNode, socket: Socket): void {
+    const { time, schedule } = this.#world;
+    const pushes = this.#pushes.get(socket.id) ?? { next: 1, confirmed: new Set<number>() };
+    this.#pushes.set(socket.id, pushes);
+    const push = (): void => {
+      if (socket.readyState !== "open" || pushes.next > schedule.pushes) return;
+      const number = pushes.next++;
+      socket.send(`p${String(number)}`, () => {
+        pushes.confirmed.add(number);
+      });
+      node.process.after(time.random() * 2000, push);
+    };
+    node.process.after(time.random() * 2000, push);
+  }
+
+  /** Pushes that it was told are on their way to the session. */
+  confirmed(sid: string): ReadonlySet<number> {
+    return this.#pushes.get(sid)?.confirmed ?? NONE;
+  }
+}
+
+const NONE: ReadonlySet<number> = new Set();

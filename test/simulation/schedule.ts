@@ -1,0 +1,77 @@
+/** Something that goes wrong once. `who` and `whom`, in [0, 1), pick among the nodes that live then. Times in virtual milliseconds. */
+export type Fault =
+  /** As `kill -9`; another node comes `back` later. */
+  | { readonly kind: "kill"; readonly at: number; readonly who: number; readonly back: number }
+  /** As on SIGTERM; the same. */
+  | { readonly kind: "drain"; readonly at: number; readonly who: number; readonly back: number }
+  /** A node finds nobody, twice, at one that lives. */
+  | { readonly kind: "suspect"; readonly at: number; readonly who: number; readonly whom: number }
+  /** A process stands still: SIGSTOP and SIGCONT. */
+  | { readonly kind: "pause"; readonly at: number; readonly who: number; readonly lasts: number }
+  /** The store comes back empty. */
+  | { readonly kind: "storeLost"; readonly at: number }
+  /** The store comes back as it was `by` milliseconds ago: a replica that lagged. */
+  | { readonly kind: "storeOlder"; readonly at: number; readonly by: number }
+  /**
+   * The store cannot be reached, by one node or by all (`who` below 0). `hangs`: the connections hold, and all that was asked
+   * is done when it goes on; else they break, and are made anew.
+   */
+  | {
+      readonly kind: "storeAway";
+      readonly at: number;
+      readonly who: number;
+      readonly lasts: number;
+      readonly hangs: boolean;
+    }
+  /** Messages of the bus take up to `by` milliseconds more. */
+  | { readonly kind: "busSlow"; readonly at: number; readonly lasts: number; readonly by: number }
+  /** A node's connection to the bus is broken, and it knows. */
+  | { readonly kind: "busCut"; readonly at: number; readonly who: number; readonly lasts: number }
+  /** All that a node sends and is sent over the bus is lost, and it does not know. */
+  | { readonly kind: "busSilent"; readonly at: number; readonly who: number; readonly lasts: number };
+
+/** What may happen at any time, as chances. */
+export interface Rates {
+  /** A message of the bus is lost. */
+  readonly loss: number;
+  /** An operation of the store runs twice: its reply was lost. */
+  readonly resend: number;
+  /** What a dead node or a broken connection had under way to the store arrives seconds later. */
+  readonly late: number;
+  /** The balancer sends a request to a second node while the first still has it. */
+  readonly retry: number;
+  /** The balancer loses a connection, and sends the request again a moment later. */
+  readonly breaks: number;
+}
+
+export interface ClientPlan {
+  readonly connectsAt: number;
+  /** When it tries to go over to a websocket. */
+  readonly upgradesAt?: number;
+}
+
+/** A whole history, but for what its chance decides: all that is shrunk when it fails. */
+export interface Schedule {
+  readonly seed: number;
+  readonly profile: string;
+  readonly clients: readonly ClientPlan[];
+  /** Messages that each client sends, and that it is sent without asking at most. */
+  readonly messages: number;
+  readonly pushes: number;
+  readonly rates: Rates;
+  readonly faults: readonly Fault[];
+}
+
+/** When a fault is over. */
+export function endOf(fault: Fault): number {
+  return fault.at + ("lasts" in fault ? fault.lasts : "back" in fault ? fault.back : 0);
+}
+
+/** A fault in a line, for reports. */
+export function describe(fault: Fault): string {
+  const { kind, at, ...rest } = fault;
+  const parts = Object.entries(rest).map(
+    ([name, value]) => `${name} ${typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value)}`,
+  );
+  return `${at.toFixed(0)} ms ${kind}${parts.length === 0 ? "" : `: ${parts.join(", ")}`}`;
+}

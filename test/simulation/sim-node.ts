@@ -1,0 +1,100 @@
+import { resolveTuning } from "../../src/cluster-options";
+import type { MemoryBus } from "../../src/bus/memory/memory-bus";
+import type { ClusterNode } from "../../src/routing/cluster-node";
+import type { NodeEngine } from "../../src/routing/node-options";
+import { ClusterHost } from "../../src/server/cluster-host";
+import { Engine } from "../../src/server/engine";
+import type { Socket } from "../../src/session/socket";
+import { Counters } from "../../src/telemetry/counters";
+import { Tick } from "../../src/time/tick";
+import type { VirtualProcess } from "../../src/time/virtual-clock";
+import { bufferLimit, wireNode } from "../../src/wiring";
+import { SimBus } from "./sim-bus";
+import { SimStore } from "./sim-store";
+import type { World } from "./world";
+
+export const PING_INTERVAL = 25_000;
+export const PING_TIMEOUT = 20_000;
+export const TUNING = resolveTuning({}, PING_INTERVAL, PING_TIMEOUT);
+
+/** A node of the simulated cluster: the real engine over simulated store, bus and connections. */
+export class SimNode {
+  readonly id: string;
+  readonly host: ClusterHost;
+  readonly process: VirtualProcess;
+  readonly bus: MemoryBus;
+  readonly store: SimStore;
+  readonly engine: Engine;
+  alive = true;
+  /** Whether it takes new connections. */
+  listens = true;
+  ready = false;
+  /** Called when it dies: what was connected to it notices. */
+  readonly onDeath = new Set<() => void>();
+  /** Called when it begins to stand still. */
+  readonly onPause = new Set<() => void>();
+
+  constructor(world: World, id: string) {
+    this.id = id;
+    this.process = world.time.process();
+    this.bus = world.medium.bus();
+    const { resend, late } = world.schedule.rates;
+    const { records, time } = world;
+    const { process } = this;
+    this.store = new SimStore({ records, time, process, resend, late, awayAfter: TUNING.storeAwayAfter });
+    const parts = {
+      id,
+      clock: process,
+      tick: new Tick(process),
+      store: this.store,
+      bus: new SimBus(this.bus, process),
+      tuning: TUNING,
+      counters: new Counters(),
+      events: NO_EVENTS,
+    };
+    const options = { pingInterval: PING_INTERVAL, pingTimeout: PING_TIMEOUT };
+    this.engine = new Engine(options, process, (engine) => {
+      const make = (host: NodeEngine) => Promise.resolve(wireNode(parts, host, engine.opts));
+      return new ClusterHost(engine, { clock: process, nodeId: id, bufferLimit: bufferLimit(TUNING), make });
+    });
+    this.engine.generateId = () => world.nextSid();
+    this.engine.on("connection", (socket: Socket) => {
+      world.application.onConnection(this, socket);
+    });
+    this.host = hostOf(this.engine);
+    void this.engine.ready().then(() => {
+      this.ready = true;
+    });
+  }
+
+  /** The cluster's node within; there while the process is in service. */
+  get node(): ClusterNode | undefined {
+    return this.host.node;
+  }
+
+  kill(): void {
+    this.alive = false;
+    this.store.dead = true;
+    this.process.kill();
+    for (const notice of [...this.onDeath]) notice();
+    this.onDeath.clear();
+    this.onPause.clear();
+  }
+
+  pause(): void {
+    this.process.pause();
+    for (const notice of [...this.onPause]) notice();
+  }
+}
+
+const NO_EVENTS = { onNodeJoined: nothing, onNodeDead: nothing, onTakeover: nothing };
+
+function nothing(): void {
+  // Of no interest here.
+}
+
+function hostOf(engine: Engine): ClusterHost {
+  const host = engine.host;
+  if (host instanceof ClusterHost) return host;
+  throw new Error("the simulated engine is not in a cluster");
+}
