@@ -347,7 +347,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   // ---- the owner's side: OwnerNode ----
 
   get wasDeaf(): boolean {
-    return this.#membership.others.length > 0 && this.#links.wasDeaf(this.#options.times.pollGrace);
+    return !this.#membership.alone && this.#links.wasDeaf(this.#options.times.pollGrace);
   }
 
   lives(node: NodeId): boolean {
