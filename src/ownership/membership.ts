@@ -87,6 +87,13 @@ export class Membership {
     return [...this.#living.keys()];
   }
 
+  /** Whether no other node holds a lease, as far as is known. One that nobody was found at may hold one. */
+  get alone(): boolean {
+    if (this.#living.size > 0) return false;
+    for (const { why } of this.#dead.values()) if (why === "found nobody") return false;
+    return true;
+  }
+
   /** Whether by this node's own clock its lease has not ended. */
   get leaseHeld(): boolean {
     const { clock, leaseTtl } = this.#options;

@@ -288,7 +288,7 @@ export class ClusterNode
   }
 
   get wasDeaf(): boolean {
-    return this.#membership.others.length > 0 && this.#links.wasDeaf(this.#options.times.pollGrace);
+    return !this.#membership.alone && this.#links.wasDeaf(this.#options.times.pollGrace);
   }
 
   mayHold(node: NodeId): boolean {

@@ -146,9 +146,12 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.socket?.onError(new TransportError("invalid content"));
     } else if (body === "3" && this.protocol === 4) {
-      // O7: a pong changes nothing that a successor would need.
+      // O7: a pong changes nothing that a successor would need. One that nobody waits for here may be for a successor that this
+      // node has not heard of, whose ping would time out: its answer waits for a commit, which tells.
+      const awaited = this.socket?.server.heartbeat.isAwaiting(this.socket) === true;
       handlePayload(this.socket, this.encoding, body, this.node.clock);
-      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      if (awaited) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.socket?.onError(new TransportError("data request overlap from client"));

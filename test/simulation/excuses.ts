@@ -1,3 +1,4 @@
+import type { Fault } from "./schedule";
 import { TUNING, type SimNode } from "./sim-node";
 import type { World } from "./world";
 
@@ -6,6 +7,17 @@ const AFTERWARDS = 1500;
 /** So much trouble in the last `giveUpAfter` or so explains that a request found no owner. */
 const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
+
+/** After these a node is dead, or is taken for it. */
+const ENDS: ReadonlySet<Fault["kind"]> = new Set([
+  "kill",
+  "drain",
+  "pause",
+  "suspect",
+  "busCut",
+  "busSilent",
+  "storeAway",
+]);
 
 /**
  * What cannot be promised, and happened: a client may be dropped for it, and for nothing else. Each of these is said in
@@ -28,8 +40,7 @@ export class Excuses {
   /** O14: two owners ended, or seemed to, with the same POST in hand, which looks as if it had ended them. */
   twoEnded(sid: string): void {
     const { faults } = this.#world.schedule;
-    const ends = faults.filter(({ kind }) => kind === "kill" || kind === "drain" || kind === "pause");
-    if (ends.length > 1) this.#excused.add(sid);
+    if (faults.filter(({ kind }) => ENDS.has(kind)).length > 1) this.#excused.add(sid);
   }
 
   /**

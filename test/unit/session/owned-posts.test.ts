@@ -68,10 +68,26 @@ describe("O2: a POST", () => {
     const world = new OwnedWorld();
     let heartbeats = 0;
     world.socket.on("heartbeat", () => heartbeats++);
+    world.socket.onPingDue();
+    world.poll("g1");
+    world.tick();
+    world.ok();
+    world.said();
     world.post("p1", "3");
     assert.deepEqual(world.said(), ["a POST p1 ok"]);
     assert.equal(heartbeats, 1);
     world.idle();
+  });
+
+  it("of nothing but a pong that nobody waits for is answered when a commit has told whose it is (O7)", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "3");
+    world.tick();
+    assert.deepEqual(world.said(), []);
+    // No other POST of the client is in its way.
+    world.post("p2", "4x");
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
   });
 
   it("whose handler throws is in its turn all the same, and the error is the process's", () => {
