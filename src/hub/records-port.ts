@@ -23,7 +23,7 @@ export interface HubRecords {
   claim(sid: string, node: NodeId, turn: number): ClaimResult;
   restore(sid: string, record: SessionRecord): RestoreResult;
   renew(node: NodeId, sids: readonly string[]): RenewResult;
-  lease(node: NodeId, incarnation: number): LeaseResult;
+  lease(node: NodeId, incarnation: number, takes: boolean): LeaseResult;
   release(node: NodeId): void;
   index(node: NodeId, add: readonly string[], remove: readonly string[]): void;
   indexSlice(node: NodeId, cursor: string): SliceResult;

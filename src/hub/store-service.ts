@@ -134,9 +134,11 @@ export class StoreService {
   #lease(reader: Reader): boolean {
     const node = this.#names.read(reader);
     const incarnation = reader.varint();
+    const takes = reader.varint() === 1;
     if (reader.failed) return false;
-    this.#events.onLease(node);
-    const result = this.#run(() => this.#records.lease(node, incarnation)) ?? awayResult;
+    if (takes) this.#events.onLease(node);
+    else this.#events.onRelease(node);
+    const result = this.#run(() => this.#records.lease(node, incarnation, takes)) ?? awayResult;
     writeLeaseResult(this.#channel.begin(EntryKind.LEASE), result);
     this.#channel.end();
     return true;

@@ -7,6 +7,8 @@ export interface MembershipListener {
   onNodeDead(node: NodeId): void;
   /** Its lease has ended: it can change nothing any more. Behind `onNodeDead`. */
   onLeaseEnded(node: NodeId): void;
+  /** Its lease has ended, and nothing was heard of it since, or nobody listens in its name: what it held is lost. */
+  onHolderDead(node: NodeId): void;
   /** This node's own lease may have ended meanwhile; it holds one again, with this incarnation. */
   onLeaseRetaken(incarnation: number): void;
 }
@@ -29,12 +31,20 @@ const RELEASED_WITHIN = 1000;
 /** So many dead nodes are remembered. */
 const MOST_DEAD = 1000;
 
+interface Death {
+  why: "lease ended" | "found nobody";
+  /** Its last incarnation that is known: with a higher one it has a lease again. */
+  readonly incarnation: number;
+  /** Something came from it since its lease ended: it lives, cut off from the store. It owns nothing, and may hold requests. */
+  heard: boolean;
+}
+
 /** This node's lease, and which other nodes have one. */
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #living = new Map<NodeId, number>();
-  /** Nodes known to be dead, and whether it is their lease that tells. */
-  readonly #dead = new Map<NodeId, "lease ended" | "found nobody">();
+  /** Nodes known to be dead. */
+  readonly #dead = new Map<NodeId, Death>();
   /** When a message to a node first found nobody. */
   readonly #suspects = new Map<NodeId, number>();
   #incarnation = 1;
@@ -45,6 +55,8 @@ export class Membership {
   #wellSince = Number.NEGATIVE_INFINITY;
   #away = false;
   #stopped = false;
+  /** This node is deaf: its lease is to end, and it judges nobody. */
+  #suspended = false;
   /** Whether a lease was ever asked for. */
   #asked = false;
   #endPause: (() => void) | undefined;
@@ -116,13 +128,22 @@ export class Membership {
 
   /** Whether the node's lease has ended: it can change nothing any more, whatever it believes. */
   leaseEnded(node: NodeId): boolean {
-    return this.#dead.get(node) === "lease ended";
+    return this.#dead.get(node)?.why === "lease ended";
   }
 
-  /** Something came from the node. */
-  heardFrom(node: NodeId): void {
+  /** Whether what the node holds counts. One that is heard without a lease is cut off from the store, and still has its connections. */
+  mayHold(node: NodeId): boolean {
+    return this.#dead.get(node)?.heard !== false;
+  }
+
+  /** Something came from the node; a beat tells its incarnation. */
+  heardFrom(node: NodeId, incarnation = 0): void {
     if (this.#suspects.size > 0) this.#suspects.delete(node);
-    if (this.#dead.size > 0) this.#dead.delete(node);
+    if (this.#dead.size === 0) return;
+    const death = this.#dead.get(node);
+    // A word does not give a lease back: a node that is cut off from the store beats on, and can do nothing for its sessions.
+    if (death?.why === "lease ended" && incarnation <= death.incarnation) death.heard = true;
+    else this.#dead.delete(node);
   }
 
   /** A message to the node found nobody. Twice, with some time between: it is dead. */
@@ -130,13 +151,23 @@ export class Membership {
     const now = this.#options.clock.now();
     const since = this.#suspects.get(node);
     if (since === undefined) this.#suspects.set(node, now);
-    else if (now - since >= SUSPECT_AFTER && !this.#dead.has(node)) this.#bury(node, "found nobody");
+    else if (now - since >= SUSPECT_AFTER) this.#nobodyThere(node);
   }
 
-  #bury(node: NodeId, why: "lease ended" | "found nobody"): void {
+  #nobodyThere(node: NodeId): void {
+    const death = this.#dead.get(node);
+    if (death === undefined) this.#bury(node, "found nobody");
+    else if (death.heard) {
+      death.heard = false;
+      this.#options.listener.onHolderDead(node);
+    }
+  }
+
+  #bury(node: NodeId, why: Death["why"]): void {
+    const incarnation = this.#living.get(node) ?? 0;
     this.#living.delete(node);
     this.#suspects.delete(node);
-    this.#dead.set(node, why);
+    this.#dead.set(node, { why, incarnation, heard: false });
     // Long dead nodes own nothing any more that lives; a message to one finds nobody, which tells as well.
     if (this.#dead.size > MOST_DEAD) {
       for (const oldest of this.#dead.keys()) {
@@ -145,7 +176,32 @@ export class Membership {
       }
     }
     this.#options.listener.onNodeDead(node);
-    if (why === "lease ended") this.#options.listener.onLeaseEnded(node);
+    if (why === "lease ended") this.#leaseOver(node);
+  }
+
+  #leaseOver(node: NodeId): void {
+    this.#options.listener.onLeaseEnded(node);
+    this.#options.listener.onHolderDead(node);
+  }
+
+  // ---- this node is cut off from the bus: see Isolation ----
+
+  suspend(): void {
+    // Once more: so all know when it ends.
+    void this.#renew();
+    this.#suspended = true;
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    // The others may have been deaf too, and their leases have ended with this one.
+    this.storeReturned();
+  }
+
+  async othersStand(): Promise<boolean> {
+    const { store, node } = this.#options;
+    const result = await store.lease(node, this.#incarnation, false);
+    return result.kind === "ok" && result.nodes.some((other) => other.node !== node);
   }
 
   #schedule(): void {
@@ -158,6 +214,7 @@ export class Membership {
 
   /** Whether the store answered. Asked while it is asked already, it is one renewal. */
   #renew(): Promise<boolean> {
+    if (this.#suspended) return Promise.resolve(false);
     this.#renewing ??= this.#renewOnce().finally(() => {
       this.#renewing = undefined;
     });
@@ -195,15 +252,16 @@ export class Membership {
     for (const [node, incarnation] of now) {
       const known = this.#living.has(node);
       this.#living.set(node, incarnation);
+      if (this.leaseEnded(node)) this.#dead.delete(node);
       if (!known && !this.#dead.has(node)) listener.onNodeJoined(node);
     }
     // While the store was away nobody could renew: a lease that is missing says nothing until each had the time to.
-    if (clock.now() - this.#wellSince < leaseTtl) return;
+    if (this.#suspended || clock.now() - this.#wellSince < leaseTtl) return;
     for (const node of this.#living.keys()) if (!now.has(node)) this.#bury(node, "lease ended");
-    for (const [node, why] of this.#dead) {
-      if (now.has(node) || why === "lease ended") continue;
-      this.#dead.set(node, "lease ended");
-      listener.onLeaseEnded(node);
+    for (const [node, death] of this.#dead) {
+      if (now.has(node) || death.why === "lease ended") continue;
+      death.why = "lease ended";
+      this.#leaseOver(node);
     }
   }
 

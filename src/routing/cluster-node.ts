@@ -1,5 +1,6 @@
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
+import { Isolation } from "../ownership/isolation";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import { Sweeps } from "../ownership/sweeps";
 import type { Revision, TransportName } from "../protocol/names";
@@ -29,7 +30,7 @@ import { Gateways, type GatewayNode, type HeldWebSocket } from "./gateways";
 import type { Asked, Held, WaitingConnection } from "./held";
 import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
-import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind } from "./messages";
+import { answerFrame, ask, gone, leaseOver, MessageKind, notMine, readAnswer, readKind } from "./messages";
 import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends, UnavailableError, type SendLimit } from "./remote-sends";
@@ -116,6 +117,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #holder: Holder;
   readonly #links: Links;
   readonly #membership: Membership;
+  readonly #isolation: Isolation;
   readonly #counters: Counters;
   readonly #storeWatch: StoreWatch;
   readonly #standstill: Standstill;
@@ -163,6 +165,16 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       clock,
       leaseTtl: times.leaseTtl,
       listener: this,
+    });
+    this.#isolation = new Isolation({
+      clock,
+      lease: this.#membership,
+      leaseTtl: times.leaseTtl,
+      pollGrace: times.pollGrace,
+      busConnected: () => this.#links.connected,
+      withdraw: () => {
+        this.#withdraw();
+      },
     });
     this.#standstill = new Standstill(clock, times.leaseTtl);
     this.#sweeps = new Sweeps(this, options.store);
@@ -240,6 +252,12 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     await this.#links.start(this.#membership.incarnation);
     await this.#membership.start();
     this.#standstill.start();
+    this.#isolation.start();
+  }
+
+  /** Whether this node alone is cut off from bus or store (I3): its connections are to break, so that others get their requests. */
+  get withdrawn(): boolean {
+    return this.#isolation.withdrawn;
   }
 
   /** Whether this node gives up all that is here: its connections are to go elsewhere. */
@@ -254,6 +272,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
 
   async stop(): Promise<void> {
     this.#standstill.stop();
+    this.#isolation.stop();
     this.#sweeps.stop();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
@@ -347,7 +366,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   // ---- the owner's side: OwnerNode ----
 
   lives(node: NodeId): boolean {
-    return !this.isDead(node);
+    return this.#membership.mayHold(node);
   }
 
   turnDue(work: TickWork): void {
@@ -403,6 +422,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (this.#sessions.has(sid)) return HERE;
     const claiming = this.#takeovers.running(sid);
     if (claiming !== undefined) return claiming;
+    if (this.withdrawn) return AWAY;
     // No session has such an id: whoever makes them up is to cost the store nothing.
     if (sid.length > MAX_SID_CHARS) return UNKNOWN;
     const found = await this.#look(sid);
@@ -535,6 +555,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
         if (session !== undefined && session.turn < frame.n) session.prove();
         return;
       }
+      case MessageKind.LeaseOver:
+        this.#isolation.told();
+        return;
       case MessageKind.Handover:
       case MessageKind.Release:
       case MessageKind.Leaving:
@@ -589,8 +612,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     else session.sendFrom(t, holder, body);
   }
 
-  onBeat(from: NodeId): void {
-    this.#membership.heardFrom(from);
+  onBeat(from: NodeId, incarnation: number): void {
+    this.#membership.heardFrom(from, incarnation);
+    if (this.#membership.leaseEnded(from)) this.#links.send(from, leaseOver());
   }
 
   /** Anything held over the link with that node may be lost, on the way there or back. */
@@ -625,7 +649,6 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   onNodeDead(node: NodeId): void {
     this.#handovers.forget(node);
     this.#links.forget(node);
-    for (const session of this.#sessions.values()) session.holderDied(node);
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");
     this.#gateways.onTrouble(node);
@@ -638,8 +661,23 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#sweeps.onLeaseEnded(node);
   }
 
+  onHolderDead(node: NodeId): void {
+    for (const session of this.#sessions.values()) session.holderDied(node);
+  }
+
+  /** I3. */
+  #withdraw(): void {
+    this.#counters.count("withdrawals");
+    this.#holder.abandonAll();
+    this.#gateways.closeAll();
+  }
+
   onLeaseRetaken(incarnation: number): void {
+    this.#isolation.onLeaseRetaken();
     this.#links.reset(incarnation);
+    // Whoever swept here took the names out of this node's index, of websockets that go on too.
+    const sids = [...this.#sessions.values()].filter((session) => !session.over).map((session) => session.sid);
+    if (sids.length > 0) this.#options.store.index(this.id, sids, []);
     for (const session of this.#sessions.values()) session.prove();
   }
 }

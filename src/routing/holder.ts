@@ -132,6 +132,17 @@ export class Holder {
     }
   }
 
+  /** Every connection breaks, so that whatever is in front sends the request to another node. Sends of this process wait on. */
+  abandonAll(): void {
+    for (const held of this.#held.all()) {
+      if (held.kind === RequestKind.Send) continue;
+      const { askedAt } = held;
+      this.#forget(held);
+      if (held.kind === RequestKind.Get && askedAt !== undefined) this.#node.hintGone(askedAt, held);
+      for (const connection of held.connections) connection.abandon();
+    }
+  }
+
   /** Nothing is asked any more; every connection that waits is broken. */
   stop(): void {
     for (const timer of this.#pauses) timer.stop();

@@ -38,6 +38,8 @@ export const MessageKind = {
   RelayCredit: 16,
   /** To all: this node leaves, and takes no sessions. */
   Leaving: 17,
+  /** To a node that beats though its lease has ended: the store is there, and it is that node that cannot reach it. */
+  LeaseOver: 18,
 } as const;
 
 /** A node that does not know of it decides by the size alone. */
@@ -74,6 +76,10 @@ export function readKind(n: number): RequestKind | undefined {
 
 export function notMine(kind: RequestKind, sid: string, t: string): Frame {
   return { kind: MessageKind.NotMine, sid, t, n: kind, body: "" };
+}
+
+export function leaseOver(): Frame {
+  return { kind: MessageKind.LeaseOver, sid: "", t: "", n: 0, body: "" };
 }
 
 export function gone(sid: string, t: string): Frame {

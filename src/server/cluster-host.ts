@@ -28,7 +28,9 @@ export type Opened =
   | { readonly kind: "ok"; readonly session: OwnedSession; readonly place: Place }
   | { readonly kind: "no id"; readonly error: unknown }
   /** The store is away, or a limit is met. */
-  | { readonly kind: "away"; readonly why?: Overload };
+  | { readonly kind: "away"; readonly why?: Overload }
+  /** This node is cut off, and others are not. */
+  | { readonly kind: "withdrawn" };
 
 /** A new session's request, with what its record keeps of it. */
 export interface Opening {
@@ -153,6 +155,9 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       case "away":
         sendOverload(response, opened.why ?? UNREACHABLE);
         return;
+      case "withdrawn":
+        response.destroy();
+        return;
       case "ok": {
         request.res = null;
         if (this.#node?.leaving === true) response.shouldKeepAlive = false;
@@ -174,6 +179,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
   async open(opening: Opening): Promise<Opened> {
     const node = this.#node;
     if (node === undefined) return { kind: "away" };
+    if (node.withdrawn) return { kind: "withdrawn" };
     const { admission, load } = this.#engine;
     const why = admission.takeRequest();
     if (why !== undefined) return { kind: "away", why };
@@ -207,7 +213,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       const { handshake, protocol, transport } = opening;
       const result = await node.open(id, handshake, protocol, transport);
       this.#opening.delete(id);
-      if (result.kind === "away") return result;
+      if (result.kind === "away") return node.withdrawn ? { kind: "withdrawn" } : result;
       if (result.kind === "ok") return { kind: "ok", session: node.own(id, handshake, protocol, transport), place };
     }
     return { kind: "no id", error };
@@ -262,6 +268,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
     const opening: Opening = { request, remoteAddress, handshake, protocol, transport: "websocket" };
     const opened = await this.open(opening);
     if (opened.kind === "away") offer.unavailable(opened.why);
+    else if (opened.kind === "withdrawn") offer.abandon();
     else if (opened.kind === "no id") {
       offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
     } else {
@@ -289,7 +296,9 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
       return;
     }
     const found = await node.find(sid, false).finally(() => this.load.requests--);
-    if (found.kind === "away") {
+    if (node.withdrawn) {
+      offer.abandon();
+    } else if (found.kind === "away") {
       offer.unavailable();
     } else if (found.kind === "unknown") {
       offer.refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });

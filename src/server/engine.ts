@@ -267,6 +267,9 @@ export class Engine extends RequestFace implements SocketHost {
       unavailable: (why) => {
         upgradeUnavailable(upgrade.socket, why);
       },
+      abandon: () => {
+        upgrade.socket.destroy();
+      },
       accept: (accepted) => {
         this.#accept(upgrade, response, accepted);
       },

@@ -81,7 +81,8 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   #hold(kind: RequestKind, t: string, body: string | Buffer): void {
     const { pause } = this.#node;
-    if (pause === 0) this.#holdNow(kind, t, body);
+    if (this.#node.withdrawn) this.abandon();
+    else if (pause === 0) this.#holdNow(kind, t, body);
     else {
       // H6.
       this.#node.clock.after(pause, () => {

@@ -17,6 +17,8 @@ export interface WebSocketOffer {
   refuse(refusal: Refusal): void;
   /** Nobody could answer in time, or a limit is met. */
   unavailable(why?: Overload): void;
+  /** The connection breaks: whatever is in front is to send the request to another node. */
+  abandon(): void;
 }
 
 /**
@@ -57,6 +59,9 @@ export function offerOf(request: EngineRequest, websocket: WebSocketLike, refuse
       taken(websocket);
     },
     unavailable: () => {
+      websocket.close();
+    },
+    abandon: () => {
       websocket.close();
     },
   };

@@ -179,8 +179,11 @@ export interface SessionStore {
   /** Moves on the time to live of records that `node` owns; answers with the sids that are not (or no longer) its own. */
   renew(node: NodeId, sids: readonly string[]): Promise<{ kind: "ok"; readonly lost: readonly string[] } | Away>;
 
-  /** Takes or renews the lease of `node` for its time to live, and reads which leases stand. */
-  lease(node: NodeId, incarnation: number): Promise<LeaseResult>;
+  /**
+   * Takes or renews the lease of `node` for its time to live, and reads which leases stand. With `takes` false the lease, if there
+   * is one, is given back, and those of others are read.
+   */
+  lease(node: NodeId, incarnation: number, takes?: boolean): Promise<LeaseResult>;
 
   /** Gives the lease back. */
   release(node: NodeId): Promise<void>;

@@ -77,6 +77,22 @@ export function nodeTests(factory: StoreFactory): void {
       await store.release(b);
     });
 
+    it("is given back by one that only asks for the leases of others", async () => {
+      const { store } = use();
+      const [a, b] = [fresh("node"), fresh("node")];
+      await lease(store, a, 2);
+      await lease(store, b);
+      const asked = async (incarnation: number): Promise<LivingNode[]> => {
+        const result = await store.lease(b, incarnation, false);
+        return result.kind === "ok" ? [...result.nodes] : assert.fail();
+      };
+      assert.deepEqual(await asked(0), [{ node: a, incarnation: 2 }], "late");
+      assert.equal((await lease(store, a, 2)).length, 2, "a late call gives nothing back");
+      assert.deepEqual(await asked(1), [{ node: a, incarnation: 2 }]);
+      assert.deepEqual(await lease(store, a, 2), [{ node: a, incarnation: 2 }]);
+      await store.release(a);
+    });
+
     it("names nodes with any characters", async () => {
       const { store } = use();
       const nodes = ["a b", "n:1", "x}{y", "é😀", "n\n2"];

@@ -123,10 +123,11 @@ export class HubStore implements SessionStore, ClientPart {
     });
   }
 
-  lease(node: NodeId, incarnation: number): Promise<LeaseResult> {
+  lease(node: NodeId, incarnation: number, takes = true): Promise<LeaseResult> {
     return this.#call<LeaseResult>(EntryKind.LEASE, readLeaseResult, awayResult, node, (out) => {
       this.#names.write(out, node);
       out.varint(incarnation);
+      out.varint(takes ? 1 : 0);
     });
   }
 

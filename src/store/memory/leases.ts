@@ -21,6 +21,16 @@ export class Leases {
     this.#ttl = ttl;
   }
 
+  /** Gives the lease back, and reads those of others. */
+  leave(node: NodeId, incarnation: number): LeasesRead {
+    if (this.#leases.get(node)?.incarnation === incarnation) this.#leases.delete(node);
+    const now = this.#now();
+    const nodes: LivingNode[] = [];
+    for (const [id, lease] of this.#leases)
+      if (id !== node && lease.expires > now) nodes.push({ node: id, incarnation: lease.incarnation });
+    return { kind: "ok", nodes };
+  }
+
   take(node: NodeId, incarnation: number): LeasesRead {
     const now = this.#now();
     const nodes: LivingNode[] = [];

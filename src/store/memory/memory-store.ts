@@ -96,8 +96,8 @@ export class MemoryStore implements SessionStore, TickWork {
     return this.#ask(() => this.records.renew(node, sids));
   }
 
-  lease(node: NodeId, incarnation: number): Promise<LeaseResult> {
-    return this.#ask(() => this.records.lease(node, incarnation));
+  lease(node: NodeId, incarnation: number, takes = true): Promise<LeaseResult> {
+    return this.#ask(() => this.records.lease(node, incarnation, takes));
   }
 
   release(node: NodeId): Promise<void> {

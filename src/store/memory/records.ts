@@ -129,9 +129,9 @@ export class Records {
     return { kind: "ok", lost };
   }
 
-  lease(node: NodeId, incarnation: number): LeasesRead {
+  lease(node: NodeId, incarnation: number, takes = true): LeasesRead {
     this.#index.touch(node);
-    return this.#leases.take(node, incarnation);
+    return takes ? this.#leases.take(node, incarnation) : this.#leases.leave(node, incarnation);
   }
 
   release(node: NodeId): void {

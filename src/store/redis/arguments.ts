@@ -51,8 +51,9 @@ export function renewArguments(node: NodeId, limits: StoreLimits): string[] {
   return [node, ttl(limits.recordTtl)];
 }
 
-export function leaseArguments(node: NodeId, incarnation: number, limits: StoreLimits): string[] {
-  return [encodeName(node), String(incarnation), ttl(limits.leaseTtl)];
+/** `leaseTtl` 0: the lease is given back. */
+export function leaseArguments(node: NodeId, incarnation: number, leaseTtl: number): string[] {
+  return [encodeName(node), String(incarnation), leaseTtl === 0 ? "0" : ttl(leaseTtl)];
 }
 
 export function indexArguments(add: readonly string[], remove: readonly string[], limits: StoreLimits): string[] {

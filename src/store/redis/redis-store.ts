@@ -142,9 +142,9 @@ export class RedisStore implements SessionStore {
     return this.#closed ? AWAY : { kind: "ok", lost };
   }
 
-  lease(node: NodeId, incarnation: number): Promise<LeaseResult> {
+  lease(node: NodeId, incarnation: number, takes = true): Promise<LeaseResult> {
     this.#index.touch(node);
-    const args = leaseArguments(node, incarnation, this.#limits);
+    const args = leaseArguments(node, incarnation, takes ? this.#limits.leaseTtl : 0);
     return this.#ask("lease", this.#caller.run(SCRIPTS.lease, [this.#keys.lease], args, 100), (reply) => ({
       kind: "ok",
       nodes: livingNodes(reply),

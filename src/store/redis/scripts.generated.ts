@@ -33,9 +33,9 @@ export const SCRIPTS = {
   lease: {
     name: "lease",
     keys: 1,
-    sha: "73f29afcb59fb6546367614a5503517d25884807",
+    sha: "02f6c64730cea68ff246f92918fdd6280be91ed5",
     source:
-      "local call = redis.call\nlocal key, node, incarnation, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])\nlocal time = call('TIME')\nlocal now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)\nlocal standing, mine, others = call('HGETALL', key), nil, {}\nfor i = 1, #standing, 2 do\n  local ends, number = string.match(standing[i + 1], '^%d+ (%d+) (%d+)')\n  if not ends or tonumber(ends) <= now then\n    call('HDEL', key, standing[i])\n  elseif standing[i] == node then\n    mine = number\n  else\n    others[#others + 1] = standing[i]\n    others[#others + 1] = number\n  end\nend\nif not mine or tonumber(mine) <= tonumber(incarnation) then\n  mine = incarnation\n  call('HSET', key, node, string.format('1 %.0f %s', now + ttl, incarnation))\nend\nif call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end\nothers[#others + 1] = node\nothers[#others + 1] = mine\nreturn others",
+      "local call = redis.call\nlocal key, node, incarnation, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])\nlocal time = call('TIME')\nlocal now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)\nlocal standing, mine, others = call('HGETALL', key), nil, {}\nfor i = 1, #standing, 2 do\n  local ends, number = string.match(standing[i + 1], '^%d+ (%d+) (%d+)')\n  if not ends or tonumber(ends) <= now then\n    call('HDEL', key, standing[i])\n  elseif standing[i] == node then\n    mine = number\n  else\n    others[#others + 1] = standing[i]\n    others[#others + 1] = number\n  end\nend\nif ttl == 0 then\n  if mine == incarnation then call('HDEL', key, node) end\n  return others\nend\nif not mine or tonumber(mine) <= tonumber(incarnation) then\n  mine = incarnation\n  call('HSET', key, node, string.format('1 %.0f %s', now + ttl, incarnation))\nend\nif call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end\nothers[#others + 1] = node\nothers[#others + 1] = mine\nreturn others",
   },
   look: {
     name: "look",

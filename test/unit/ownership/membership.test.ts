@@ -76,6 +76,7 @@ class World {
       onNodeJoined: (node) => this.events.push(`joined ${node}`),
       onNodeDead: (node) => this.events.push(`dead ${node}`),
       onLeaseEnded: () => undefined,
+      onHolderDead: (node) => this.events.push(`holds nothing ${node}`),
       onLeaseRetaken: (incarnation) => this.events.push(`retaken ${String(incarnation)}`),
     },
   });
@@ -203,11 +204,11 @@ describe("other nodes", () => {
     assert.deepEqual(world.membership.others, ["a", "b"]);
     world.store.others.delete("a");
     await world.pass(TTL / 3);
-    assert.deepEqual(world.events, ["dead a"]);
+    assert.deepEqual(world.events, ["dead a", "holds nothing a"]);
     assert.deepEqual([world.membership.isDead("a"), world.membership.isDead("b")], [true, false]);
     assert.deepEqual(world.membership.others, ["b"]);
     await world.pass(TTL);
-    assert.deepEqual(world.events, ["dead a"]);
+    assert.deepEqual(world.events, ["dead a", "holds nothing a"]);
   });
 
   it("that nobody ever heard of are not dead", async () => {
@@ -226,7 +227,7 @@ describe("other nodes", () => {
     // One of them has renewed meanwhile, the other has not.
     world.store.others.set("a", 2);
     await world.pass(TTL);
-    assert.deepEqual(world.events, ["retaken 2", "dead b"]);
+    assert.deepEqual(world.events, ["retaken 2", "dead b", "holds nothing b"]);
     assert.deepEqual(world.membership.others, ["a"]);
   });
 
@@ -243,7 +244,63 @@ describe("other nodes", () => {
     await world.pass(TTL * 0.9);
     assert.deepEqual(world.events, []);
     await world.pass(TTL);
-    assert.deepEqual(world.events, ["dead a"]);
+    assert.deepEqual(world.events, ["dead a", "holds nothing a"]);
+  });
+
+  it("own nothing while they are heard without a lease, but hold what they hold", async () => {
+    const world = await World.joined("a");
+    world.store.others.delete("a");
+    await world.pass(TTL / 3);
+    const { membership } = world;
+    const says = (): boolean[] => [membership.isDead("a"), membership.leaseEnded("a"), membership.mayHold("a")];
+    assert.deepEqual(says(), [true, true, false]);
+    membership.heardFrom("a", 1);
+    assert.deepEqual(says(), [true, true, true]);
+    world.events.length = 0;
+    membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    membership.foundNobody("a");
+    assert.deepEqual(says(), [true, true, false]);
+    assert.deepEqual(world.events, ["holds nothing a"]);
+  });
+
+  it("live again when they are heard with another incarnation, or their lease is seen", async () => {
+    const world = await World.joined("a", "b");
+    world.store.others.clear();
+    await world.pass(TTL / 3);
+    world.membership.heardFrom("a", 2);
+    assert.deepEqual([world.membership.isDead("a"), world.membership.isDead("b")], [false, true]);
+    world.store.others.set("b", 1);
+    world.store.others.set("a", 2);
+    await world.pass(TTL / 3);
+    assert.deepEqual([world.membership.isDead("a"), world.membership.isDead("b")], [false, false]);
+  });
+});
+
+describe("a node that is deaf", () => {
+  it("renews its lease once more, lets it end, and judges nobody", async () => {
+    const world = await World.joined("a");
+    await world.pass(TTL / 2);
+    world.store.asked.length = 0;
+    world.membership.suspend();
+    world.store.others.delete("a");
+    await world.pass(2 * TTL);
+    assert.deepEqual(world.store.asked, [[1, TTL / 2]]);
+    assert.deepEqual(world.events, []);
+    assert.equal(world.membership.lapsed, true);
+    world.membership.resume();
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["retaken 2"], "the others may have been deaf too");
+  });
+
+  it("asks for the others' leases without taking its own", async () => {
+    const world = await World.joined("a");
+    world.membership.suspend();
+    assert.equal(await world.membership.othersStand(), true);
+    world.store.others.delete("a");
+    assert.equal(await world.membership.othersStand(), false);
+    world.store.away = true;
+    assert.equal(await world.membership.othersStand(), false);
   });
 });
 
@@ -294,6 +351,7 @@ describe("a message that finds nobody", () => {
     world.store.others.delete("a");
     await world.pass(TTL / 3);
     assert.deepEqual([world.membership.isDead("a"), world.membership.leaseEnded("a")], [true, true]);
+    assert.deepEqual(world.events, ["dead a", "holds nothing a"], "until then its lease may stand for what it holds");
   });
 
   it("leaves a node dead whose lease still stands", async () => {

@@ -5,7 +5,7 @@
 -- ARGV:
 --   1 node
 --   2 incarnation
---   3 time to live of a lease, milliseconds
+--   3 time to live of a lease, milliseconds; 0 gives the lease back
 -- Returns: {node, incarnation, node, incarnation, …}.
 local call = redis.call
 local key, node, incarnation, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -23,6 +23,10 @@ for i = 1, #standing, 2 do
     others[#others + 1] = standing[i]
     others[#others + 1] = number
   end
+end
+if ttl == 0 then
+  if mine == incarnation then call('HDEL', key, node) end
+  return others
 end
 -- A call that was under way for long must not put back an incarnation that its node has left behind.
 if not mine or tonumber(mine) <= tonumber(incarnation) then
