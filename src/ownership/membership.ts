@@ -74,6 +74,11 @@ export class Membership {
     return this.#renewedAt > 0 && this.#options.clock.now() - this.#renewedAt > this.#options.leaseTtl;
   }
 
+  /** The lease could not be renewed in time; not: it was let go since the bus is away, for all nodes it may be. */
+  get cutFromStore(): boolean {
+    return this.lapsed && !this.#suspended;
+  }
+
   /** The other nodes that hold a lease. */
   get others(): NodeId[] {
     return [...this.#living.keys()];

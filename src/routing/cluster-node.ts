@@ -28,6 +28,7 @@ import type { Tick, TickWork } from "../time/tick";
 import { CLOSE_TIMEOUT } from "../transports/polling";
 import { Gateways, type GatewayNode, type HeldWebSocket } from "./gateways";
 import type { Asked, Held, WaitingConnection } from "./held";
+import { GivenUp, type GivingNode } from "./given-up";
 import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
 import { answerFrame, ask, gone, leaseOver, MessageKind, notMine, readAnswer, readKind } from "./messages";
@@ -87,7 +88,7 @@ export interface ClusterNodeOptions {
  * One node of the cluster: the sessions that it owns, the requests that it holds, and what passes between it, the store and
  * the other nodes.
  */
-export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, GatewayNode, MembershipListener {
+export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, GatewayNode, GivingNode, MembershipListener {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly rules: OwnerRules;
@@ -118,6 +119,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #links: Links;
   readonly #membership: Membership;
   readonly #isolation: Isolation;
+  readonly #givenUp = new GivenUp(this);
   readonly #counters: Counters;
   readonly #storeWatch: StoreWatch;
   readonly #standstill: Standstill;
@@ -406,8 +408,13 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#counters.count("lost");
     this.#renewals.remove(session);
     if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
-    this.#options.store.index(this.id, [], [session.sid]);
+    if (this.withdrawn) this.#givenUp.add(session.sid);
+    else this.unlist([session.sid]);
     if (owner !== undefined && owner !== this.id) this.#cache.set(session.sid, owner);
+  }
+
+  unlist(sids: readonly string[]): void {
+    if (sids.length > 0) this.#options.store.index(this.id, [], sids);
   }
 
   // ---- the holder's side: HolderNode ----
@@ -452,7 +459,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   askHere(held: Held): boolean {
     const session = this.#sessions.get(held.sid);
     if (session === undefined) return false;
-    this.#request(session, held.kind, held.t, held.body, held.revision, this.id);
+    // As in `#asked`: others may have claimed it, and asked it the same. It is asked again when the lease is retaken.
+    if (this.#membership.cutFromStore && !session.direct) this.#counters.count("lapsed");
+    else this.#request(session, held.kind, held.t, held.body, held.revision, this.id);
     return true;
   }
 
@@ -670,15 +679,19 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#counters.count("withdrawals");
     this.#holder.abandonAll();
     this.#gateways.closeAll();
+    // Were they kept until they are refused, their handlers would run for requests that others have answered.
+    for (const session of [...this.#sessions.values()]) session.giveUp();
   }
 
   onLeaseRetaken(incarnation: number): void {
     this.#isolation.onLeaseRetaken();
     this.#links.reset(incarnation);
+    this.#holder.askAgainAt(this.id, "lease retaken");
     // Whoever swept here took the names out of this node's index, of websockets that go on too.
     const sids = [...this.#sessions.values()].filter((session) => !session.over).map((session) => session.sid);
     if (sids.length > 0) this.#options.store.index(this.id, sids, []);
     for (const session of this.#sessions.values()) session.prove();
+    void this.#givenUp.lookForAll();
   }
 }
 

@@ -138,7 +138,9 @@ export class Holder {
       if (held.kind === RequestKind.Send) continue;
       const { askedAt } = held;
       this.#forget(held);
-      if (held.kind === RequestKind.Get && askedAt !== undefined) this.#node.hintGone(askedAt, held);
+      // A session of this node does not end of it: it goes on elsewhere, and is not closed here but taken over.
+      const elsewhere = askedAt !== undefined && askedAt !== this.#node.id;
+      if (held.kind === RequestKind.Get && elsewhere) this.#node.hintGone(askedAt, held);
       for (const connection of held.connections) connection.abandon();
     }
   }

@@ -261,6 +261,11 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     this.#leaving = true;
   }
 
+  /** I3: this node is cut off, and others are about to claim the session. A websocket that is here goes on. */
+  giveUp(): void {
+    if (!this.upgraded) this.lose(undefined);
+  }
+
   /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */
   releasePoll(t: string): void {
     if (this.parked?.t !== t) return;

@@ -62,6 +62,7 @@ module.exports = function testApp(engine, httpServer) {
       rss: process.memoryUsage().rss,
       timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
       stats: engine.cluster?.stats(),
+      health: engine.cluster?.health(),
     }),
     // To all sessions here, in one tick.
     "push-all": (body) => {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import type { ClusterStats, ClusterTuning, EngineOptions } from "../../src/index";
+import type { ClusterHealth, ClusterStats, ClusterTuning, EngineOptions } from "../../src/index";
 import { startProcess, type ProcessEnd, type RunningProcess } from "./processes";
 import { waitFor } from "./wait-for";
 
@@ -43,6 +43,7 @@ export interface NodeAccount {
   /** Timers that keep the process running. */
   readonly timers: number;
   readonly stats?: ClusterStats;
+  readonly health?: ClusterHealth;
 }
 
 export interface ServeOptions {

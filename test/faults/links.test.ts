@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, test } from "node:test";
+import type { KitNode } from "../../testing/kit-node";
+import type { TcpProxy } from "../../testing/tcp-proxy";
+import { waitFor } from "../helpers/wait-for";
+import { accountOf, FaultWorld, LEASE } from "./fault-world";
+
+/** Clients of it go over nginx to a node whose links are whole when this long has passed since a cut, at most. */
+const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
+/** Longer than that. */
+const LONG = 2 * WITHDRAWN_WITHIN;
+
+type Link = "redis" | "nats";
+
+/** One of three nodes reaches Redis or NATS badly, or not at all, while the others do. */
+describe("one node's links", () => {
+  let world: FaultWorld;
+
+  afterEach(() => world.kit.stop());
+
+  const linkOf = (node: KitNode, link: Link): TcpProxy => node.links![link];
+
+  /** What the node says of itself where it owns sessions and websockets, and who took its sessions. */
+  interface Owned {
+    readonly polling: readonly string[];
+    readonly websockets: readonly string[];
+  }
+
+  const ownedBy = async (node: KitNode): Promise<Owned> => {
+    const { sids } = await accountOf(node);
+    const [polling, websockets] = [world.polling, world.websockets].map((load) => new Set(load.sids()));
+    return {
+      polling: sids.filter((sid) => polling!.has(sid)),
+      websockets: sids.filter((sid) => websockets!.has(sid)),
+    };
+  };
+
+  const takenFrom = async (cut: KitNode): Promise<string[]> => {
+    const others = world.kit.nodes.filter((node) => node !== cut);
+    const accounts = await Promise.all(others.map(accountOf));
+    return accounts.flatMap(({ takeovers }) => takeovers.map(({ sid }) => sid));
+  };
+
+  const isReady = async (node: KitNode): Promise<boolean> => (await accountOf(node)).health?.ready === true;
+
+  for (const link of ["redis", "nats"] as const) {
+    test(`to ${link} cut for longer than its lease: others have its polling sessions, its own websockets go on`, async () => {
+      world = await FaultWorld.start({ links: true });
+      const node = world.kit.node(0);
+      const owned = await ownedBy(node);
+      assert.ok(owned.polling.length > 0 && owned.websockets.length > 0, JSON.stringify(owned));
+      linkOf(node, link).cut();
+      await waitFor("it not to be ready", async () => !(await isReady(node)), LEASE + 10_000);
+      await waitFor("others to have its polling sessions", async () => {
+        const taken = new Set(await takenFrom(node));
+        return owned.polling.every((sid) => taken.has(sid));
+      });
+      // Without it, which answers nobody now.
+      await world.goesOn(LONG / 1_000);
+      linkOf(node, link).heal();
+      await waitFor("it to be ready again", () => isReady(node));
+      await waitFor("it to know what it lost", async () => {
+        const { sids } = await accountOf(node);
+        return owned.polling.every((sid) => !sids.includes(sid));
+      });
+      const { closes } = await accountOf(node);
+      const reasons = new Map(closes.map(({ sid, reason }) => [sid, reason]));
+      // Where the bus is away the node is in good faith for a while, and takes what its clients say elsewhere for an overlap.
+      const honest = link === "redis" ? ["taken over"] : ["taken over", "transport error"];
+      for (const sid of owned.polling) assert.ok(honest.includes(reasons.get(sid) ?? ""), `${sid}: ${reasons.get(sid)}`);
+      for (const sid of owned.websockets) assert.equal(reasons.get(sid), undefined);
+      await world.ends({ silence: WITHDRAWN_WITHIN + 1_000 });
+    });
+  }
+
+  test("to nats cut for a moment: requests wait, or go to others", async () => {
+    world = await FaultWorld.start({ links: true });
+    const node = world.kit.node(0);
+    linkOf(node, "nats").cut();
+    await sleep(LEASE / 2);
+    linkOf(node, "nats").heal();
+    await waitFor("it to be ready again", () => isReady(node));
+    await world.ends({ silence: LEASE / 2 + 1_500 });
+  });
+
+  for (const link of ["redis", "nats"] as const) {
+    test(`to ${link} delayed by 200 ms: it is only slower`, async () => {
+      world = await FaultWorld.start({ links: true });
+      const node = world.kit.node(0);
+      linkOf(node, link).delay(200);
+      await world.goesOn(6);
+      assert.equal(await isReady(node), true);
+      assert.deepEqual(await takenFrom(node), []);
+      await world.ends({ silence: 2_000 });
+    });
+  }
+});
