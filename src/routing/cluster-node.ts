@@ -185,7 +185,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
       clock,
       store: options.store,
       sessions: this.#sessions,
-      patience: times.leaseTtl,
+      patience: Math.max(times.leaseTtl, RESTORED_WITHIN),
       returned: () => {
         this.#membership.storeReturned();
         this.#renewals.runNow();
@@ -697,6 +697,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
 
 /** The longest session id, in characters: ids become part of keys. */
 export const MAX_SID_CHARS = 128;
+
+/** Other owners are given so long at least to restore what the store lost, in milliseconds: some clients try for seconds on their own. */
+const RESTORED_WITHIN = 4000;
 
 const HERE: Whereabouts = { kind: "here" };
 const UNKNOWN: Whereabouts = { kind: "unknown" };
