@@ -367,6 +367,10 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
 
   // ---- the owner's side: OwnerNode ----
 
+  get inDoubt(): boolean {
+    return !this.#links.connected || this.#membership.lapsed;
+  }
+
   lives(node: NodeId): boolean {
     return this.#membership.mayHold(node);
   }

@@ -37,6 +37,8 @@ export interface OwnerNode {
   /** A close waits for a poll to carry it. */
   readonly closing: Deadlines<SessionHandle>;
 
+  /** Others may have claimed sessions of this node, which cannot hear of it. */
+  readonly inDoubt: boolean;
   /** Whether the node is not known to be dead. */
   lives(node: NodeId): boolean;
   /** How long a client may take to complete an upgrade, in milliseconds. */
