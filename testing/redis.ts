@@ -15,7 +15,9 @@ export interface RedisServer {
   readonly stop: () => Promise<void>;
   /** As a crash would; the folder stays until `stop`. */
   readonly kill: () => Promise<void>;
-  /** The same port again, after `kill`: empty, since nothing is saved. */
+  /** In good order, by SIGTERM; the folder stays until `stop`. */
+  readonly terminate: () => Promise<void>;
+  /** The same port again, after `kill` or `terminate`: empty, where its arguments do not say that it saves. */
   readonly restart: () => Promise<void>;
   /** Stops it from running, its connections open, until `resume`. */
   readonly pause: () => void;
@@ -49,6 +51,7 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
       return current.pid ?? 0;
     },
     kill,
+    terminate: () => end(current, "SIGTERM"),
     pause: () => void current.kill("SIGSTOP"),
     resume: () => void current.kill("SIGCONT"),
     restart: async () => {
@@ -64,7 +67,7 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
 }
 
 /** Three masters that share the slots, without replicas. Resolves when each of them sees all slots served. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+export async function startRedisCluster(args: readonly string[] = []): Promise<RedisCluster> {
   const servers: RedisServer[] = [];
   const stop = async () => {
     await Promise.all(servers.map((server) => server.stop()));
@@ -72,7 +75,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   try {
     // The bus port is 10,000 above: a free one below 55,536 is needed, so it is asked for again until it fits.
     while (servers.length < 3) {
-      servers.push(await startRedis(["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]));
+      servers.push(await startRedis(["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", ...args]));
     }
     const clients = servers.map(({ port }) => new Redis(port, HOST));
     try {
@@ -144,10 +147,10 @@ async function run(folder: string, port: number, args: readonly string[]): Promi
   return child.exitCode === null ? child : undefined;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");
-  child.kill("SIGKILL");
+  child.kill(signal);
   await ended;
 }
 

@@ -108,7 +108,7 @@ export class ClusterNode
       clock,
       store,
       sessions: this.owned.all,
-      patience: times.leaseTtl,
+      patience: Math.max(times.leaseTtl, RESTORED_WITHIN),
       returned: () => {
         this.#membership.storeReturned();
         this.owned.renewals.runNow();
@@ -285,6 +285,10 @@ export class ClusterNode
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void {
     if (holder === this.id) this.#holder.onNotMine(this.id, kind, sid, t);
     else this.#links.send(holder, notMine(kind, sid, t));
+  }
+
+  get inDoubt(): boolean {
+    return !this.#links.connected || this.#membership.lapsed;
   }
 
   get wasDeaf(): boolean {
@@ -474,6 +478,9 @@ export class ClusterNode
     void this.#givenUp.lookForAll();
   }
 }
+
+/** Other owners are given so long at least to restore what the store lost, in milliseconds: some clients try for seconds on their own. */
+const RESTORED_WITHIN = 4000;
 
 /** How long to wait, in milliseconds, before a node that nobody answered for is asked the second time; more than SUSPECT_AFTER. */
 const NO_RESPONDER_PAUSE = 120;

@@ -27,6 +27,7 @@ export interface OwnersReach {
   mayHold(node: NodeId): boolean;
   /** See `OwnerNode`. */
   readonly wasDeaf: boolean;
+  readonly inDoubt: boolean;
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
   /** The session was found to be owned by `owner`. */
@@ -169,6 +170,10 @@ export class OwnedSessions implements OwnerNode {
 
   get storeGeneration(): number {
     return this.#store.generation;
+  }
+
+  get inDoubt(): boolean {
+    return this.#reach.inDoubt;
   }
 
   get wasDeaf(): boolean {

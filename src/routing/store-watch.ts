@@ -1,17 +1,20 @@
 import type { OwnedSession } from "../session/owned-session";
 import type { NodeId, SessionStore } from "../store/port";
-import type { Clock } from "../time/clock";
+import type { Clock, Timer } from "../time/clock";
 
 export interface StoreWatchOptions {
   readonly node: NodeId;
   readonly clock: Clock;
   readonly store: SessionStore;
   readonly sessions: ReadonlyMap<string, OwnedSession>;
-  /** How long owners are given to restore what the store lost, in milliseconds. */
+  /** How long other owners are given to restore what the store lost, when this one's sessions are restored, in milliseconds. */
   readonly patience: number;
   /** The store is back. */
   readonly returned: () => void;
 }
+
+/** How often a node looks whether the store has all of its sessions again, in milliseconds. */
+const LOOK = 200;
 
 /**
  * What a node does when the store was away and is back: it proves that its sessions are still its own (O6), which writes
@@ -20,7 +23,9 @@ export interface StoreWatchOptions {
 export class StoreWatch {
   readonly #options: StoreWatchOptions;
   #generation: number;
+  /** When the store was last known not to have all that it had. */
   #lostAt = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
 
   constructor(options: StoreWatchOptions) {
     this.#options = options;
@@ -35,7 +40,22 @@ export class StoreWatch {
 
   stop(): void {
     this.#options.store.onReturn = undefined;
+    this.#timer?.stop();
   }
+
+  /**
+   * A part of the store may be away for long behind its loss: a Redis Cluster serves nothing until its nodes agree that one is back.
+   * This node's own sessions tell when it does: the others are as far then.
+   */
+  readonly #look = (): void => {
+    this.#timer = undefined;
+    let missing = false;
+    for (const session of this.#options.sessions.values())
+      missing ||= !session.over && !session.direct && session.seenIn !== this.#generation;
+    if (!missing) return;
+    this.#lostAt = this.#options.clock.now();
+    this.#timer = this.#options.clock.afterUnref(LOOK, this.#look);
+  };
 
   readonly #onReturn = (): void => {
     const { store, clock, node, sessions, returned } = this.#options;
@@ -44,6 +64,7 @@ export class StoreWatch {
       this.#lostAt = clock.now();
       const sids = [...sessions.values()].filter((session) => !session.over).map((session) => session.sid);
       if (sids.length > 0) store.index(node, sids, []);
+      this.#timer ??= clock.afterUnref(LOOK, this.#look);
     }
     returned();
     for (const session of sessions.values()) if (!session.direct) session.prove();

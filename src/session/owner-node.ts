@@ -39,6 +39,8 @@ export interface OwnerNode {
 
   /** Whether this node may not have heard, within the last `pollGrace`, what other nodes had to say: it was cut off from them. */
   readonly wasDeaf: boolean;
+  /** Others may have claimed sessions of this node, which cannot hear of it. */
+  readonly inDoubt: boolean;
   /** Whether the node is not known to be dead. */
   lives(node: NodeId): boolean;
   /** How long a client may take to complete an upgrade, in milliseconds. */

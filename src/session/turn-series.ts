@@ -56,6 +56,11 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     return this.#phase;
   }
 
+  /** The generation of the store in which it was last seen to have the record. */
+  get seenIn(): number {
+    return this.#generation;
+  }
+
   /** Closed and recorded so, in which case only its last answer is of interest; or lost. */
   get over(): boolean {
     return this.#over;

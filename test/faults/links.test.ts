@@ -66,10 +66,7 @@ describe("one node's links", () => {
       });
       const { closes } = await accountOf(node);
       const reasons = new Map(closes.map(({ sid, reason }) => [sid, reason]));
-      // Where the bus is away the node is in good faith for a while, and takes what its clients say elsewhere for an overlap.
-      const honest = link === "redis" ? ["taken over"] : ["taken over", "transport error"];
-      for (const sid of owned.polling)
-        assert.ok(honest.includes(reasons.get(sid) ?? ""), `${sid}: ${reasons.get(sid)}`);
+      for (const sid of owned.polling) assert.equal(reasons.get(sid), "taken over");
       for (const sid of owned.websockets) assert.equal(reasons.get(sid), undefined);
       await world.ends({ silence: WITHDRAWN_WITHIN + 1_000 });
     });
@@ -83,6 +80,16 @@ describe("one node's links", () => {
     linkOf(node, "nats").heal();
     await waitFor("it to be ready again", () => isReady(node));
     await world.ends({ silence: LEASE / 2 + 1_500 });
+  });
+
+  test("to nats cut at all of them, for longer than their leases: there is nobody better, and requests wait", async () => {
+    world = await FaultWorld.start({ links: true });
+    for (const node of world.kit.nodes) linkOf(node, "nats").cut();
+    await sleep(2 * LEASE);
+    for (const node of world.kit.nodes) linkOf(node, "nats").heal();
+    const { retried } = await world.kit.nginx.counts();
+    assert.equal(retried, 0);
+    await world.ends({ silence: 2 * LEASE + 1_500 });
   });
 
   for (const link of ["redis", "nats"] as const) {

@@ -50,6 +50,8 @@ export class FakeOwner implements OwnerNode {
   readonly ended: SessionHandle[] = [];
   readonly lost: (NodeId | undefined)[] = [];
 
+  inDoubt = false;
+
   lives(node: NodeId): boolean {
     return !this.dead.has(node);
   }

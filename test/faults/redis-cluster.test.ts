@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, test } from "node:test";
+import { startRedisCluster, type RedisCluster, type RedisServer } from "../../testing/redis";
+import { FaultWorld, SOAK } from "./fault-world";
+
+const AWAY = 1_000;
+const ROUNDS = SOAK ? 5 : 1;
+
+/** Three masters without replicas: while one is away, none of them serves anything. */
+describe("a Redis Cluster whose nodes end in turn", () => {
+  let world: FaultWorld | undefined;
+  let redis: RedisCluster | undefined;
+
+  afterEach(async () => {
+    await world?.kit.stop();
+    await redis?.stop();
+    world = redis = undefined;
+  });
+
+  const start = async (args: readonly string[]): Promise<FaultWorld> => {
+    redis = await startRedisCluster(args);
+    world = await FaultWorld.start({ env: { TEST_REDIS: JSON.stringify({ cluster: redis.nodes }) } });
+    return world;
+  };
+
+  const inTurn = async (world: FaultWorld, ends: (server: RedisServer) => Promise<void>): Promise<void> => {
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (const server of redis!.servers) {
+        await ends(server);
+        await sleep(AWAY);
+        await server.restart();
+        await world.goesOn(3);
+      }
+    }
+  };
+
+  const noTakeovers = async (world: FaultWorld): Promise<void> => {
+    const takeovers = (await world.accounts()).flatMap((account) => account.takeovers);
+    assert.deepEqual(takeovers, []);
+  };
+
+  test("kill -9, back without its data: living owners write it again", async () => {
+    const world = await start([]);
+    await inTurn(world, (server) => server.kill());
+    await noTakeovers(world);
+    await world.ends({ silence: AWAY + 5_000 });
+  });
+
+  test("SIGTERM, back with its data, as in an update", async () => {
+    const world = await start(["--appendonly", "yes"]);
+    await inTurn(world, (server) => server.terminate());
+    await noTakeovers(world);
+    await world.ends({ silence: AWAY + 5_000 });
+  });
+});
