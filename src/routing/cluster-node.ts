@@ -8,7 +8,7 @@ import { Deadlines } from "../time/deadlines";
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
-import type { OwnerRules, SessionHandle } from "../session/owner-node";
+import type { SessionHandle } from "../session/owner-node";
 import type { Socket } from "../session/socket";
 import type {
   Commit,
@@ -71,7 +71,6 @@ export interface ClusterNodeOptions {
   readonly events: NodeEvents;
   readonly counters: Counters;
   readonly times: NodeTimes;
-  readonly rules: OwnerRules;
   readonly ring: number;
   readonly maxDataChars: number;
   readonly ownerCache: number;
@@ -89,7 +88,6 @@ export interface ClusterNodeOptions {
 export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, GatewayNode, MembershipListener {
   readonly id: NodeId;
   readonly clock: Clock;
-  readonly rules: OwnerRules;
   readonly ring: number;
   readonly ringCover: number;
   readonly maxDataChars: number;
@@ -125,7 +123,6 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     this.#options = options;
     this.id = options.id;
     this.clock = clock;
-    this.rules = options.rules;
     this.ring = options.ring;
     this.ringCover = times.leaseTtl;
     this.maxDataChars = options.maxDataChars;

@@ -578,10 +578,6 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
     if (turn.commit.phase === "closing") this.node.closing.add(this);
   }
 
-  protected answerEarly(taken: Taken): void {
-    this.#answerPackets(taken.t, taken.holders);
-  }
-
   protected takeBack(taken: Taken): void {
     this.#parked = taken;
   }
@@ -658,16 +654,11 @@ export class OwnedSession extends TurnSeries implements Journal, PollState {
   }
 
   #refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
-    if (!this.node.rules.proveRefusals) {
-      this.node.answer(holder, kind, this.sid, t, bare(code));
-      return;
-    }
     this.next.refuse({ kind, t, holder, code });
     this.touch();
   }
 
   #addHolder(holders: NodeId[], holder: NodeId): void {
-    if (!this.node.rules.manyHolders) holders.length = 0;
     if (!holders.includes(holder)) holders.push(holder);
   }
 }

@@ -24,6 +24,7 @@ export class SimClient {
   /** Its websocket was closed: allowed where a fault can explain it, and the end of the session. */
   ended = false;
   #websocket: SimWebSocket | undefined;
+  #webSocketAt: SimNode | undefined;
   #transport: "polling" | "upgrading" | "websocket" = "polling";
   #polling: BalancedRequest | undefined;
   #posting: BalancedRequest | undefined;
@@ -129,6 +130,7 @@ export class SimClient {
       },
     });
     this.#websocket = websocket;
+    this.#webSocketAt = node;
     node.host.join(cluster, this.sid, websocket);
     websocket.say("2probe");
   }
@@ -158,12 +160,18 @@ export class SimClient {
     this.acknowledged = this.sent;
   }
 
+  /** Whether its websocket is not at the owner. */
+  get #relayed(): boolean {
+    const found = this.#world.records.look(this.sid);
+    return found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
+  }
+
   #onWebSocketClose(): void {
     this.#websocket = undefined;
     if (this.#transport === "websocket") {
       this.#world.log(`client ${this.sid} loses its websocket`);
       this.ended = true;
-      if (!this.#world.excuses.websockets) this.#drop("the websocket was closed though nothing failed");
+      if (!this.#world.excuses.websockets(this.#relayed)) this.#drop("the websocket was closed though nothing failed");
     } else {
       // The try has failed; polling goes on.
       this.#transport = "polling";
