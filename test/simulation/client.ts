@@ -25,6 +25,8 @@ export class SimClient {
   ended = false;
   #websocket: SimWebSocket | undefined;
   #webSocketAt: SimNode | undefined;
+  /** Whether its websocket was not at the owner. */
+  #relayed = false;
   #transport: "polling" | "upgrading" | "websocket" = "polling";
   #polling: BalancedRequest | undefined;
   #posting: BalancedRequest | undefined;
@@ -154,16 +156,12 @@ export class SimClient {
   #switch(): void {
     if (this.#transport !== "upgrading" || this.#polling !== undefined || this.#posting !== undefined || this.#websocket === undefined) return;
     this.#transport = "websocket";
+    const found = this.#world.records.look(this.sid);
+    this.#relayed = found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
     this.#world.log(`client ${this.sid} goes over`);
     this.#websocket.say("5");
     for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket.say(`4m${String(i)}`);
     this.acknowledged = this.sent;
-  }
-
-  /** Whether its websocket is not at the owner. */
-  get #relayed(): boolean {
-    const found = this.#world.records.look(this.sid);
-    return found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
   }
 
   #onWebSocketClose(): void {

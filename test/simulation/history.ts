@@ -151,7 +151,9 @@ class History {
       return !ended && poll?.nodes.length === 1 && owner?.node?.session(sid)?.hasPoll === true;
     });
     for (const client of this.#clients) client.leave();
-    if (world.schedule.rates.loss > 0) return;
+    // A holder that is dead, or was taken for it, says nothing: then it takes a ping too.
+    const { rates, faults } = world.schedule;
+    if (rates.loss > 0 || faults.some(({ kind }) => !kind.startsWith("store"))) return;
     this.#runUntil(world.time.now + GIVEN_UP_AFTER, () => false);
     for (const { sid } of polling) {
       const found = world.records.look(sid);

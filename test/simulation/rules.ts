@@ -283,8 +283,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "U5: a gap in what the owner says closes the websocket",
-    find: "this.#acked && n !== this.#nextOut++",
-    replace: "false",
+    find: "this.#acked ? n !== this.#nextOut++ : body !== PONG",
+    replace: "!this.#acked && body !== PONG",
+  },
+  {
+    rule: "U5: what comes before its ack closes the websocket",
+    find: "n !== this.#nextOut++ : body !== PONG",
+    replace: "n !== this.#nextOut++ : false",
+    profiles: ["bus", "deaths"],
   },
   {
     rule: "U5: a loss on the link closes the websocket, at the owner",
