@@ -3,7 +3,6 @@ import type { Bus } from "./bus/port";
 import { Links } from "./bus/links";
 import { ClusterNode } from "./routing/cluster-node";
 import type { NodeEngine, NodeEvents } from "./routing/node-options";
-import { ALL_RULES, type OwnerRules } from "./session/owner-node";
 import type { BufferLimit } from "./session/socket";
 import type { SessionStore, StoreLimits } from "./store/port";
 import type { Counters } from "./telemetry/counters";
@@ -26,8 +25,6 @@ export interface Parts {
   readonly tuning: ResolvedTuning;
   readonly counters: Counters;
   readonly events: NodeEvents;
-  /** Rules of the protocol; all of them, but for the tests that take one away. */
-  readonly rules?: OwnerRules;
 }
 
 /** The engine's times that its node needs, in milliseconds. */
@@ -73,7 +70,6 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
     engine,
     events: parts.events,
     counters: parts.counters,
-    rules: parts.rules ?? ALL_RULES,
     ring: RING,
     maxDataChars: MAX_DATA_CHARS,
     ownerCache: OWNER_CACHE,

@@ -156,8 +156,9 @@ class Gateway implements TickWork {
 
   onOut(from: NodeId, n: number, body: string | Uint8Array, mayCompress: boolean): void {
     if (from !== this.owner) return;
-    // The pong before the ack is not numbered. After it, U5: nothing may be missing.
-    if (this.#acked && n !== this.#nextOut++) {
+    // U5: after the ack nothing may be missing. Before it there is but the pong, which is not numbered: anything else says that
+    // the ack is lost, and perhaps more with it.
+    if (this.#acked ? n !== this.#nextOut++ : body !== PONG) {
       this.close(GOING_AWAY);
       return;
     }
@@ -228,6 +229,9 @@ class Gateway implements TickWork {
     if (this.owner !== undefined) this.#gateways.node.send(this.owner, relayFrame(kind, this.sid, this.name, n));
   }
 }
+
+/** What a probe is answered, in both protocols. */
+const PONG = "3probe";
 
 /** So many times the owner is looked for in vain before the websocket is closed. */
 const MOST_MISSES = 30;

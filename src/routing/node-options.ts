@@ -1,6 +1,5 @@
 import type { LinkHandler, Links } from "../bus/links";
 import type { OwnedSession } from "../session/owned-session";
-import type { OwnerRules } from "../session/owner-node";
 import type { Socket } from "../session/socket";
 import type { NodeId, SessionRecord, SessionStore } from "../store/port";
 import type { Counters } from "../telemetry/counters";
@@ -40,7 +39,6 @@ export interface ClusterNodeOptions {
   readonly events: NodeEvents;
   readonly counters: Counters;
   readonly times: NodeTimes;
-  readonly rules: OwnerRules;
   readonly ring: number;
   readonly maxDataChars: number;
   readonly ownerCache: number;

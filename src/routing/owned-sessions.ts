@@ -3,7 +3,7 @@ import type { Answer, RequestKind } from "../session/answers";
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
 import { OwnedSession } from "../session/owned-session";
-import type { OwnerNode, OwnerRules, SessionHandle } from "../session/owner-node";
+import type { OwnerNode, SessionHandle } from "../session/owner-node";
 import type {
   Commit,
   CommitWaiter,
@@ -45,7 +45,6 @@ export interface OwnedSessionsOptions {
   readonly store: SessionStore;
   readonly counters: Counters;
   readonly times: NodeTimes;
-  readonly rules: OwnerRules;
   readonly ring: number;
   readonly maxDataChars: number;
 }
@@ -54,7 +53,6 @@ export interface OwnedSessionsOptions {
 export class OwnedSessions implements OwnerNode {
   readonly id: NodeId;
   readonly clock: Clock;
-  readonly rules: OwnerRules;
   readonly counts: FrequentCounts;
   readonly ring: number;
   readonly ringCover: number;
@@ -76,7 +74,6 @@ export class OwnedSessions implements OwnerNode {
     const { id, clock, store, times, counters } = options;
     this.id = id;
     this.clock = clock;
-    this.rules = options.rules;
     this.counts = counters.frequent;
     this.ring = options.ring;
     this.ringCover = times.leaseTtl;

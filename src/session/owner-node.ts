@@ -20,7 +20,6 @@ export interface SessionHandle {
 export interface OwnerNode {
   readonly id: NodeId;
   readonly clock: Clock;
-  readonly rules: OwnerRules;
   readonly counts: FrequentCounts;
   /** Raised when the store may have lost records. */
   readonly storeGeneration: number;
@@ -60,25 +59,3 @@ export interface OwnerNode {
   /** The session is another node's, or nobody's. */
   onLost(session: SessionHandle, owner: NodeId | undefined): void;
 }
-
-/**
- * The rules of the protocol that can be taken away, to see that the simulation notices. Everywhere but in that
- * test they are all `true`.
- */
-export interface OwnerRules {
-  /** Nothing is answered before its turn is committed (O4). */
-  readonly commitFirst: boolean;
-  /** A refusal is given only after a commit proved ownership (O1). */
-  readonly proveRefusals: boolean;
-  /** A poll can have several holders, and all are answered (O1, O4). */
-  readonly manyHolders: boolean;
-  /** Every commit says what is in flight (O3). */
-  readonly sayInFlight: boolean;
-}
-
-export const ALL_RULES: OwnerRules = {
-  commitFirst: true,
-  proveRefusals: true,
-  manyHolders: true,
-  sayInFlight: true,
-};

@@ -190,10 +190,6 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     if (turn.commit.phase === "closing") this.node.closing.add(this);
   }
 
-  protected answerEarly(taken: Taken): void {
-    this.answerPackets(taken.t, taken.holders);
-  }
-
   protected takeBack(taken: Taken): void {
     this.parked = taken;
   }
@@ -269,16 +265,11 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   }
 
   protected refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
-    if (!this.node.rules.proveRefusals) {
-      this.node.answer(holder, kind, this.sid, t, bare(code));
-      return;
-    }
     this.next.refuse({ kind, t, holder, code });
     this.touch();
   }
 
   protected addHolder(holders: NodeId[], holder: NodeId): void {
-    if (!this.node.rules.manyHolders) holders.length = 0;
     if (!holders.includes(holder)) holders.push(holder);
   }
 

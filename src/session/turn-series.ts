@@ -81,8 +81,6 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
   protected abstract ownPart(): string | undefined;
   /** The turn is committed. */
   protected abstract letOut(turn: Turn): void;
-  /** Only where the rule is taken away that forbids it. */
-  protected abstract answerEarly(taken: Taken): void;
   /** The turn that took the poll is given up. */
   protected abstract takeBack(taken: Taken): void;
   /** O5: the session is another node's, or nobody's. */
@@ -145,13 +143,12 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     const packets = this.direct || next.upgrade !== undefined ? NONE : this.outbox.unrecorded();
     const changed = packets.length > 0 || phase !== this.#phase || data !== undefined;
     if (next.empty && taken === undefined && !changed) return;
-    const said = taken !== undefined || this.node.rules.sayInFlight;
     const commit: Commit = {
       sid: this.sid,
       node: this.node.id,
       turn: this.#turn + 1,
       acked: this.outbox.acked,
-      inflight: said ? this.outbox.inflight : null,
+      inflight: this.outbox.inflight,
       packets,
       posts: next.posts.size === 0 ? NONE : [...next.posts.keys()],
       keep: Math.max(this.node.ring, this.remembered),
@@ -163,7 +160,6 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     };
     this.next = new Next();
     this.committing = { phase, taken, released, flushed, commit, next, tail: this.outbox.tail, data };
-    if (!this.node.rules.commitFirst && taken !== undefined && packets.length === 0) this.answerEarly(taken);
     this.node.commit(commit, this);
   }
 

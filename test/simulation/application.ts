@@ -32,6 +32,7 @@ export class Application {
       const why = description === undefined ? "" : `: ${description.message}`;
       world.log(`${node.id} close ${socket.id} ${reason}${why}`);
       if (description?.message === TWO_ENDED) world.excuses.twoEnded(socket.id);
+      else if (reason === "ping timeout") world.excuses.pingLost(socket.id);
       else if (description?.message === "poll connection closed prematurely") world.excuses.pollLost(socket.id);
     });
     this.#push(node, socket);

@@ -24,6 +24,9 @@ export class SimClient {
   /** Its websocket was closed: allowed where a fault can explain it, and the end of the session. */
   ended = false;
   #websocket: SimWebSocket | undefined;
+  #webSocketAt: SimNode | undefined;
+  /** Whether its websocket was not at the owner. */
+  #relayed = false;
   #transport: "polling" | "upgrading" | "websocket" = "polling";
   #polling: BalancedRequest | undefined;
   #posting: BalancedRequest | undefined;
@@ -129,6 +132,7 @@ export class SimClient {
       },
     });
     this.#websocket = websocket;
+    this.#webSocketAt = node;
     node.host.join(cluster, this.sid, websocket);
     websocket.say("2probe");
   }
@@ -158,6 +162,8 @@ export class SimClient {
     )
       return;
     this.#transport = "websocket";
+    const found = this.#world.records.look(this.sid);
+    this.#relayed = found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
     this.#world.log(`client ${this.sid} goes over`);
     this.#websocket.say("5");
     for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket.say(`4m${String(i)}`);
@@ -169,7 +175,7 @@ export class SimClient {
     if (this.#transport === "websocket") {
       this.#world.log(`client ${this.sid} loses its websocket`);
       this.ended = true;
-      if (!this.#world.excuses.websockets) this.#drop("the websocket was closed though nothing failed");
+      if (!this.#world.excuses.websockets(this.#relayed)) this.#drop("the websocket was closed though nothing failed");
     } else {
       // The try has failed; polling goes on.
       this.#transport = "polling";

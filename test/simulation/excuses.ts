@@ -1,5 +1,5 @@
 import type { Fault } from "./schedule";
-import { TUNING, type SimNode } from "./sim-node";
+import { PING_TIMEOUT, TUNING, type SimNode } from "./sim-node";
 import type { World } from "./world";
 
 /** A holder that was cut off is not heard again at once. */
@@ -56,6 +56,20 @@ export class Excuses {
     if (all) this.#excused.add(sid);
   }
 
+  /** A client's answer to a ping, or the ping, found no way for nearly as long as it had. */
+  pingLost(sid: string): void {
+    if (this.#trouble() > PING_TIMEOUT / 2) this.#excused.add(sid);
+  }
+
+  /** How much trouble there was lately, in milliseconds, one after the other or at once. */
+  #trouble(): number {
+    const { now } = this.#world.time;
+    let trouble = 0;
+    for (const { from, until } of this.#world.troubles)
+      trouble += Math.max(0, Math.min(until, now) - Math.max(from, now - LOOKED_BACK));
+    return trouble;
+  }
+
   #storeWasAway(): boolean {
     const { time, troubles } = this.#world;
     return troubles.some(({ kind, until }) => kind === "storeAway" && time.now < until + AFTERWARDS);
@@ -70,36 +84,32 @@ export class Excuses {
   /** A request found no owner within `giveUpAfter`. */
   unavailable(t: string): void {
     this.unavailables++;
-    const { now } = this.#world.time;
-    let trouble = 0;
-    for (const { from, until } of this.#world.troubles)
-      trouble += Math.max(0, Math.min(until, now) - Math.max(from, now - LOOKED_BACK));
-    if (trouble < TROUBLE_FOR_503) this.#world.violate(`${t} is answered 503 though nearly nothing was away`);
+    if (this.#trouble() < TROUBLE_FOR_503) this.#world.violate(`${t} is answered 503 though nearly nothing was away`);
   }
 
-  /** Whether anything fails in this history that may end a websocket. */
-  get websockets(): boolean {
+  /** Whether anything fails in this history that may end a websocket; `relayed`: its gateway is not the owner. */
+  websockets(relayed: boolean): boolean {
     const { faults, rates } = this.#world.schedule;
-    return (
-      rates.loss > 0 ||
-      faults.some((fault) => {
-        switch (fault.kind) {
-          case "storeLost":
-          case "storeOlder":
-          case "busSlow":
-            return false;
-          case "storeAway":
-            // Nodes whose leases have ended begin their links anew.
-            return fault.who >= 0 || fault.lasts > TUNING.leaseTtl / 2;
-          case "kill":
-          case "drain":
-          case "suspect":
-          case "pause":
-          case "busCut":
-          case "busSilent":
-            return true;
-        }
-      })
-    );
+    return (rates.loss > 0 && relayed) || faults.some((fault) => mayEndWebSocket(fault, relayed));
+  }
+}
+
+function mayEndWebSocket(fault: Fault, relayed: boolean): boolean {
+  switch (fault.kind) {
+    case "storeLost":
+    case "storeOlder":
+    case "busSlow":
+      return false;
+    case "storeAway":
+      // One node: its lease ends, and its sessions are claimed. All: none is dead, but their leases have ended, and their links
+      // begin anew.
+      return fault.who >= 0 || (relayed && fault.lasts > TUNING.leaseTtl / 2);
+    case "kill":
+    case "drain":
+    case "pause":
+    case "suspect":
+    case "busCut":
+    case "busSilent":
+      return true;
   }
 }

@@ -25,6 +25,8 @@ const SHORTEST = 12_000;
 /** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: two sweeps and `linger`. */
 const LOOKED_AT = 500;
 const EMPTY_AFTER = 70_000;
+/** Owners give up a poll after `pollGrace`, in virtual milliseconds, and a bit. */
+const GIVEN_UP_AFTER = 5000;
 /** What one node may keep of anything at once, with three clients. */
 const MOST_KEPT = 12;
 
@@ -121,7 +123,8 @@ class History {
   #close(): void {
     const world = this.#world;
     world.log("all is closed");
-    for (const client of this.#clients) client.leave();
+    this.#leave();
+    if (world.violations.length > 0) return;
     for (const { alive, host } of world.nodes) {
       if (!alive) continue;
       for (const socket of Object.values(host.clients)) socket.close(true);
@@ -149,6 +152,26 @@ class History {
       if (sockets > 0) world.violate(`${id} has ${String(sockets)} sockets left when all is over`);
     }
     this.#stop();
+  }
+
+  /** The clients are gone without a word: where nothing is lost, the owners hear of the polls that broke, and give them up. */
+  #leave(): void {
+    const world = this.#world;
+    const polling = this.#clients.filter(({ sid, ended, poll }) => {
+      const owner = world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
+      // A poll that was answered a moment ago is parked nowhere; then it takes a ping.
+      return !ended && poll?.nodes.length === 1 && owner?.node?.session(sid)?.hasPoll === true;
+    });
+    for (const client of this.#clients) client.leave();
+    // A holder that is dead, or was taken for it, says nothing: then it takes a ping too.
+    const { rates, faults } = world.schedule;
+    if (rates.loss > 0 || faults.some(({ kind }) => !kind.startsWith("store"))) return;
+    this.#runUntil(world.time.now + GIVEN_UP_AFTER, () => false);
+    for (const { sid } of polling) {
+      const found = world.records.look(sid);
+      if (found.kind === "found" && found.phase !== "closed")
+        world.violate(`${sid} is not given up, and its client is gone`);
+    }
   }
 
   /** The nodes are closed: no timer may be left. */

@@ -38,12 +38,8 @@ export class Ledger {
     const { sid, node, turn } = commit;
     const account = this.#account(sid);
     const known = before.kind === "found" ? before.turn : -1;
-    if (turn <= known) {
-      const by = account.turns.get(turn);
-      if (by !== node && turn > account.restored)
-        this.#violate(`${sid}: ${node} is told ok for turn ${String(turn)}, which is ${by ?? "nobody"}'s`);
-      return;
-    }
+    // Sent again, as far as the store can tell.
+    if (turn <= known) return;
     this.#turn(account, sid, turn, node);
     for (const key of commit.posts) {
       if (account.posts.has(key)) this.#violate(`${sid}: the POST ${key} is committed twice, again by ${node}`);
@@ -54,6 +50,14 @@ export class Ledger {
       if (account.messages.has(packet)) this.#violate(`${sid}: "${packet}" is committed twice, again by ${node}`);
       account.messages.add(packet);
     }
+  }
+
+  /** A session that lives is told that its turn is committed: it has to be its own. */
+  told({ sid, node, turn }: Commit): void {
+    const account = this.#account(sid);
+    const by = account.turns.get(turn);
+    if (by !== node && turn > account.restored)
+      this.#violate(`${sid}: ${node} is told ok for turn ${String(turn)}, which is ${by ?? "nobody"}'s`);
   }
 
   /** The store answered `ok` to a claim at `turn`. */

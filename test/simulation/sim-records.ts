@@ -89,6 +89,11 @@ export class SimRecords {
     return result;
   }
 
+  /** See `Ledger.told`. */
+  told(commit: Commit): void {
+    this.#ledger.told(commit);
+  }
+
   #record(sid: string, packet: string): void {
     let messages = this.#recorded.get(sid);
     if (messages === undefined) this.#recorded.set(sid, (messages = new Set()));

@@ -1,3 +1,4 @@
+import { TurnSeries } from "../../src/session/turn-series";
 import type { Away, CommitResult, CommitWaiter, Commit, SessionStore } from "../../src/store/port";
 import { DeadlineQueue, type Ticket } from "../../src/time/deadline-queue";
 import type { VirtualProcess, VirtualTime } from "../../src/time/virtual-clock";
@@ -186,6 +187,9 @@ export class SimStore implements SessionStore {
     this.#run(
       (records): CommitResult => records.commit(commit),
       (result) => {
+        // What is not waited for any more does no harm.
+        const waits = !(waiter instanceof TurnSeries) || !waiter.over;
+        if (result.kind === "ok" && waits) this.#options.records.told(commit);
         waiter.onCommitResult(result);
       },
     );

@@ -9,7 +9,7 @@ import { Deadlines } from "../../../src/time/deadlines";
 import { Heartbeat } from "../../../src/session/heartbeat";
 import { Outbox } from "../../../src/session/outbox";
 import { OwnedSession } from "../../../src/session/owned-session";
-import { ALL_RULES, type OwnerNode, type SessionHandle } from "../../../src/session/owner-node";
+import type { OwnerNode, SessionHandle } from "../../../src/session/owner-node";
 import { Socket, type SocketHost } from "../../../src/session/socket";
 import type { Commit, CommitResult, CommitWaiter, NodeId, RestoreResult, SessionRecord } from "../../../src/store/port";
 import { FrequentCounts } from "../../../src/telemetry/counters";
@@ -26,7 +26,6 @@ export const CLOSE_WAIT = 30_000;
 export class FakeOwner implements OwnerNode {
   readonly id = "me";
   readonly clock = new HandClock();
-  readonly rules = ALL_RULES;
   readonly counts = new FrequentCounts();
   readonly ring = 4;
   readonly refreshAfter = 10_000;

@@ -1,0 +1,95 @@
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { build, type Plugin } from "esbuild";
+import type { Rule } from "./rules";
+
+const ROOT = dirname(dirname(__dirname));
+/** How long the histories without one rule may take, in milliseconds: one that is missing can make an endless loop. */
+const LONGEST = 60_000;
+
+/** What became of the histories without a rule. */
+export interface Noticed {
+  /** The first violation, or the error that was thrown; undefined where all went well. */
+  readonly violation: string | undefined;
+  /** Histories until then. */
+  readonly histories: number;
+}
+
+/** Files of src/, by path from the root. */
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? sources(path) : path.endsWith(".ts") ? [path] : [];
+  });
+}
+
+const texts = new Map(sources("src").map((path) => [path, readFileSync(join(ROOT, path), "utf8")]));
+
+/** The one file that has the text of the rule, and its text without it. */
+export function withoutRule({ rule, find, replace }: Rule): { readonly path: string; readonly text: string } {
+  const pattern = typeof find === "string" ? find : new RegExp(find, "g");
+  const count = (text: string) => text.split(pattern).length - 1;
+  const found = [...texts].filter(([, text]) => count(text) > 0);
+  const [first] = found;
+  const times = found.reduce((sum, [, text]) => sum + count(text), 0);
+  if (first === undefined || times !== 1) {
+    const where = found.length === 0 ? "" : ` (${found.map(([path]) => path).join(", ")})`;
+    throw new Error(
+      `the text of the rule "${rule}" is in src/ ${String(times)} times${where}, and must be there once: ` +
+        `${String(find)}. Where the code was changed, give the table in test/simulation/rules.ts its new text.`,
+    );
+  }
+  const [path, text] = first;
+  return { path, text: text.replace(pattern, () => replace) };
+}
+
+/** The simulation as one script, with other texts for some files of src/. */
+async function bundle(replaced: ReadonlyMap<string, string>): Promise<string> {
+  const plugin: Plugin = {
+    name: "without a rule",
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const contents = replaced.get(path);
+        return contents === undefined ? undefined : { contents, loader: "ts" };
+      });
+    },
+  };
+  const { outputFiles } = await build({
+    entryPoints: [join(__dirname, "until-violation.ts")],
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "cjs",
+    // What it makes of this is of no use to a script that has no file; it must be a path.
+    define: { __filename: JSON.stringify(join(ROOT, "src", "index.ts")) },
+    write: false,
+    logLevel: "error",
+    plugins: [plugin],
+  });
+  const [file] = outputFiles;
+  if (file === undefined) throw new Error("esbuild gave no script");
+  return file.text;
+}
+
+/** Runs histories without the rule until one fails; seeds from 1 on, of the rule's profiles. */
+export async function runWithout(rule: Rule, seeds: number): Promise<Noticed> {
+  const { path, text } = withoutRule(rule);
+  const script = await bundle(new Map([[join(ROOT, path), text]]));
+  return new Promise((resolve, reject) => {
+    const args = ["-", String(seeds), ...(rule.profiles ?? [])];
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"], timeout: LONGEST });
+    let said = "";
+    let errors = "";
+    child.stdout.on("data", (data: Buffer) => (said += data.toString()));
+    child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve(JSON.parse(said) as Noticed);
+      else reject(new Error(`the histories without "${rule.rule}" ended with ${String(code ?? signal)}:\n${errors}`));
+    });
+    // It may end of an error before it has read all.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(script);
+  });
+}
