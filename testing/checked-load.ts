@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Agent } from "node:http";
 import type { LoadOptions } from "./load-options";
 import { Session } from "./load-session";
+import { stockSocket } from "./stock-client";
 
 export type { LoadOptions, Payload, Pushes } from "./load-options";
 
@@ -66,6 +67,8 @@ const REOPEN_EVERY_MS = 300;
  * that was on its way before is here too, so that the verdict does not depend on how long anybody waited.
  */
 export function startLoad(options: LoadOptions): Load {
+  // Here it fails at once and by itself; later it would be an error of each session.
+  stockSocket();
   return new RunningLoad(options);
 }
 
