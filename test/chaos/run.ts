@@ -45,6 +45,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     redisArgs: ["--appendonly", "yes", "--appendfsync", "always"],
     timeoutMs: durationMs + 180_000,
     stallMs: STALL,
+    env: { TEST_TRACE: "1" },
     ...(polling === undefined ? {} : { polling }),
     ...(websockets === undefined ? {} : { websockets }),
   });
@@ -65,7 +66,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
       await attempt(LEFT, () => world.leavesNothing());
     }
     const logs = new Map(world.kit.nodes.map((node) => [`node-${node.number}`, node.logs()]));
-    logs.set("nginx", world.kit.nginx.errorLog());
+    logs.set("nginx", world.kit.nginx.accessLog());
     return { plan, done, outcome, problems, logs };
   } finally {
     await world.kit.stop();
