@@ -20,7 +20,9 @@ function trace() {
   say(`node ${engine.cluster.nodeId} starts`);
   engine.on("connection", (socket) => {
     say(`${socket.id} ${socket.recovered ? "recovered" : "opened"} (${socket.transport.name})`);
-    socket.on("close", (reason, why) => say(`${socket.id} closed: ${reason} ${why instanceof Error ? why.message : ""}`));
+    socket.on("close", (reason, why) =>
+      say(`${socket.id} closed: ${reason} ${why instanceof Error ? why.message : ""}`),
+    );
   });
   engine.on("connection_error", ({ code, message, context, req }) => {
     say(`refused with ${code}, ${message}: ${req?.method} ${req?.url} ${JSON.stringify(context)}`);
