@@ -7,7 +7,7 @@ import { startProcess, type ProcessEnd, type RunningProcess } from "./processes"
 import { waitFor } from "./wait-for";
 
 const ROOT = join(__dirname, "../..");
-const CLI = join(ROOT, "dist/cluster/cli.js");
+export const CLI = join(ROOT, "dist/cluster/cli.js");
 const APP = join(__dirname, "app.cjs");
 const NODE = join(__dirname, "node.cjs");
 
