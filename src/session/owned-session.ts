@@ -145,8 +145,8 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     } else if (typeof body !== "string" && !this.encoding.binaryPayloads) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.socket?.onError(new TransportError("invalid content"));
-    } else if (body === "3" && this.protocol === 4) {
-      // O7: a pong changes nothing that a successor would need.
+    } else if (body === "3" && this.protocol === 4 && this.isPongDue) {
+      // O7: it changes nothing that a successor would need. One that is not due shows that there may be a successor.
       handlePayload(this.socket, this.encoding, body, this.node.clock);
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
