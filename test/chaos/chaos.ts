@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   process.exitCode = 1;
 }
 
-function tell({ done, outcome, plan, problems }: Report): void {
+function tell({ done, outcome, plan, problems, excused }: Report): void {
   const kinds = Object.entries(done).map(([kind, times]) => `${kind} ${times}`);
   say(
     `\nfaults: ${Object.values(done).reduce((sum, times) => sum + times, 0)} of ${plan.length} (${kinds.join(", ")})`,
@@ -64,6 +64,7 @@ function tell({ done, outcome, plan, problems }: Report): void {
     );
     say(`  silence: longest ${verdict.longestSilenceMs} ms, 99 in 100 below ${verdict.silenceP99Ms} ms`);
   }
+  if (excused.length > 0) say(`ended, since two of their owners were lost under one POST: ${excused.join(", ")}`);
   if (!problems.some((problem) => problem.startsWith(LEFT))) say("left behind: nothing");
   say(`requests that went to a second node: ${outcome.retried}; refused: ${outcome.refused.length}`);
 }

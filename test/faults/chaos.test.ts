@@ -84,6 +84,14 @@ describe("the verdict on chaos", () => {
     assert.deepEqual(judge(outcome({ websockets: ended })), []);
   });
 
+  test("forgives a session that two owners were lost under, and no other", () => {
+    const ended = { ...good, dropped: 1, lost: 3, echoed: 7, lostByDropped: 3, closes: ["transport close"] };
+    const refused = ["400 POST /engine.io/?EIO=4&transport=polling&t=a&sid=lost"];
+    assert.deepEqual(judge(outcome({ polling: ended, refused }), ["lost"]), []);
+    assert.equal(judge(outcome({ polling: { ...ended, dropped: 2 }, refused }), ["lost"]).length, 1);
+    assert.equal(judge(outcome({ polling: ended, refused }), ["other"]).length, 1);
+  });
+
   for (const [what, wrong] of Object.entries({
     "a message lost": { polling: { ...good, echoed: 9, lost: 1 } },
     "a session dropped": { polling: { ...good, dropped: 1, closes: ["transport error"] } },
