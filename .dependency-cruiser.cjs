@@ -129,6 +129,8 @@ const ROOMS = [
   // health and metrics, which it gathers from them.
   { name: "cluster", from: "^cluster/", may: ["^src/index\\.ts$", ...rooms("hub", "time", "operations")] },
   { name: "bench", from: "^bench/", may: ["^src/index\\.ts$"] },
+  // Looks at nodes from outside, as an application's tests do: by their processes and what they answer.
+  { name: "testing", from: "^testing/", may: [] },
 ];
 
 /** One rule per room, where `itself` is the room where `from` names several, $1 being the one at hand: of this repository's code it imports itself and what it may. */
@@ -136,7 +138,7 @@ const roomRules = ROOMS.map(({ name, from, itself = from, may }) => ({
   name: `${name}-imports-only-what-is-below`,
   severity: "error",
   from: { path: from },
-  to: { path: "^(src|cluster|bench|test|scripts)/", pathNot: [itself, ...may] },
+  to: { path: "^(src|cluster|bench|testing|test|scripts)/", pathNot: [itself, ...may] },
 }));
 
 module.exports = {
@@ -181,8 +183,9 @@ module.exports = {
       name: "no-packages-of-development",
       comment: "What is published must find its packages among the dependencies.",
       severity: "error",
-      from: { path: "^(src|cluster)/" },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
+      from: { path: "^(src|cluster|testing)/" },
+      // A peer is among the packages of development too: its users install it, and so do we.
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only", "npm-peer"] },
     },
   ],
   options: {

@@ -7,32 +7,35 @@ import { runFiles, summarize } from "./lib/run-files.mjs";
 import { findTestFiles, isSoak, isTest } from "./lib/test-files.mjs";
 import { ensureTools } from "./lib/tools.mjs";
 
-// npm run soak                         each *.soak.test.ts once: they are long by themselves
-// npm run soak -- --times 20 test/e2e  the named files, twenty times in a row, with SOAK=1 for those that look at it
+// npm run soak                         the tests of faults, ten times in a row, and each *.soak.test.ts once: those are long
+// npm run soak -- --times 20 test/e2e  the named files, twenty times in a row
+// With SOAK=1 in both cases: tests that look at it have more sessions and more deaths.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { times: { type: "string", default: "1" } },
-});
-const times = Number(values.times);
+const FAULTS = ["test/faults/", "test/e2e/store-faults", "test/e2e/takeover", "test/e2e/rolling-restart"];
+const FAULT_ROUNDS = 10;
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { times: { type: "string" } } });
+const named = positionals.length > 0;
+const times = Number(values.times ?? (named ? 1 : FAULT_ROUNDS));
 if (!Number.isSafeInteger(times) || times < 1)
   throw new Error(`--times must be a whole number from 1: ${values.times}`);
 
-const files = findTestFiles(
-  root,
-  positionals.length === 0 ? isSoak : (name) => isSoak(name) || isTest(name),
-  positionals,
-);
-if (files.length === 0) throw new Error(`no test file matches ${positionals.join(" ") || "test/**/*.soak.test.ts"}`);
+const repeated = findTestFiles(root, (name) => isSoak(name) || isTest(name), named ? positionals : FAULTS);
+if (repeated.length === 0) throw new Error(`no test file matches ${positionals.join(" ")}`);
+const once = named ? [] : findTestFiles(root, isSoak, []);
 
 ensureInstalled(root);
 ensureTools();
 execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: ["ignore", 2, 2] });
 
 const results = [];
-for (let round = 1; round <= times; round++) {
-  if (times > 1) console.log(`\nround ${round} of ${times}`);
+const run = async (files, round) => {
   const options = { concurrency: 1, timeout: 3_600_000, env: { SOAK: "1", SOAK_ROUND: String(round) } };
   results.push(...(await runFiles(root, files, options)));
+};
+for (let round = 1; round <= times; round++) {
+  if (times > 1) console.log(`\nround ${round} of ${times}`);
+  await run(repeated, round);
 }
+await run(once, 1);
 process.exit(summarize(results) ? 0 : 1);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Agent } from "node:http";
 import type { LoadOptions } from "./load-options";
 import { Session } from "./load-session";
+import { stockSocket } from "./stock-client";
 
 export type { LoadOptions, Payload, Pushes } from "./load-options";
 
@@ -66,6 +67,8 @@ const REOPEN_EVERY_MS = 300;
  * that was on its way before is here too, so that the verdict does not depend on how long anybody waited.
  */
 export function startLoad(options: LoadOptions): Load {
+  // Here it fails at once and by itself; later it would be an error of each session.
+  stockSocket();
   return new RunningLoad(options);
 }
 
@@ -210,7 +213,7 @@ class RunningLoad implements Load {
     const now = performance.now();
     if (this.#options.reopen !== true || this.#finished || this.#aborted || now < this.#reopenAt) return;
     this.#reopenAt = now + REOPEN_EVERY_MS;
-    const missing = this.#options.sessions - this.#sessions.filter(({ isOver }) => !isOver).length;
+    const missing = this.#options.sessions - this.#sessions.filter(({ state }) => state !== "dropped").length;
     for (let i = 0; i < missing; i++) {
       const session = this.#session();
       this.#sessions.push(session);
@@ -235,8 +238,7 @@ class RunningLoad implements Load {
         this.#reopen();
         for (const session of this.#sessions) session.check(now);
         this.#tellWaiters();
-        const over = this.#sessions.every(({ isOver }) => isOver) || now > this.#deadline || this.#aborted;
-        if (!over) return;
+        if (!this.#isOver && now < this.#deadline && !this.#aborted) return;
         clearInterval(timer);
         resolve();
       }, CHECK_EVERY_MS);
@@ -249,6 +251,13 @@ class RunningLoad implements Load {
     await Promise.all(this.#sessions.map((session) => session.close()));
     this.#agent.destroy();
     return verdict;
+  }
+
+  get #isOver(): boolean {
+    if (!this.#sessions.every(({ isOver }) => isOver)) return false;
+    // All can be dropped in the same moment, and those that follow them are still to come.
+    const followed = this.#options.reopen === true && !this.#finished;
+    return !followed || this.#sessions.filter(({ state }) => state === "settled").length >= this.#options.sessions;
   }
 
   #tellWaiters(): void {

@@ -122,6 +122,8 @@ function run(options: KitNodeOptions, port: number, links: KitNode["links"]): Ru
       HOST: "127.0.0.1",
       PORT: String(port),
       WORKERS: "1",
+      // The usual port is one, and the nodes of a kit are many.
+      HEALTH_PORT: "off",
       REDIS_URL: `redis://127.0.0.1:${redis}`,
       NATS_URL: `nats://127.0.0.1:${nats}`,
       ...options.env,

@@ -1,7 +1,8 @@
 import type { Agent } from "node:http";
 import { inspect } from "node:util";
-import { Socket } from "engine.io-client";
+import type { Socket } from "engine.io-client";
 import type { LoadOptions } from "./load-options";
+import { stockSocket } from "./stock-client";
 
 const CLOSE_WITHIN_MS = 5_000;
 const FENCE = "fence";
@@ -106,7 +107,8 @@ export class Session {
   open(): Promise<void> {
     const { url, path, transports = ["polling"], client = {} } = this.#options;
     this.state = "opening";
-    const socket = new Socket(url, {
+    const StockSocket = stockSocket();
+    const socket = new StockSocket(url, {
       transports: [...transports],
       ...(path === undefined ? {} : { path }),
       // The types know of no agents, the client of Node does.

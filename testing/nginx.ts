@@ -36,6 +36,8 @@ export interface Nginx {
    */
   readonly counts: () => Promise<NginxCounts>;
   readonly errorLog: () => string;
+  /** A line for each request that is over: status, method, address, when it was over, seconds, and its upstreams. */
+  readonly accessLog: () => string;
   /**
    * Puts other options in force for the requests that come from now on; those under way end as they began. As with any
    * reload, nginx closes the connections that clients keep and that nothing is under way on.
@@ -93,6 +95,7 @@ async function launch(options: NginxOptions, port: number): Promise<Nginx> {
     pid: nginx.pid,
     counts: () => Promise.resolve(count(lines())),
     errorLog,
+    accessLog: () => lines().join("\n"),
     reconfigure: async (wanted) => {
       generation++;
       configure(wanted);
@@ -149,7 +152,7 @@ error_log ${folder}/error.log warn;
 events { worker_connections 4096; }
 http {
   ${temp.map((name) => `${name}_temp_path ${folder}/${name};`).join("\n  ")}
-  log_format attempts '$status $request_method $request_uri [$upstream_addr] [$upstream_status]';
+  log_format attempts '$status $request_method $request_uri $time_iso8601 $request_time [$upstream_addr] [$upstream_status]';
   access_log ${folder}/access.log attempts;
   map $http_upgrade $connection_header { default upgrade; '' ''; }
   upstream nodes {

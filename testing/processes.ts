@@ -27,6 +27,19 @@ process.once("exit", () => {
   for (const child of alive) child.kill("SIGKILL");
 });
 
+/** Ended by SIGTERM, Node tells no "exit" by itself. Only while there are processes: it is not ours to say how others' end. */
+const exitAtSignal = (): void => process.exit(1);
+
+function begun(child: ChildProcess): void {
+  if (alive.size === 0) process.once("SIGTERM", exitAtSignal);
+  alive.add(child);
+}
+
+function ended(child: ChildProcess): void {
+  alive.delete(child);
+  if (alive.size === 0) process.removeListener("SIGTERM", exitAtSignal);
+}
+
 /** Debian keeps servers in sbin, which a plain user's PATH does not name. */
 const PATH = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin`;
 
@@ -51,7 +64,7 @@ export class RunningProcess {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
-    alive.add(child);
+    begun(child);
     const keep = (text: string): void => {
       this.#output = (this.#output + text).slice(-KEPT_CHARS);
     };
@@ -59,7 +72,7 @@ export class RunningProcess {
     child.stderr.setEncoding("utf8").on("data", keep);
     this.#ended = new Promise((resolve) => {
       const end = (code: number | null, signal: NodeJS.Signals | null): void => {
-        alive.delete(child);
+        ended(child);
         this.#end = { code, signal };
         resolve(this.#end);
       };

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,8 +17,11 @@ export interface RedisServer {
   readonly kill: () => Promise<void>;
   /** In good order, by SIGTERM; the folder stays until `stop`. */
   readonly terminate: () => Promise<void>;
-  /** The same port again, after `kill` or `terminate`: empty, where its arguments do not say that it saves. */
-  readonly restart: () => Promise<void>;
+  /**
+   * The same port again, after `kill` or `terminate`: empty, since nothing is saved. One that was started with arguments that make it save what it
+   * has comes back with that, unless it is told to forget.
+   */
+  readonly restart: (options?: { readonly forget?: boolean }) => Promise<void>;
   /** Stops it from running, its connections open, until `resume`. */
   readonly pause: () => void;
   readonly resume: () => void;
@@ -54,7 +57,8 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
     terminate: () => end(current, "SIGTERM"),
     pause: () => void current.kill("SIGSTOP"),
     resume: () => void current.kill("SIGCONT"),
-    restart: async () => {
+    restart: async ({ forget = false } = {}) => {
+      if (forget) for (const saved of await readdir(folder)) await rm(join(folder, saved), { recursive: true });
       const next = await run(folder, port, args);
       if (next === undefined) throw new Error(`redis-server does not start again on port ${port}`);
       current = next;

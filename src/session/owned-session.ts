@@ -148,12 +148,7 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.socket?.onError(new TransportError("invalid content"));
     } else if (body === "3" && this.protocol === 4) {
-      // O7: a pong changes nothing that a successor would need. One that nobody waits for here may be for a successor that this
-      // node has not heard of, whose ping would time out: its answer waits for a commit, which tells.
-      const awaited = this.socket?.server.heartbeat.isAwaiting(this.socket) === true;
-      handlePayload(this.socket, this.encoding, body, this.node.clock);
-      if (awaited) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
-      else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
+      this.#pong(key, holder, body);
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.#contradiction("data request overlap from client");
@@ -169,6 +164,15 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     const charge = new TransportError(what);
     if (this.node.inDoubt) this.#charge ??= charge;
     else this.socket?.onError(charge);
+  }
+
+  /** O7: a pong changes nothing that a successor would need. One that is not due shows that there may be a successor. */
+  #pong(key: string, holder: NodeId, body: string): void {
+    const due = this.isPongDue;
+    handlePayload(this.socket, this.encoding, body, this.node.clock);
+    if (due) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    // As a refusal is: proved, and no POST that another one could overlap. Its copy at a former owner may have been answered already.
+    else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
   }
 
   #handle(key: string, holders: NodeId[], body: string | Uint8Array): void {

@@ -25,7 +25,22 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
   /** Starts what clients connect to, if not to nginx. */
   readonly balancer?: (kit: Kit) => Promise<Balancer>;
   /** Default: as many as the load of these tests has. */
+  readonly polling?: number;
   readonly websockets?: number;
+  /** When the load must be over. Default: 400 s. */
+  readonly timeoutMs?: number;
+  /** A session that hears nothing for so long gives up on what did not come. Default: that of a load. */
+  readonly stallMs?: number;
+}
+
+/** What clients and nginx have to say at the end. */
+export interface Outcome {
+  readonly polling: Verdict;
+  readonly websockets: Verdict;
+  /** Lines of nginx' log, of requests that were answered 4xx or 5xx while the clients were at it. */
+  readonly refused: readonly string[];
+  /** Requests that needed a second node. */
+  readonly retried: number;
 }
 
 export interface Balancer {
@@ -58,7 +73,8 @@ export class FaultWorld {
   }
 
   static async start(options: WorldOptions = {}): Promise<FaultWorld> {
-    const { nodes = 3, links = false, env, redisArgs, readTimeoutMs, websockets = WEBSOCKETS } = options;
+    const { nodes = 3, links = false, env, redisArgs, readTimeoutMs } = options;
+    const { polling: sessions = POLLING, websockets = WEBSOCKETS, timeoutMs = 400_000, stallMs } = options;
     const engine: NodeOptions = {
       ...options.options,
       cluster: { leaseTtl: LEASE, linger: LINGER, ...options.options?.cluster },
@@ -74,8 +90,9 @@ export class FaultWorld {
     try {
       const idle = await mostOf(kit.nodes);
       const balancer = (await options.balancer?.(kit)) ?? kit.nginx;
-      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, timeoutMs: 400_000 };
-      const polling = kit.load({ ...shared, sessions: POLLING });
+      const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
+      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, ...patience };
+      const polling = kit.load({ ...shared, sessions });
       const upgraded = kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true });
       await Promise.all([polling.opened, upgraded.opened]);
       const world = new FaultWorld(kit, balancer, polling, upgraded, idle);
@@ -89,21 +106,28 @@ export class FaultWorld {
 
   /** Resolves when each polling session has had so many echoes more, on average. */
   async goesOn(echoes = 4): Promise<void> {
-    await this.polling.whenEchoed(this.polling.verdict().echoed + echoes * POLLING);
+    const { echoed, sessions } = this.polling.verdict();
+    await this.polling.whenEchoed(echoed + echoes * sessions);
   }
 
   accounts(): Promise<NodeAccount[]> {
     return Promise.all(this.kit.running.map((node) => accountOf(node)));
   }
 
-  /** Everything ends, and is found flawless: what clients saw, what nginx answered, and what is left behind. */
-  async ends(fault: { readonly silence: number; readonly p99?: number }): Promise<Verdict> {
+  /** The clients go on for a while, finish and close: what they got. */
+  async settle(): Promise<Outcome> {
     await this.goesOn();
     // Before the clients close: a poll that comes behind its session's end is refused by any server.
     const { refused, retried } = await this.kit.nginx.counts();
     this.polling.finish();
     this.websockets.finish();
-    const [verdict, websockets] = await Promise.all([this.polling.done, this.websockets.done]);
+    const [polling, websockets] = await Promise.all([this.polling.done, this.websockets.done]);
+    return { polling, websockets, refused, retried };
+  }
+
+  /** Everything ends, and is found flawless: what clients saw, what nginx answered, and what is left behind. */
+  async ends(fault: { readonly silence: number; readonly p99?: number }): Promise<Verdict> {
+    const { polling: verdict, websockets, refused, retried } = await this.settle();
     console.log(
       `silence: longest ${verdict.longestSilenceMs} ms, 99 % below ${verdict.silenceP99Ms} ms; ` +
         `the driver stood still for ${verdict.driverLagMs} ms; ${retried} requests were sent to a second node; ` +
@@ -111,27 +135,18 @@ export class FaultWorld {
     );
     assert.deepEqual(refused, []);
     assertFlawless(verdict);
-    this.#checkWebSockets(websockets);
+    checkWebSockets(websockets);
+    if (!this.websocketsMayEnd) assert.equal(websockets.dropped, 0, JSON.stringify(websockets.closes));
     assert.ok(verdict.longestSilenceMs < fault.silence + PATIENCE, `${verdict.longestSilenceMs} ms of silence`);
     if (SOAK && fault.p99 !== undefined) {
       assert.ok(verdict.silenceP99Ms < fault.p99, `one silence in 100 was longer than ${verdict.silenceP99Ms} ms`);
     }
-    await this.#leavesNothing();
+    await this.leavesNothing();
     return verdict;
   }
 
-  #checkWebSockets(verdict: Verdict): void {
-    const { lost, lostByDropped, doubled, outOfOrder, corrupted, dropped } = verdict;
-    assert.deepEqual(
-      { lost: lost - lostByDropped, doubled, outOfOrder, corrupted },
-      { lost: 0, doubled: 0, outOfOrder: 0, corrupted: 0 },
-      JSON.stringify(verdict),
-    );
-    if (!this.websocketsMayEnd) assert.equal(dropped, 0, JSON.stringify(verdict.closes));
-  }
-
   /** Behind `linger` no key of a session that ended is left, and the nodes keep nothing. */
-  async #leavesNothing(): Promise<void> {
+  async leavesNothing(): Promise<void> {
     // The connections that it keeps to the nodes are no leak of theirs.
     await this.balancer.stop();
     await this.kit.nginx.stop();
@@ -174,6 +189,16 @@ export class FaultWorld {
       client.disconnect();
     }
   }
+}
+
+/** What a websocket had not got when it ended is lost with any server; all else is not. */
+export function checkWebSockets(verdict: Verdict): void {
+  const { lost, lostByDropped, doubled, outOfOrder, corrupted } = verdict;
+  assert.deepEqual(
+    { lost: lost - lostByDropped, doubled, outOfOrder, corrupted },
+    { lost: 0, doubled: 0, outOfOrder: 0, corrupted: 0 },
+    JSON.stringify(verdict),
+  );
 }
 
 export function accountOf(node: KitNode): Promise<NodeAccount> {

@@ -61,9 +61,15 @@ module.exports = function testApp(engine, httpServer) {
       upgrades,
       rss: process.memoryUsage().rss,
       timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
+      others: engine.cluster?.nodes,
       stats: engine.cluster?.stats(),
       health: engine.cluster?.health(),
     }),
+    // Bytes in use behind a collection, where the process was started with --expose-gc.
+    heap: () => {
+      globalThis.gc?.();
+      return { heapUsed: process.memoryUsage().heapUsed };
+    },
     // To all sessions here, in one tick.
     "push-all": (body) => {
       for (const socket of sockets.values()) socket.send(body.toString());

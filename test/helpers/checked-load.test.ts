@@ -79,6 +79,17 @@ describe("checked load", () => {
     );
   });
 
+  test("follows sessions that are dropped, also when all are at once, and those that are done by none", async () => {
+    const url = await serve((socket, data, n) => {
+      // The first ones of all, that is: until there are more than three.
+      if (n === 5 && sockets.size <= 3) engine?.close();
+      else socket.send(data);
+    });
+    const { dropped, sessions, unfinished } = await runLoad({ url, ...small, everyMs: 20, reopen: true });
+    assert.ok(dropped > 0 && dropped <= 3);
+    assert.deepEqual({ sessions, unfinished }, { sessions: 3 + dropped, unfinished: 0 });
+  });
+
   test("goes on after a loss although only one message may be without echo", async () => {
     const url = await serve((socket, data, n) => n !== 3 && n !== 9 && void socket.send(data));
     const { lost, echoed } = await runLoad({ url, sessions: 2, messages: 12, stallMs: 1_000 });

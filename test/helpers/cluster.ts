@@ -7,7 +7,7 @@ import { startProcess, type ProcessEnd, type RunningProcess } from "./processes"
 import { waitFor } from "./wait-for";
 
 const ROOT = join(__dirname, "../..");
-const CLI = join(ROOT, "dist/cluster/cli.js");
+export const CLI = join(ROOT, "dist/cluster/cli.js");
 const APP = join(__dirname, "app.cjs");
 const NODE = join(__dirname, "node.cjs");
 
@@ -42,6 +42,8 @@ export interface NodeAccount {
   readonly rss: number;
   /** Timers that keep the process running. */
   readonly timers: number;
+  /** The other nodes that it knows to live. */
+  readonly others?: readonly string[];
   readonly stats?: ClusterStats;
   readonly health?: ClusterHealth;
 }
@@ -147,6 +149,13 @@ export class ServeProcess {
     const { status, body } = await this.#ask("GET", "stats");
     if (status !== 200) throw new Error(`no account: ${status} ${body}`);
     return JSON.parse(body) as NodeAccount;
+  }
+
+  /** Bytes in use of the node's heap, behind a collection where the process was started with --expose-gc. */
+  async heapUsed(): Promise<number> {
+    const { status, body } = await this.#ask("GET", "heap");
+    if (status !== 200) throw new Error(`no heap: ${status} ${body}`);
+    return (JSON.parse(body) as { heapUsed: number }).heapUsed;
   }
 
   /** Makes the owner of the session send this to its client. False when the session is not here. */

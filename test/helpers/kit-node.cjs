@@ -10,6 +10,28 @@ const { Server } = require("../../dist/src/index.js");
 const { HOST, PORT, REDIS_URL, NATS_URL, PREFIX, TEST_APP, TEST_OPTIONS = "{}", TEST_REDIS } = process.env;
 const options = JSON.parse(TEST_OPTIONS);
 
+/** A line of the log, with the time and as one of this process. */
+function say(text) {
+  console.error(`${new Date().toISOString()} ${process.pid} ${text}`);
+}
+
+/** What becomes of its sessions, for whoever wants to know why one ended (TEST_TRACE=1). */
+function trace() {
+  say(`node ${engine.cluster.nodeId} starts`);
+  engine.on("connection", (socket) => {
+    say(`${socket.id} ${socket.recovered ? "recovered" : "opened"} (${socket.transport.name})`);
+    socket.on("close", (reason, why) =>
+      say(`${socket.id} closed: ${reason} ${why instanceof Error ? why.message : ""}`),
+    );
+  });
+  engine.on("connection_error", ({ code, message, context, req }) => {
+    say(`refused with ${code}, ${message}: ${req?.method} ${req?.url} ${JSON.stringify(context)}`);
+  });
+  engine.cluster.on("takeover", ({ sid, from }) => say(`${sid} taken from ${from}`));
+  engine.cluster.on("node:leave", (node) => say(`${node} is dead`));
+  engine.cluster.on("node:join", (node) => say(`${node} is there`));
+}
+
 function redis() {
   if (TEST_REDIS === undefined) return REDIS_URL;
   const given = JSON.parse(TEST_REDIS);
@@ -21,7 +43,8 @@ const engine = new Server({
   ...options,
   cluster: { ...options.cluster, redis: redis(), nats: NATS_URL, prefix: PREFIX },
 });
-engine.cluster.on("error", (error) => console.error(String(error)));
+engine.cluster.on("error", (error) => say(String(error)));
+if (process.env.TEST_TRACE === "1") trace();
 require(TEST_APP ?? "./app.cjs")(engine, http);
 engine.attach(http);
 void engine.ready().then(() => http.listen(Number(PORT), HOST));

@@ -15,6 +15,7 @@ interface Manifest {
   readonly version: string;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
 }
 
 interface Packed {
@@ -137,22 +138,90 @@ describe("the package, packed and installed in an empty folder", () => {
     // @ts-expect-error the types know what an option may be
     export const wrong = new Server({ pingInterval: "soon" });
   `;
+  /** What the compiler has to say, which is what is wrong; its exit code says no more. */
+  async function compile(file: string, text: string, ...more: string[]): Promise<string> {
+    await writeFile(join(app, file), text);
+    const flags = "--strict --module node16 --moduleResolution node16 --target es2022 --types node".split(" ");
+    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+    const args = [tsc, ...flags, "--skipLibCheck", "false", ...more, file];
+    return new Promise((resolve) => {
+      execFile(process.execPath, args, { cwd: app, env }, (_error, stdout, stderr) => resolve(stdout + stderr));
+    });
+  }
+
   for (const [file, kind] of [
     ["program.cts", "CommonJS"],
     ["program.mts", "ES modules"],
   ] as const) {
     test(`a TypeScript program compiles against the types: ${kind}`, async () => {
-      await writeFile(join(app, file), program);
-      const flags = "--strict --noEmit --module node16 --moduleResolution node16 --target es2022 --types node";
-      const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-      const args = [tsc, ...flags.split(" "), "--skipLibCheck", "false", file];
-      // What the compiler prints is what is wrong; its exit code says no more.
-      const printed = await new Promise((resolve) => {
-        execFile(process.execPath, args, { cwd: app, env }, (_error, stdout, stderr) => resolve(stdout + stderr));
-      });
-      assert.equal(printed, "");
+      assert.equal(await compile(file, program, "--noEmit"), "");
     });
   }
+
+  describe("its export for tests of faults", () => {
+    /** The README's programs, by the names that they begin with. */
+    const readme = new Map(
+      [...readFileSync(join(ROOT, "README.md"), "utf8").matchAll(/```js\n(\/\/ ([\w.]+)[\s\S]*?)```/g)].map(
+        ([, text = "", name = ""]) => [name, text],
+      ),
+    );
+
+    const kitProgram = `
+      import { assertFlawless, Kit, type KitOptions, type Load, type Verdict } from "engine.io-cluster/testing";
+      async function main(): Promise<void> {
+        const options: KitOptions = { nodes: 2, app: "echo.cjs", links: false };
+        const kit: Kit = await Kit.start(options);
+        try {
+          const load: Load = kit.load({ sessions: 10, messages: 100 });
+          await load.whenEchoed(200);
+          await kit.node(0).kill();
+          const verdict: Verdict = await load.done;
+          assertFlawless(verdict);
+          console.log(JSON.stringify({ echoed: verdict.echoed, running: kit.running.map(({ number }) => number) }));
+        } finally {
+          await kit.stop();
+        }
+      }
+      void main();
+      // @ts-expect-error the types know what an option may be
+      export const wrong: KitOptions = { nodes: "two" };
+    `;
+
+    test("says which package a load needs where it is not installed, and loads without it", async () => {
+      const text = `
+        const { Kit, startLoad } = require("engine.io-cluster/testing");
+        let message = "";
+        try {
+          startLoad({ url: "http://127.0.0.1:1", sessions: 1, messages: 1 });
+        } catch (error) {
+          message = error.message;
+        }
+        console.log(JSON.stringify({ kit: typeof Kit.start, message }));`;
+      const { kit, message } = (await runFile("no-client.cjs", text)) as { kit: string; message: string };
+      assert.equal(kit, "function");
+      assert.match(message, /engine\.io-client, which is not installed: npm install/);
+    });
+
+    test("with its peer installed, the README's program runs", async () => {
+      const client = `engine.io-client@${manifest.peerDependencies["engine.io-client"]}`;
+      await npm(app, "install", "--prefer-offline", "--no-audit", "--no-fund", client);
+      for (const name of ["echo.cjs", "faults.mjs"]) await writeFile(join(app, name), readme.get(name) ?? "");
+      const { stdout } = await run(process.execPath, ["faults.mjs"], { cwd: app, env });
+      assert.equal(stdout, "nothing was lost\n");
+    });
+
+    for (const [file, made] of [
+      ["faults.cts", "faults.cjs"],
+      ["faults.mts", "faults.mjs"],
+    ] as const) {
+      test(`a TypeScript program compiles, kills a node and loses nothing: ${made}`, async () => {
+        await writeFile(join(app, "echo.cjs"), readme.get("echo.cjs") ?? "");
+        assert.equal(await compile(file, kitProgram), "");
+        const { stdout } = await run(process.execPath, [made], { cwd: app, env });
+        assert.deepEqual(JSON.parse(stdout), { echoed: 1_000, running: [1] });
+      });
+    }
+  });
 
   test("the command tells how it is used", async () => {
     const command = join(app, "node_modules/.bin/engine.io-cluster");
@@ -181,7 +250,9 @@ describe("the package, packed and installed in an empty folder", () => {
     const strange = packed.files
       .map(({ path }) => path)
       .filter((path) => !/^(package\.json|README\.md|LICENSE)$/.test(path))
-      .filter((path) => !/^dist\/(src|cluster)\/.+(\.js|\.mjs|\.d\.ts|\.d\.mts|\.js\.map|\.mjs\.map)$/.test(path))
+      .filter(
+        (path) => !/^dist\/(src|cluster|testing)\/.+(\.js|\.mjs|\.d\.ts|\.d\.mts|\.js\.map|\.mjs\.map)$/.test(path),
+      )
       .filter((path) => !path.startsWith("dist/cluster/demo/page/"));
     assert.deepEqual(strange, []);
     assert.ok(packed.files.some(({ path }) => path === "README.md"));
@@ -190,8 +261,9 @@ describe("the package, packed and installed in an empty folder", () => {
   });
 
   test("what is compiled is what the sources make now: no file of one that is gone", async () => {
-    const sources = await Promise.all(["src", "cluster"].map((room) => readdir(join(ROOT, room), { recursive: true })));
-    const known = new Set(sources.flatMap((files, i) => files.map((file) => `dist/${["src", "cluster"][i]}/${file}`)));
+    const rooms = ["src", "cluster", "testing"];
+    const sources = await Promise.all(rooms.map((room) => readdir(join(ROOT, room), { recursive: true })));
+    const known = new Set(sources.flatMap((files, i) => files.map((file) => `dist/${rooms[i]}/${file}`)));
     const stale = packed.files
       .map(({ path }) => path)
       .filter((path) => /\.m?js$/.test(path) && !path.startsWith("dist/cluster/demo/page/"))
