@@ -4,10 +4,16 @@ import { OptionError, positive } from "./option-error";
 
 /** How a node reaches the others of its cluster. */
 export interface ClusterConnection {
-  /** URL, options, or a client that is ready; one that was given is not closed by the engine. */
-  redis: string | RedisOptions | Redis | Cluster;
-  /** URL, options, or a connection; one that was given is not closed by the engine. */
-  nats: string | ConnectionOptions | NatsConnection;
+  /**
+   * URL, options of ioredis (and `url`, which goes before them), or a client that is ready; one that was given is not closed by
+   * the engine.
+   */
+  redis: string | (RedisOptions & { url?: string }) | Redis | Cluster;
+  /**
+   * URL, options of the client (and `credentials`: what a file of credentials, or of an nkey's seed, has in it), or a
+   * connection; one that was given is not closed by the engine.
+   */
+  nats: string | (ConnectionOptions & { credentials?: string }) | NatsConnection;
 }
 
 /** Milliseconds and counts; what is absent has the default named. */
