@@ -106,6 +106,16 @@ describe("configuration", () => {
     assert.equal(both.nats, "tls://nats");
   });
 
+  test("idle connections are kept longer than the balancer keeps them, or it is said what to set", () => {
+    const [problem] = problems({}, { KEEP_ALIVE_TIMEOUT: "60000" });
+    assert.match(
+      problem!,
+      /--keep-alive-timeout \(KEEP_ALIVE_TIMEOUT\) is 60000 and must be above .*\(BALANCER_IDLE_TIMEOUT\), which is 60000/,
+    );
+    assert.equal(config({}, { KEEP_ALIVE_TIMEOUT: "60001" }).keepAliveTimeout, 60_001);
+    assert.equal(config({}, { KEEP_ALIVE_TIMEOUT: "5000", BALANCER_IDLE_TIMEOUT: "0" }).keepAliveTimeout, 5000);
+  });
+
   test("files of certificates and credentials need the URL that they are for", () => {
     const secure = { REDIS_URL: "rediss://r", NATS_URL: "tls://n" };
     const files = { REDIS_TLS_CA: "/r.pem", NATS_TLS_CA: "/n.pem", NATS_CREDS: "/n.creds" };
