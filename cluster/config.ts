@@ -1,4 +1,4 @@
-import { addresses, listOf, matching, oneOf, url, whole, yesOrNo } from "./setting-parsers";
+import { addresses, listOf, matching, oneOf, secrets, url, whole, yesOrNo } from "./setting-parsers";
 
 /** One setting of the command: everything that the command line, the environment, `--help` and the docs know of it. */
 export interface Setting<T> {
@@ -265,13 +265,15 @@ export const SETTINGS = {
     parse: matching(/^[A-Za-z0-9_-]{1,64}$/),
   }),
   // Not an option: everybody on the machine can read a command line.
-  secret: setting<string | undefined>({
+  secret: setting<readonly string[] | "off" | undefined>({
     variable: "CLUSTER_SECRET",
-    about: "signs the frames between nodes; the same on all of them",
-    allowed: "16 characters or more",
+    about:
+      "signs what nodes send each other: the same at all of them, and needed unless NATS is on this machine; " +
+      "of several, with commas between, the first signs and each is good; off: nothing is signed",
+    allowed: "16 characters or more, several of such with commas between, or off",
     fallback: undefined,
-    fallbackShown: "frames are not signed",
-    parse: matching(/^.{16,}$/s),
+    fallbackShown: "none",
+    parse: secrets(16),
     secret: true,
   }),
   pingInterval: setting({

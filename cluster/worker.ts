@@ -56,6 +56,9 @@ export class Worker {
     this.#http = createServer({ keepAliveTimeout: options.config.keepAliveTimeout });
     this.#httpClosed = new Promise((resolve) => this.#http.once("close", resolve));
     this.#engine = makeEngine(options.config, options.environment);
+    this.#engine.cluster?.on("error", (error: Error) => {
+      options.log.error("cluster", { error: error.message });
+    });
     this.operations = operationsHandler(this.#engine, {
       ...(options.metricLabels === undefined ? {} : { labels: options.metricLabels }),
       conditions: { serving: () => this.#serving },
@@ -134,7 +137,12 @@ export function clusterOptions(config: Config, environment: Environment): Cluste
   const tuning = { ...clusterTimes(config), takeover };
   const connections = connectionsOf(config);
   if (connections !== undefined) {
-    return { ...connections, prefix, ...tuning, ...(secret === undefined ? {} : { secret }) };
+    return {
+      ...connections,
+      prefix,
+      ...tuning,
+      ...(secret === undefined ? {} : { secret: secret === "off" ? false : secret }),
+    };
   }
   return hubFromEnvironment(environment) === undefined ? undefined : { local: true, ...tuning };
 }

@@ -1,5 +1,7 @@
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
+import type { Rejection } from "../bus/message";
+import { rejectionError } from "../bus/rejections";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import { Sweeps } from "../ownership/sweeps";
 import type { Revision, TransportName } from "../protocol/names";
@@ -51,6 +53,8 @@ export interface NodeEvents {
   onNodeJoined(node: NodeId): void;
   onNodeDead(node: NodeId): void;
   onTakeover(sid: string, from: NodeId): void;
+  /** What needs a human. */
+  onTrouble?(error: Error): void;
 }
 
 export interface NodeTimes extends HolderTimes {
@@ -591,6 +595,10 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
 
   onBeat(from: NodeId): void {
     this.#membership.heardFrom(from);
+  }
+
+  onRejected(why: Rejection): void {
+    this.#options.events.onTrouble?.(rejectionError(why));
   }
 
   /** Anything held over the link with that node may be lost, on the way there or back. */

@@ -12,6 +12,7 @@ import {
   type Setting,
 } from "../../cluster/config";
 import { connectionsOf } from "../../cluster/connections";
+import { clusterOptions } from "../../cluster/worker";
 import { FatalError } from "../../cluster/fatal";
 
 function config(given: Record<string, string>, environment: Record<string, string> = {}): Config {
@@ -139,10 +140,22 @@ describe("configuration", () => {
 
   test("no secret and no password is shown", () => {
     assert.deepEqual(problems({}, { CLUSTER_SECRET: "hunter2" }), [
-      "CLUSTER_SECRET is not shown; allowed is 16 characters or more",
+      "CLUSTER_SECRET is not shown; allowed is 16 characters or more, several of such with commas between, or off",
     ]);
     assert.ok(!problems({ redis: "http://user:hunter2@host" }).join().includes("hunter2"));
     assert.equal(withoutPassword("redis://user:pass@host:1/2"), "redis://***@host:1/2");
+  });
+
+  test("one secret, several, or none knowingly", () => {
+    const [one, other] = ["0123456789abcdef", "fedcba9876543210"];
+    assert.deepEqual(config({}, { CLUSTER_SECRET: one }).secret, [one]);
+    assert.deepEqual(config({}, { CLUSTER_SECRET: `${one}, ${other}` }).secret, [one, other]);
+    assert.equal(config({}, { CLUSTER_SECRET: "off" }).secret, "off");
+    assert.equal(problems({}, { CLUSTER_SECRET: `${one},short` }).length, 1);
+    const urls = { redis: "redis://r", nats: "nats://n" };
+    const secretOf = (text: string): unknown =>
+      (clusterOptions(config(urls, { CLUSTER_SECRET: text }), {}) as { secret?: unknown }).secret;
+    assert.deepEqual([secretOf(one), secretOf("off"), secretOf("")], [[one], false, undefined]);
   });
 
   test("transports: a list with commas, in the engine's order", () => {
@@ -155,7 +168,7 @@ describe("configuration", () => {
     const original = config(
       { workers: "5", path: "/x", redis: "redis://r", nats: "nats://n", app: "./app.js", takeover: "close" },
       {
-        CLUSTER_SECRET: "0123456789abcdef",
+        CLUSTER_SECRET: "0123456789abcdef,fedcba9876543210",
         DEMO_KILL: "0",
         LOG_LEVEL: "warn",
         TRANSPORTS: "websocket",

@@ -284,7 +284,7 @@ describe("links over nats", () => {
       node: name,
       clock: runtimeClock,
       tick: new Tick(runtimeClock),
-      secret: "shared",
+      secrets: ["shared"],
       beatInterval: 50,
       handler: {
         onFrame: (_from, frame) => frames.push(frame),

@@ -70,6 +70,31 @@ export function describe(options: ConnectionOptions): string {
   return servers.length > 0 ? servers.join(", ") : `127.0.0.1:${options.port ?? 4222}`;
 }
 
+/**
+ * The servers that are not on this machine, as a message may name them. What cannot be read is not among them: who
+ * connects to it says so.
+ */
+export function serversElsewhere(target: NatsTarget): string[] {
+  const servers = isConnection(target)
+    ? [target.getServer()]
+    : [typeof target === "string" ? target : (target.servers ?? [])].flat();
+  return servers
+    .flatMap((list) => list.split(","))
+    .flatMap((server) => {
+      try {
+        const { host, hostname } = parse(server);
+        return isLoopback(hostname) ? [] : [host];
+      } catch {
+        return [];
+      }
+    });
+}
+
+function isLoopback(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/^\[|\]$/g, "");
+  return /^(localhost|.*\.localhost|::1|127(\.\d{1,3}){3}|::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})$/.test(name);
+}
+
 function parse(server: string): URL {
   const text = server.trim();
   try {
