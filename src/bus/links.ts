@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
 import { Forgotten } from "./forgotten";
-import { LinkStats } from "./link-stats";
+import { noStats, type LinkStats } from "./link-stats";
 import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition, type Rejection } from "./message";
 import { Peer, type Arrival } from "./peer";
 import type { Bus, BusListener } from "./port";
@@ -51,7 +51,7 @@ const PROBED_AFTER_BEATS = 1.5;
  * The frames of one tick to one node are one message. A frame that does not fit into a message is cut into several.
  */
 export class Links implements BusListener, TickWork {
-  readonly stats = new LinkStats();
+  readonly stats: LinkStats = noStats();
   readonly #bus: Bus;
   readonly #node: NodeId;
   readonly #clock: Clock;
