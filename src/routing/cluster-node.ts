@@ -32,6 +32,7 @@ import type { Asked, Held, WaitingConnection } from "./held";
 import { Handovers } from "./handovers";
 import { Holder, type HolderNode, type HolderTimes, type Whereabouts } from "./holder";
 import { answerFrame, ask, gone, MessageKind, notMine, readAnswer, readKind } from "./messages";
+import { Identities, type Identity } from "./identities";
 import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends, UnavailableError, type SendLimit } from "./remote-sends";
@@ -122,6 +123,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   readonly #membership: Membership;
   readonly #counters: Counters;
   readonly #storeWatch: StoreWatch;
+  readonly #identities: Identities;
   readonly #standstill: Standstill;
 
   constructor(options: ClusterNodeOptions) {
@@ -180,6 +182,15 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
         this.#membership.storeReturned();
         this.#renewals.runNow();
       },
+    });
+    this.#identities = new Identities({
+      clock,
+      store: options.store,
+      sessions: this.#sessions,
+      capacity: options.ownerCache,
+      keptFor: times.recordTtl,
+      patience: times.giveUpAfter,
+      recovering: () => this.#storeWatch.recovering,
     });
   }
 
@@ -421,6 +432,11 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     }
     this.#cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
+  }
+
+  /** Who opened a session, for the application to tell whether a request is the same user's. */
+  identity(sid: string): Identity | Promise<Identity> {
+    return sid.length > MAX_SID_CHARS ? "unknown" : this.#identities.of(sid);
   }
 
   /** Equal looks at one time are one. */

@@ -4,6 +4,7 @@ import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
 import { MAX_SID_CHARS, type ClusterNode, type NodeEngine } from "../routing/cluster-node";
+import type { Identity } from "../routing/identities";
 import { rebuildRequest, storeHandshake } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
 import { Socket, type BufferLimit } from "../session/socket";
@@ -133,6 +134,10 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
   /** @internal The same. */
   get bodies(): Bodies {
     return this.#engine.bodies;
+  }
+
+  identity(sid: string): Identity | Promise<Identity> {
+    return this.#node?.identity(sid) ?? "away";
   }
 
   async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {

@@ -87,6 +87,10 @@ export class SlowStore implements SessionStore {
   look(...args: Parameters<SessionStore["look"]>): ReturnType<SessionStore["look"]> {
     return this.#ask(() => this.#records.look(...args));
   }
+
+  handshake(...args: Parameters<SessionStore["handshake"]>): ReturnType<SessionStore["handshake"]> {
+    return this.#ask(() => this.#records.handshake(...args));
+  }
   commit(commit: Commit, waiter: CommitWaiter): void {
     this.#run(
       (): CommitResult => this.#records.commit(commit),
