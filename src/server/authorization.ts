@@ -48,10 +48,10 @@ export class Authorization {
   /** A poll or a POST. */
   request(request: EngineRequest, response: ServerResponse, refuse: Refuse): void {
     this.#ask(request, false, response, {
-      refuse: (refusal) => {
+      refuse: (why) => {
         // What is left of the body is not waited for.
         if (!request.complete) response.shouldKeepAlive = false;
-        refuse(refusal);
+        refuse(why);
       },
       unavailable: (why) => {
         request.res = null;
@@ -66,8 +66,8 @@ export class Authorization {
   /** A request for a websocket. */
   websocket(offer: WebSocketOffer, protocol: Revision, connection: Breakable): void {
     this.#ask(offer.request, true, connection, {
-      refuse: (refusal) => {
-        offer.refuse(refusal);
+      refuse: (why) => {
+        offer.refuse(why);
       },
       unavailable: (why) => {
         offer.unavailable(why);
@@ -106,9 +106,9 @@ export class Authorization {
       const checked = (): void => {
         // The session may have changed meanwhile: its transport, or that it is there at all.
         this.#check(request, upgrade, (code, context) => {
-          const refusal = refusalOf(code, context);
-          if (refusal === undefined) go();
-          else refuse(refusal);
+          const changed = refusalOf(code, context);
+          if (changed === undefined) go();
+          else refuse(changed);
         });
       };
       if (connection.destroyed === true) request.res = null;
@@ -160,11 +160,15 @@ function asked(
 
 /** Nothing but `true` lets a request in: one who forgets to answer has let in nobody. */
 function verdictOf(sid: string, answer: unknown): Verdict {
-  return answer === true ? "allowed" : { code: ErrorCode.FORBIDDEN, context: { name: "NOT_AUTHORIZED", sid } };
+  return answer === true ? "allowed" : refusal({ name: "NOT_AUTHORIZED", sid });
 }
 
 function failed(sid: string, error: unknown): Refusal {
-  return { code: ErrorCode.FORBIDDEN, context: { name: "AUTHORIZATION_FAILURE", sid, error } };
+  return refusal({ name: "AUTHORIZATION_FAILURE", sid, error });
+}
+
+function refusal(context: Refusal["context"]): Refusal {
+  return { code: ErrorCode.FORBIDDEN, context, status: 403 };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
