@@ -60,7 +60,8 @@ function userOf(identity: Identity): unknown {
 describe("identities of sessions", () => {
   test("of one that is owned here it is at hand, and the store is not asked", () => {
     const world = new World();
-    world.own.set("a", { sid: "a", handshake: text("alice") } as OwnedSession);
+    const session: Pick<OwnedSession, "sid" | "handshake"> = { sid: "a", handshake: text("alice") };
+    world.own.set("a", session as OwnedSession);
     const identity = world.identities.of("a");
     assert.ok(!(identity instanceof Promise));
     assert.equal(userOf(identity), "alice");
