@@ -1,4 +1,4 @@
-import { addresses, listOf, matching, oneOf, url, whole, yesOrNo } from "./setting-parsers";
+import { addresses, listOf, matching, oneOf, secrets, url, whole, yesOrNo } from "./setting-parsers";
 
 /** One setting of the command: everything that the command line, the environment, `--help` and the docs know of it. */
 export interface Setting<T> {
@@ -99,6 +99,33 @@ export const SETTINGS = {
     fallback: undefined,
     fallbackShown: "frames pass through the primary process",
     parse: url("nats:", "tls:"),
+  }),
+  redisTlsCa: setting<string | undefined>({
+    variable: "REDIS_TLS_CA",
+    flag: "--redis-tls-ca <file>",
+    about: "certificates (PEM) that Redis' own must be signed by, with a rediss:// URL",
+    allowed: "the path of a file",
+    fallback: undefined,
+    fallbackShown: "those that Node trusts",
+    parse: matching(/\S/),
+  }),
+  natsTlsCa: setting<string | undefined>({
+    variable: "NATS_TLS_CA",
+    flag: "--nats-tls-ca <file>",
+    about: "certificates (PEM) that NATS' own must be signed by, with a tls:// URL",
+    allowed: "the path of a file",
+    fallback: undefined,
+    fallbackShown: "those that Node trusts",
+    parse: matching(/\S/),
+  }),
+  natsCreds: setting<string | undefined>({
+    variable: "NATS_CREDS",
+    flag: "--nats-creds <file>",
+    about: "credentials for NATS: a .creds file, or one with the seed of an nkey; else those of the URL",
+    allowed: "the path of a file",
+    fallback: undefined,
+    fallbackShown: "none",
+    parse: matching(/\S/),
   }),
   app: setting<string | undefined>({
     variable: "APP",
@@ -238,13 +265,15 @@ export const SETTINGS = {
     parse: matching(/^[A-Za-z0-9_-]{1,64}$/),
   }),
   // Not an option: everybody on the machine can read a command line.
-  secret: setting<string | undefined>({
+  secret: setting<readonly string[] | "off" | undefined>({
     variable: "CLUSTER_SECRET",
-    about: "signs the frames between nodes; the same on all of them",
-    allowed: "16 characters or more",
+    about:
+      "signs what nodes send each other: the same at all of them, and needed unless NATS is on this machine; " +
+      "of several, with commas between, the first signs and each is good; off: nothing is signed",
+    allowed: "16 characters or more, several of such with commas between, or off",
     fallback: undefined,
-    fallbackShown: "frames are not signed",
-    parse: matching(/^.{16,}$/s),
+    fallbackShown: "none",
+    parse: secrets(16),
     secret: true,
   }),
   pingInterval: setting({
@@ -375,7 +404,7 @@ export function readConfig(given: Environment, environment: Environment): Config
 
 /** Settings that do not go together. */
 function contradictions(config: Config, allParsed: boolean): string[] {
-  return allParsed ? [...oneBackend(config), ...closedTooSoon(config)] : [];
+  return allParsed ? [...oneBackend(config), ...filesForNothing(config), ...closedTooSoon(config)] : [];
 }
 
 /** Of two ends that may close an idle connection, the one that sends requests must be the first: else it sends one into nothing. */
@@ -397,6 +426,21 @@ function oneBackend(config: Config): string[] {
     `${flagName(present) ?? ""} (${present.variable}) is set and ${flagName(missing) ?? ""} (${missing.variable}) is not; ` +
       `set both for a cluster on Redis and NATS, or neither for one on this machine`,
   ];
+}
+
+/** A file that would not be used: somebody believes that the connection is safer than it is. */
+function filesForNothing({ redis, nats, redisTlsCa, natsTlsCa, natsCreds }: Config): string[] {
+  const { redisTlsCa: redisFile, natsTlsCa: natsFile, natsCreds: credsFile } = SETTINGS;
+  const needs = (file: Setting<unknown>, used: Setting<unknown>, what: string): string =>
+    `${flagName(file) ?? ""} (${file.variable}) is set and ${flagName(used) ?? ""} (${used.variable}) is not ${what}; ` +
+    "set that, or leave the file away";
+  const problems: string[] = [];
+  if (redisTlsCa !== undefined && redis?.startsWith("rediss:") !== true)
+    problems.push(needs(redisFile, SETTINGS.redis, "a rediss:// URL"));
+  if (natsTlsCa !== undefined && nats?.startsWith("tls:") !== true)
+    problems.push(needs(natsFile, SETTINGS.nats, "a tls:// URL"));
+  if (natsCreds !== undefined && nats === undefined) problems.push(needs(credsFile, SETTINGS.nats, "set"));
+  return problems;
 }
 
 /** The environment from which another process reads the same configuration. */

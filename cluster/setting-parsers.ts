@@ -30,6 +30,15 @@ export function listOf<T extends string>(values: readonly T[]): (text: string) =
   };
 }
 
+/** Secrets of this length at least, with commas between. */
+export function secrets(least: number): (text: string) => readonly string[] | "off" | undefined {
+  return (text) => {
+    if (text === "off") return text;
+    const parts = text.split(",").map((part) => part.trim());
+    return parts.every((part) => part.length >= least) ? parts : undefined;
+  };
+}
+
 export function yesOrNo(text: string): boolean | undefined {
   return text === "1" ? true : text === "0" ? false : undefined;
 }

@@ -9,6 +9,7 @@ import {
 import { hubFromEnvironment } from "../src/hub/environment";
 import type { Clock } from "../src/time/clock";
 import { clusterTimes, type Config, type Environment } from "./config";
+import { connectionsOf } from "./connections";
 import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
 import type { App } from "./load-app";
 import { errorText, type Log } from "./log";
@@ -55,6 +56,9 @@ export class Worker {
     this.#http = createServer({ keepAliveTimeout: options.config.keepAliveTimeout });
     this.#httpClosed = new Promise((resolve) => this.#http.once("close", resolve));
     this.#engine = makeEngine(options.config, options.environment);
+    this.#engine.cluster?.on("error", (error: Error) => {
+      options.log.error("cluster", { error: error.message });
+    });
     this.operations = operationsHandler(this.#engine, {
       ...(options.metricLabels === undefined ? {} : { labels: options.metricLabels }),
       conditions: { serving: () => this.#serving },
@@ -129,10 +133,16 @@ export class Worker {
 
 /** The cluster that a configuration asks for; `undefined` for a process by itself. */
 export function clusterOptions(config: Config, environment: Environment): ClusterOptions | undefined {
-  const { redis, nats, prefix, secret, takeover } = config;
+  const { prefix, secret, takeover } = config;
   const tuning = { ...clusterTimes(config), takeover };
-  if (redis !== undefined && nats !== undefined) {
-    return { redis, nats, prefix, ...tuning, ...(secret === undefined ? {} : { secret }) };
+  const connections = connectionsOf(config);
+  if (connections !== undefined) {
+    return {
+      ...connections,
+      prefix,
+      ...tuning,
+      ...(secret === undefined ? {} : { secret: secret === "off" ? false : secret }),
+    };
   }
   return hubFromEnvironment(environment) === undefined ? undefined : { local: true, ...tuning };
 }

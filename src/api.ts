@@ -6,7 +6,14 @@ export { ClusterFace } from "./cluster-face";
 export { operationsHandler } from "./operations/handler";
 export { OptionError } from "./option-error";
 
-export type { ServerOptions, EngineOptions, AttachOptions, AllowRequest } from "./options";
+export type {
+  ServerOptions,
+  EngineOptions,
+  AttachOptions,
+  AllowRequest,
+  AuthorizedSession,
+  AuthorizeRequest,
+} from "./options";
 export type { ClusterOptions, ClusterConnection, ClusterTuning } from "./cluster-options";
 export type { ClusterHealth, ClusterStats } from "./cluster-face";
 export type { OperationsHandler, OperationsOptions, Readiness } from "./operations/handler";

@@ -20,7 +20,7 @@ export interface ClusterStats {
   readonly bodyBytes: number;
   /** Messages by `send` and `close` from here that were not answered. */
   readonly sends: number;
-  /** How often each of the limits was met. */
+  /** How often each of the limits was met, and how often `authorizeRequest` let nobody in. */
   readonly refused: Readonly<Record<string, number>>;
   /** Operations asked of the store, and the calls they travelled in. */
   readonly store: Readonly<Record<string, number>>;
@@ -133,7 +133,11 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
       sends: this.#node?.sends.waiting ?? 0,
       store: { ...this.#adapters?.store },
       links: { ...this.#node?.linkStats },
-      refused: { ...this.#load.refused, sends: this.#node?.sends.refused ?? 0 },
+      refused: {
+        ...this.#load.refused,
+        sends: this.#node?.sends.refused ?? 0,
+        unauthorized: this.#load.unauthorized,
+      },
       counts: this.counters.read(),
       sizes: { ...this.#node?.sizes },
     };

@@ -1,21 +1,31 @@
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import type { ConnectionOptions, NatsConnection } from "nats";
-import { OptionError, positive } from "./option-error";
+import { HIDDEN, OptionError, positive } from "./option-error";
 
 /** How a node reaches the others of its cluster. */
 export interface ClusterConnection {
-  /** URL, options, or a client that is ready; one that was given is not closed by the engine. */
-  redis: string | RedisOptions | Redis | Cluster;
-  /** URL, options, or a connection; one that was given is not closed by the engine. */
-  nats: string | ConnectionOptions | NatsConnection;
+  /**
+   * URL, options of ioredis (and `url`, which goes before them), or a client that is ready; one that was given is not closed by
+   * the engine.
+   */
+  redis: string | (RedisOptions & { url?: string }) | Redis | Cluster;
+  /**
+   * URL, options of the client (and `credentials`: what a file of credentials, or of an nkey's seed, has in it), or a
+   * connection; one that was given is not closed by the engine.
+   */
+  nats: string | (ConnectionOptions & { credentials?: string }) | NatsConnection;
 }
 
 /** Milliseconds and counts; what is absent has the default named. */
 export interface ClusterTuning {
   /** Keys and subjects start with it: one for each cluster on the same Redis and NATS. Default "eioc". */
   prefix?: string;
-  /** Shared by all nodes: frames between them are signed with it, and others are refused. */
-  secret?: string;
+  /**
+   * Shared by all nodes: what they send each other is signed with it, and refused where it is not. 16 characters or more. Of several
+   * the first signs and each is good for what is read, so that a new one can be brought in. `false`: nothing is signed,
+   * knowingly; who says nothing is refused where NATS is on another host.
+   */
+  secret?: string | readonly string[] | false;
   /** Time to live of a node's lease. Default 5000. */
   leaseTtl?: number;
   /** Time between two beats. Default 500. */
@@ -49,7 +59,10 @@ export interface ClusterTuning {
 /** `"local"`: the cluster of the node:cluster primary that this worker belongs to. */
 export type ClusterOptions = "local" | (ClusterConnection & ClusterTuning) | ({ local: true } & ClusterTuning);
 
-export type ResolvedTuning = Required<Omit<ClusterTuning, "secret">> & { readonly secret: string | undefined };
+/** `undefined`: nothing was said of a secret. */
+export type ResolvedTuning = Required<Omit<ClusterTuning, "secret">> & {
+  readonly secret: readonly string[] | false | undefined;
+};
 
 export function resolveTuning(options: ClusterTuning, pingInterval: number, pingTimeout: number): ResolvedTuning {
   const prefix = options.prefix ?? "eioc";
@@ -58,7 +71,7 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
   }
   const tuning: ResolvedTuning = {
     prefix,
-    secret: options.secret,
+    secret: secretsOf(options.secret),
     leaseTtl: time("leaseTtl", options.leaseTtl, 5000),
     beatInterval: time("beatInterval", options.beatInterval, 500),
     pollGrace: time("pollGrace", options.pollGrace, 2000),
@@ -84,6 +97,21 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     throw new OptionError("cluster.storeAwayAfter", tuning.storeAwayAfter, "below pingInterval + pingTimeout");
   }
   return tuning;
+}
+
+/** A short one could be guessed by whoever has seen one signed message. */
+const LEAST_SECRET = 16;
+
+function secretsOf(secret: ClusterTuning["secret"]): ResolvedTuning["secret"] {
+  if (secret === undefined || secret === false) return secret;
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
+  const good = secrets.filter((each): each is string => typeof each === "string" && each.length >= LEAST_SECRET);
+  if (good.length === secrets.length && good.length > 0) return good;
+  throw new OptionError(
+    "cluster.secret",
+    HIDDEN,
+    `a text of ${String(LEAST_SECRET)} characters or more, a list of such texts, or false`,
+  );
 }
 
 function oneOf<Value extends string>(name: string, value: Value, allowed: readonly Value[]): Value {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import base64id from "base64id";
 import { HubBus } from "./bus/hub/hub-bus";
 import { NatsBus } from "./bus/nats/nats-bus";
+import { serversElsewhere, type NatsTarget } from "./bus/nats/target";
 import type { Bus } from "./bus/port";
 import { ClusterFace } from "./cluster-face";
 import { resolveTuning, type ClusterOptions, type ClusterTuning, type ResolvedTuning } from "./cluster-options";
@@ -100,6 +101,7 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
   if (options === undefined || face === undefined) return new LocalHost(engine, runtimeClock);
   const { pingInterval, pingTimeout } = engine.opts;
   const tuning = resolveTuning(options === "local" ? {} : options, pingInterval, pingTimeout);
+  if (options !== "local" && !("local" in options)) requireSecret(options.nats, tuning);
   const limits = storeLimits(tuning, pingInterval, pingTimeout);
   const make = async (host: NodeEngine): Promise<ClusterNode> => {
     const tick = new Tick(runtimeClock);
@@ -124,6 +126,18 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
   };
   const setup = { clock: runtimeClock, nodeId: face.nodeId, bufferLimit: bufferLimit(tuning), make };
   return new ClusterHost(engine, setup);
+}
+
+/** Nobody but this machine's processes speaks on its loopback; elsewhere whoever can publish could speak as any node. */
+function requireSecret(nats: NatsTarget, { secret }: ResolvedTuning): void {
+  if (secret !== undefined) return;
+  const elsewhere = serversElsewhere(nats);
+  if (elsewhere.length === 0) return;
+  throw new Error(
+    `NATS at ${elsewhere.join(", ")} is not on this machine, and there is no secret: whoever can publish there could speak as ` +
+      'any node. Set the option cluster.secret (CLUSTER_SECRET) to the same random text at all nodes, as "openssl rand ' +
+      '-base64 32" prints one; or to false (CLUSTER_SECRET=off), where nobody else can publish there.',
+  );
 }
 
 /** The one place that knows which adapters there are. */

@@ -32,4 +32,6 @@ export type ErrorContext = Record<string, unknown> & { name?: string; message?: 
 export interface Refusal {
   readonly code: ErrorCode;
   readonly context: Readonly<Record<string, unknown>>;
+  /** Also of a request for a websocket, all other refusals of which are 400, as in engine.io. */
+  readonly status?: 403;
 }

@@ -6,6 +6,9 @@ export class OptionError extends TypeError {
   }
 }
 
+/** In the place of a value that must not be shown. */
+export const HIDDEN = { toString: () => "not shown" };
+
 /** A time or a size. */
 export function positive(option: string, value: unknown): number {
   // Not above what a timer takes: Node fires at once beyond.

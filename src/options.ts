@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { ZlibOptions } from "node:zlib";
 import type { SerializeOptions } from "cookie";
 import type { CorsOptions, CorsOptionsDelegate } from "cors";
@@ -14,6 +14,28 @@ export type AllowRequest = (
   request: IncomingMessage,
   decide: (message: string | null | undefined, allowed: boolean) => void,
 ) => void;
+
+/** A session as it was opened: the same at every node of a cluster, and frozen. */
+export interface AuthorizedSession {
+  readonly id: string;
+  /** Its handshake: the first request, whichever transport it came by. */
+  readonly handshake: {
+    readonly url: string;
+    readonly method: string;
+    readonly headers: Readonly<IncomingHttpHeaders>;
+    readonly query: Readonly<Record<string, string>>;
+    /** Of the connection, which may be a proxy's; empty where it was not known. */
+    readonly address: string;
+    /** Whether the connection was TLS'. */
+    readonly encrypted: boolean;
+  };
+}
+
+/**
+ * Decides whether a request may go on that names a session which is there: nothing but `true`, or a promise of it, lets it in.
+ * Else, and where it throws, the request is answered 403, and the session lives.
+ */
+export type AuthorizeRequest = (request: IncomingMessage, session: AuthorizedSession) => boolean | Promise<boolean>;
 
 /**
  * Sees every request before it is checked, as with Express: answers it, or calls `next`, with an error to refuse it. For
@@ -47,6 +69,12 @@ export interface EngineOptions {
   maxHttpBufferSize?: number;
   /** Called for each handshake; see `AllowRequest`. */
   allowRequest?: AllowRequest;
+  /**
+   * Called for each request of a session that was opened before: polls, POSTs, and requests for a websocket. Whoever has a
+   * session's id can speak as its client; this is where the request's cookie, say, can be held against the handshake's. It
+   * runs at the node that the request reaches. Default: none, and the id is enough.
+   */
+  authorizeRequest?: AuthorizeRequest;
   /** Transports that clients may use. Default `["polling", "websocket"]`. */
   transports?: readonly TransportName[];
   /** Whether clients that speak protocol 3 are let in. Default true. */
@@ -122,6 +150,7 @@ export interface ResolvedOptions extends AttachOptions {
   pingInterval: number;
   maxHttpBufferSize: number;
   allowRequest: AllowRequest | undefined;
+  authorizeRequest: AuthorizeRequest | undefined;
   transports: TransportName[];
   allowEIO3: boolean;
   allowUpgrades: boolean;
@@ -169,6 +198,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     pingInterval: positive("pingInterval", options.pingInterval ?? 25_000),
     maxHttpBufferSize,
     allowRequest: options.allowRequest,
+    authorizeRequest: checkAuthorize(options.authorizeRequest),
     transports: [...transports],
     allowEIO3: options.allowEIO3 ?? true,
     allowUpgrades: options.allowUpgrades ?? true,
@@ -188,6 +218,13 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
 export function resolveDeflate(deflate: boolean | PerMessageDeflateOptions): false | PerMessageDeflateOptions {
   if (deflate === false) return false;
   return { threshold: DEFAULT_THRESHOLD, ...(deflate === true ? {} : deflate) };
+}
+
+/** One that is not called would let everybody in. */
+function checkAuthorize(authorize: AuthorizeRequest | undefined): AuthorizeRequest | undefined {
+  const given: unknown = authorize;
+  if (given === undefined || typeof given === "function") return authorize;
+  throw new OptionError("authorizeRequest", given, "a function (request, session) => boolean, or a promise of one");
 }
 
 function checkCors(cors: ResolvedOptions["cors"]): ResolvedOptions["cors"] {

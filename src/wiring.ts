@@ -93,7 +93,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
         tick,
         handler,
         beatInterval: tuning.beatInterval,
-        ...(tuning.secret === undefined ? {} : { secret: tuning.secret }),
+        secrets: tuning.secret === false ? [] : (tuning.secret ?? []),
       }),
   });
 }

@@ -1,10 +1,10 @@
 import { createServer } from "node:http";
 import { attach } from "engine.io-cluster";
 
-const { PORT = "3000", REDIS_URL: redis, NATS_URL: nats } = process.env;
+const { PORT = "3000", REDIS_URL: redis, NATS_URL: nats, CLUSTER_SECRET: secret } = process.env;
 
 const http = createServer((request, response) => response.writeHead(404).end("Not found\n"));
-const engine = attach(http, redis && nats ? { cluster: { redis, nats } } : {});
+const engine = attach(http, redis && nats ? { cluster: { redis, nats, secret } } : {});
 
 engine.on("connection", (socket) => {
   // Where the session was another node's, which died, `data` is as that one left it.

@@ -2,7 +2,9 @@ import type { NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
-import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition } from "./message";
+import { Forgotten } from "./forgotten";
+import { noStats, type LinkStats } from "./link-stats";
+import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition, type Rejection } from "./message";
 import { Peer, type Arrival } from "./peer";
 import type { Bus, BusListener } from "./port";
 import { rethrow } from "./rethrow";
@@ -14,6 +16,8 @@ export interface LinkHandler {
   onNoResponder(peer: NodeId): void;
   /** The peer lives, and this is its incarnation. */
   onBeat?(peer: NodeId, incarnation: number): void;
+  /** A message was dropped: told of the first for each reason. All are counted. */
+  onRejected?(why: Rejection): void;
 }
 
 export interface LinksOptions {
@@ -22,24 +26,12 @@ export interface LinksOptions {
   readonly clock: Clock;
   readonly tick: Tick;
   readonly handler: LinkHandler;
-  /** Shared by all nodes: messages carry an HMAC, and those without the right one are dropped. */
-  readonly secret?: string;
+  /** Shared by all nodes: messages carry an HMAC by the first, and those that have one by none of them are dropped. */
+  readonly secrets?: readonly string[];
   /** Milliseconds between beats. */
   readonly beatInterval?: number;
   /** The longest frame, sent or received. */
   readonly maxFrameBytes?: number;
-}
-
-export interface LinkStats {
-  messagesSent: number;
-  framesSent: number;
-  messagesReceived: number;
-  framesReceived: number;
-  losses: number;
-  /** Messages that are not of this cluster, version or secret, that cannot be read, and frames over the limit. */
-  rejected: number;
-  /** Messages whose number was known already, or of a link that its sender gave up. */
-  old: number;
 }
 
 const BEAT_INTERVAL = 500;
@@ -59,16 +51,7 @@ const SILENT_AFTER_BEATS = 1.5;
  * The frames of one tick to one node are one message. A frame that does not fit into a message is cut into several.
  */
 export class Links implements BusListener, TickWork {
-  readonly stats: LinkStats = {
-    messagesSent: 0,
-    framesSent: 0,
-    messagesReceived: 0,
-    framesReceived: 0,
-    losses: 0,
-    rejected: 0,
-    old: 0,
-  };
-
+  readonly stats: LinkStats = noStats();
   readonly #bus: Bus;
   readonly #node: NodeId;
   readonly #clock: Clock;
@@ -78,6 +61,8 @@ export class Links implements BusListener, TickWork {
   readonly #beatInterval: number;
   readonly #maxFrameBytes: number;
   readonly #peers = new Map<NodeId, Peer>();
+  readonly #forgotten = new Forgotten(MAX_PEERS);
+  readonly #told = new Set<Rejection>();
   /** Numbers every beginning of a link, whatever the peer: a later one is always the higher one. */
   #links = 0;
   #dirty: Peer[] = [];
@@ -96,7 +81,7 @@ export class Links implements BusListener, TickWork {
     this.#clock = options.clock;
     this.#tick = options.tick;
     this.#handler = options.handler;
-    this.#codec = new MessageCodec(options.node, options.secret);
+    this.#codec = new MessageCodec(options.node, options.secrets ?? []);
     this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
   }
@@ -177,6 +162,7 @@ export class Links implements BusListener, TickWork {
     if (peer === undefined) return;
     peer.forgotten = true;
     this.#peers.delete(node);
+    this.#forgotten.add(peer);
   }
 
   /** When a node was last heard, on the clock of this node. */
@@ -302,8 +288,12 @@ export class Links implements BusListener, TickWork {
   onMessage(bytes: Uint8Array): void {
     if (!this.#running) return;
     const message = this.#codec.read(bytes);
-    const peer = message && this.#peer(message.from);
-    if (message === undefined || peer === undefined) {
+    if (typeof message === "string") {
+      this.#reject(message);
+      return;
+    }
+    const peer = this.#peer(message.from);
+    if (peer === undefined) {
       this.stats.rejected++;
       return;
     }
@@ -323,6 +313,17 @@ export class Links implements BusListener, TickWork {
     }
     if (message.beat) this.#onBeat(peer, message, reborn);
     else this.#onFrames(peer, message, reborn);
+  }
+
+  #reject(why: Rejection): void {
+    this.stats.rejected++;
+    if (this.#told.has(why)) return;
+    this.#told.add(why);
+    try {
+      this.#handler.onRejected?.(why);
+    } catch (error) {
+      rethrow(error);
+    }
   }
 
   onNoResponder(to: NodeId): void {
@@ -409,6 +410,7 @@ export class Links implements BusListener, TickWork {
     if (peer === undefined) {
       if (this.#peers.size >= MAX_PEERS) return undefined;
       peer = new Peer(node, this.#clock.now());
+      this.#forgotten.recall(peer);
       this.#peers.set(node, peer);
     }
     return peer;

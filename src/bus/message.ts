@@ -54,16 +54,33 @@ export interface BeatMessage {
   readonly position: LinkPosition | undefined;
 }
 
+/** Why a message was dropped. */
+export type Rejection =
+  /** Of a version that is not read here, or with flags that are not known. */
+  | "version"
+  /** It has no MAC, and this node has a secret. */
+  | "unsigned"
+  /** It has one, and this node has no secret. */
+  | "signed"
+  /** Its MAC is of none of the secrets, or of another receiver. */
+  | "forged"
+  | "unreadable";
+
 export class MessageCodec {
   readonly #node: NodeId;
   readonly #name: Buffer;
+  /** Of each secret, in their order. */
+  readonly #keys: readonly KeyObject[];
+  /** Of the first one, which signs. */
   readonly #key: KeyObject | undefined;
   #prefix: Buffer;
 
-  constructor(node: NodeId, secret: string | undefined) {
+  /** The first secret signs, and each is good for what is read; without any nothing is signed. */
+  constructor(node: NodeId, secrets: readonly string[]) {
     this.#node = node;
     this.#name = Buffer.from(node);
-    this.#key = secret === undefined ? undefined : createSecretKey(Buffer.from(secret));
+    this.#keys = secrets.map((secret) => createSecretKey(Buffer.from(secret)));
+    this.#key = this.#keys[0];
     this.#prefix = this.#makePrefix(0);
   }
 
@@ -104,26 +121,26 @@ export class MessageCodec {
     return messages;
   }
 
-  /** `undefined` for anything that is not a message of this cluster to this node. Never throws. */
-  read(bytes: Uint8Array): FramesMessage | BeatMessage | undefined {
+  /** The reason, for anything that is not a message of this cluster to this node. Never throws. */
+  read(bytes: Uint8Array): FramesMessage | BeatMessage | Rejection {
     const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const version = message[0] ?? 0;
     const flags = message[1] ?? 0;
-    if (version > VERSION || version < OLDEST_READ || (flags & ~KNOWN_FLAGS) !== 0) return undefined;
+    if (version > VERSION || version < OLDEST_READ || (flags & ~KNOWN_FLAGS) !== 0) return "version";
     const beat = (flags & BEAT) !== 0;
     const content = this.#verify(message, beat ? "" : this.#node, (flags & SIGNED) !== 0);
-    if (content === undefined) return undefined;
+    if (typeof content === "string") return content;
     const reader = new Reader(content);
     reader.bytes(2);
     const from = reader.text(reader.varint());
     const incarnation = reader.varint();
-    if (reader.failed || from === "") return undefined;
+    if (reader.failed || from === "") return "unreadable";
     return beat
       ? this.#readBeat(reader, from, incarnation)
-      : readFramesMessage(reader, from, incarnation, flags, content);
+      : (readFramesMessage(reader, from, incarnation, flags, content) ?? "unreadable");
   }
 
-  #readBeat(reader: Reader, from: NodeId, incarnation: number): BeatMessage | undefined {
+  #readBeat(reader: Reader, from: NodeId, incarnation: number): BeatMessage | "unreadable" {
     let position: LinkPosition | undefined;
     // The names of the others are compared as bytes and never made into strings: every node reads every beat.
     while (!reader.done) {
@@ -131,7 +148,7 @@ export class MessageCodec {
       const entry = readPosition(reader);
       if (mine) position = entry;
     }
-    return reader.failed ? undefined : { beat: true, from, incarnation, position };
+    return reader.failed ? "unreadable" : { beat: true, from, incarnation, position };
   }
 
   #beat(entries: readonly Buffer[], bytes: number): Buffer {
@@ -157,11 +174,14 @@ export class MessageCodec {
   }
 
   /** The message without its MAC. A signed message is refused where no secret is set: half a cluster with one shows at once. */
-  #verify(message: Buffer, to: NodeId, signed: boolean): Buffer | undefined {
-    if (this.#key === undefined) return signed ? undefined : message;
-    if (!signed || message.length < MAC_BYTES) return undefined;
+  #verify(message: Buffer, to: NodeId, signed: boolean): Buffer | Rejection {
+    if (this.#key === undefined) return signed ? "signed" : message;
+    if (!signed) return "unsigned";
+    if (message.length < MAC_BYTES) return "unreadable";
     const content = message.subarray(0, message.length - MAC_BYTES);
-    return timingSafeEqual(mac(this.#key, to, content), message.subarray(content.length)) ? content : undefined;
+    const given = message.subarray(content.length);
+    for (const key of this.#keys) if (timingSafeEqual(mac(key, to, content), given)) return content;
+    return "forged";
   }
 
   #makePrefix(incarnation: number): Buffer {

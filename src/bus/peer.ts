@@ -74,10 +74,29 @@ export class Inbound {
   missed = 0;
   #link = 0;
   #received = 0;
+  /** This node had forgotten the peer: what comes next follows a loss. */
+  #resumed = false;
   /** The number that a beat claimed while it had not been received. */
   #claimed = 0;
   #peerMissed = 0;
   readonly #assembly = new Assembly();
+
+  /** The beginning of the peer's numbers that was heard of last; 0: none. */
+  get link(): number {
+    return this.#link;
+  }
+
+  /** The number of the last message that came. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Goes on where it was when this node forgot the peer. */
+  resume(link: number, received: number): void {
+    this.#link = link;
+    this.#received = received;
+    this.#resumed = true;
+  }
 
   /** The peer is another incarnation: its numbers start anew. */
   restart(): void {
@@ -130,10 +149,11 @@ export class Inbound {
 
   #turnTo(position: LinkPosition): Arrival {
     if (position.link < this.#link) return "old";
-    let lost = false;
+    let lost = this.#resumed;
+    this.#resumed = false;
     if (position.link > this.#link) {
       // A new link of a peer that had one: it has forgotten this node meanwhile, and all that was held over the link.
-      lost = this.#link !== 0;
+      lost ||= this.#link !== 0;
       this.#link = position.link;
       this.#begin();
     }

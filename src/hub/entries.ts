@@ -25,6 +25,7 @@ export const EntryKind = {
   RELEASE: 23,
   INDEX: 24,
   INDEX_SLICE: 25,
+  HANDSHAKE: 26,
 
   /** Bus: both ways; the primary answers with whether the name could be taken. */
   JOIN: 32,
@@ -43,7 +44,7 @@ export function isBusKind(kind: number): boolean {
 }
 
 /** Names the format of all entries; raised when one changes. */
-export const HUB_VERSION = 1;
+export const HUB_VERSION = 2;
 const MAGIC = "engine.io-cluster hub";
 /** More than a `HELLO` takes, and little enough for anyone to send us. */
 export const HELLO_BYTES = 1024;

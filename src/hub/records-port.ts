@@ -2,6 +2,7 @@ import type {
   ClaimResult,
   Commit,
   CommitResult,
+  HandshakeResult,
   LeaseResult,
   LookResult,
   NodeId,
@@ -19,6 +20,7 @@ import type { RenewResult, SliceResult } from "./results";
 export interface HubRecords {
   open(opening: Opening): OpenResult;
   look(sid: string): LookResult;
+  handshake(sid: string): HandshakeResult;
   commit(commit: Commit): CommitResult;
   claim(sid: string, node: NodeId, turn: number): ClaimResult;
   restore(sid: string, record: SessionRecord): RestoreResult;

@@ -3,6 +3,7 @@ import type {
   Away,
   ClaimResult,
   CommitResult,
+  HandshakeResult,
   LeaseResult,
   LivingNode,
   LookResult,
@@ -108,6 +109,18 @@ export function readLookResult(reader: Reader): LookResult {
     owner: readText(reader),
     turn: reader.varint(),
   };
+}
+
+export function writeHandshakeResult(out: ByteWriter, result: HandshakeResult): void {
+  out.byte(CODES[result.kind]);
+  if (result.kind === "found") out.text(result.handshake);
+}
+
+export function readHandshakeResult(reader: Reader): HandshakeResult {
+  const code = reader.byte();
+  if (code === FOUND) return { kind: "found", handshake: readText(reader) };
+  if (code === UNKNOWN) return unknownResult;
+  return code === AWAY ? awayResult : foreign(reader);
 }
 
 export function writeClaimResult(out: ByteWriter, result: ClaimResult): void {

@@ -9,6 +9,7 @@ import {
   awayResult,
   okResult,
   writeClaimResult,
+  writeHandshakeResult,
   writeLeaseResult,
   writeLookResult,
   writeOutcome,
@@ -45,6 +46,8 @@ export class StoreService {
         return this.#open(reader);
       case EntryKind.LOOK:
         return this.#look(reader);
+      case EntryKind.HANDSHAKE:
+        return this.#handshake(reader);
       case EntryKind.CLAIM:
         return this.#claim(reader);
       case EntryKind.RESTORE:
@@ -93,6 +96,17 @@ export class StoreService {
     if (reader.failed) return false;
     const result = this.#run(() => this.#records.look(sid)) ?? awayResult;
     writeLookResult(this.#channel.begin(EntryKind.LOOK), result);
+    this.#channel.end();
+    return true;
+  }
+
+  #handshake(reader: Reader): boolean {
+    const sid = readText(reader);
+    if (reader.failed) return false;
+    const result = this.#run(() => this.#records.handshake(sid)) ?? awayResult;
+    writeHandshakeResult(this.#channel.begin(EntryKind.HANDSHAKE), result);
+    if (this.#channel.end()) return true;
+    writeHandshakeResult(this.#channel.begin(EntryKind.HANDSHAKE), awayResult);
     this.#channel.end();
     return true;
   }

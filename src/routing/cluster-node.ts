@@ -1,5 +1,7 @@
 import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
+import type { Rejection } from "../bus/message";
+import { rejectionError } from "../bus/rejections";
 import { Isolation } from "../ownership/isolation";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import { Sweeps } from "../ownership/sweeps";
@@ -17,12 +19,13 @@ import { Handovers } from "./handovers";
 import type { Asked, Held, WaitingConnection } from "./held";
 import { Holder, type HolderNode, type Whereabouts } from "./holder";
 import { answerFrame, ask, gone, leaseOver, notMine } from "./messages";
+import { Identities, type Identity } from "./identities";
 import type { ClusterNodeOptions } from "./node-options";
 import { OwnedSessions, type OwnersReach } from "./owned-sessions";
 import { OwnerCache } from "./owner-cache";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends } from "./remote-sends";
-import { Search } from "./search";
+import { MAX_SID_CHARS, Search } from "./search";
 import { countSessions } from "./session-count";
 import { Standstill } from "./standstill";
 import { StoreWatch } from "./store-watch";
@@ -60,6 +63,7 @@ export class ClusterNode
   readonly #givenUp = new GivenUp(this);
   readonly #counters: Counters;
   readonly #storeWatch: StoreWatch;
+  readonly #identities: Identities;
   readonly #standstill: Standstill;
   readonly #search: Search;
   readonly #dispatch: Dispatch;
@@ -113,6 +117,15 @@ export class ClusterNode
         this.#membership.storeReturned();
         this.owned.renewals.runNow();
       },
+    });
+    this.#identities = new Identities({
+      clock,
+      store,
+      sessions: this.owned.all,
+      capacity: options.ownerCache,
+      keptFor: times.recordTtl,
+      patience: times.giveUpAfter,
+      recovering: () => this.#storeWatch.recovering,
     });
     const shared = { id, counters, cache: this.#cache, sessions: this.owned, membership: this.#membership };
     this.#search = new Search({
@@ -326,6 +339,11 @@ export class ClusterNode
     return this.#search.find(sid, doubt);
   }
 
+  /** Who opened a session, for the application to tell whether a request is the same user's. */
+  identity(sid: string): Identity | Promise<Identity> {
+    return sid.length > MAX_SID_CHARS ? "unknown" : this.#identities.of(sid);
+  }
+
   askHere(held: Held): boolean {
     return this.#dispatch.askHere(held);
   }
@@ -414,6 +432,10 @@ export class ClusterNode
   onBeat(from: NodeId, incarnation: number): void {
     this.#membership.heardFrom(from, incarnation);
     if (this.#membership.leaseEnded(from)) this.#links.send(from, leaseOver());
+  }
+
+  onRejected(why: Rejection): void {
+    this.#options.events.onTrouble?.(rejectionError(why));
   }
 
   /** Anything held over the link with that node may be lost, on the way there or back. */

@@ -19,6 +19,8 @@ export interface NodeEvents {
   onNodeJoined(node: NodeId): void;
   onNodeDead(node: NodeId): void;
   onTakeover(sid: string, from: NodeId): void;
+  /** What needs a human. */
+  onTrouble?(error: Error): void;
 }
 
 export interface NodeTimes extends HolderTimes {

@@ -4,6 +4,7 @@ import { ErrorCode } from "../errors";
 import type { Revision, TransportName } from "../protocol/names";
 import { fromStored } from "../protocol/stored";
 import type { ClusterNode } from "../routing/cluster-node";
+import type { Identity } from "../routing/identities";
 import type { NodeEngine } from "../routing/node-options";
 import { MAX_SID_CHARS } from "../routing/search";
 import { rebuildRequest, storeHandshake } from "../session/handshake";
@@ -137,6 +138,10 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost {
   /** @internal The same. */
   get bodies(): Bodies {
     return this.#engine.bodies;
+  }
+
+  identity(sid: string): Identity | Promise<Identity> {
+    return this.#node?.identity(sid) ?? "away";
   }
 
   async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {

@@ -18,6 +18,7 @@ import type { Transport } from "../transports/transport";
 import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import { Admission } from "./admission";
 import { attachTo, type RequestSource } from "./attach";
+import { Authorization, type Breakable } from "./authorization";
 import { answerPreflight, isXhr, letOriginIn, refusalHeaders, refusalOf } from "./compat3";
 import { SessionCookie } from "./cookie";
 import { offerOf, type Refuse, type SessionHost, type WebSocketOffer } from "./host";
@@ -61,6 +62,7 @@ export class Engine extends RequestFace implements SocketHost {
   readonly bodies: Bodies;
   readonly #clock: Clock;
   readonly #host: SessionHost;
+  readonly #authorization: Authorization;
   #websockets: WebSockets | undefined;
   #cookie: SessionCookie | undefined;
   /** Websockets that were let in for a session, until they are handed to it. */
@@ -81,6 +83,9 @@ export class Engine extends RequestFace implements SocketHost {
     if (this.opts.cors !== false) this.use(cors(this.opts.cors === true ? undefined : this.opts.cors));
     this.heartbeat = new Heartbeat(clock, this.opts);
     this.#host = host(this);
+    this.#authorization = new Authorization(this.#host, this, (request, upgrade, done) => {
+      this.verify(request, upgrade, done);
+    });
     this.init();
   }
 
@@ -174,7 +179,8 @@ export class Engine extends RequestFace implements SocketHost {
           refuse({ code, context: why });
         });
       } else if (this.opts.compat === 3 && request.method === "OPTIONS") answerPreflight(request, this.onHeaders);
-      else this.#host.request(request, refuse);
+      else if (this.opts.authorizeRequest === undefined) this.#host.request(request, refuse);
+      else this.#authorization.request(request, response, refuse);
     });
   }
 
@@ -255,7 +261,7 @@ export class Engine extends RequestFace implements SocketHost {
       } else if (!socket.destroyed) {
         const offer = this.#offer(upgrade, response, refuse);
         const protocol = this.#revision(request, refuse);
-        if (protocol !== undefined) this.#host.websocket(offer, protocol);
+        if (protocol !== undefined) this.#toSession(offer, protocol, socket);
       }
     });
   }
@@ -309,7 +315,13 @@ export class Engine extends RequestFace implements SocketHost {
       if (websocket === undefined) taken.close();
       else refuseUpgrade(socket as Duplex, refusal);
     });
-    this.#host.websocket(offer, revisionOf(request));
+    this.#toSession(offer, revisionOf(request), taken);
+  }
+
+  #toSession(offer: WebSocketOffer, protocol: Revision, connection: Breakable): void {
+    if (this.opts.authorizeRequest === undefined || !isNamed(offer.request._query["sid"]))
+      this.#host.websocket(offer, protocol);
+    else this.#authorization.websocket(offer, protocol, connection);
   }
 
   /** The protocol that the client speaks; refuses one that is not spoken here. */

@@ -1,5 +1,6 @@
 import type { Refusal } from "../errors";
 import type { Revision } from "../protocol/names";
+import type { Identity } from "../routing/identities";
 import type { Socket } from "../session/socket";
 import type { EngineRequest } from "../transports/request";
 import type { Transport } from "../transports/transport";
@@ -29,6 +30,8 @@ export interface SessionHost {
   readonly known: KnownSessions;
   /** Sessions whose sockets are here. */
   readonly clients: Record<string, Socket>;
+  /** Who opened a session; at once where that is known here. */
+  identity(sid: string): Identity | Promise<Identity>;
   /** Opens a session by long-polling. Resolves when it is open, or refused. */
   handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void>;
   /** A poll or a POST of a session. */

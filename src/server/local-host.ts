@@ -1,5 +1,8 @@
 import { ErrorCode } from "../errors";
+import type { AuthorizedSession } from "../options";
+import type { Identity } from "../routing/identities";
 import { DirectJournal } from "../session/direct-journal";
+import { identityOf, storeHandshake } from "../session/handshake";
 import { Socket } from "../session/socket";
 import type { Revision } from "../protocol/names";
 import type { Clock } from "../time/clock";
@@ -19,6 +22,7 @@ export class LocalHost implements SessionHost {
   readonly reopens = true;
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #identities = new WeakMap<Socket, AuthorizedSession>();
 
   constructor(engine: Engine, clock: Clock) {
     this.#engine = engine;
@@ -26,6 +30,20 @@ export class LocalHost implements SessionHost {
   }
 
   readonly known: KnownSessions = (sid) => this.clients[sid];
+
+  identity(sid: string): Identity {
+    const socket = this.clients[sid];
+    if (socket === undefined) return "unknown";
+    let identity = this.#identities.get(socket);
+    if (identity === undefined) {
+      const { request, remoteAddress } = socket;
+      const handshake = storeHandshake(request, (request as EngineRequest)._query, remoteAddress);
+      // By way of its text, as in a cluster: what the application does to the request is not its client's doing.
+      identity = identityOf(sid, handshake);
+      this.#identities.set(socket, identity);
+    }
+    return identity;
+  }
 
   async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
     const place = this.#engine.admission.enter(request);

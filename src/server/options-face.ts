@@ -5,6 +5,7 @@ import {
   resolveCookie,
   resolveDeflate,
   type AllowRequest,
+  type AuthorizeRequest,
   type CookieOptions,
   type HttpCompressionOptions,
   type ResolvedOptions,
@@ -63,6 +64,14 @@ export abstract class OptionsFace extends EventEmitter {
 
   set allowUpgrades(allowed: boolean) {
     this.opts.allowUpgrades = allowed;
+  }
+
+  get authorizeRequest(): AuthorizeRequest | undefined {
+    return this.opts.authorizeRequest;
+  }
+
+  set authorizeRequest(ask: AuthorizeRequest | undefined) {
+    this.opts.authorizeRequest = ask;
   }
 
   get allowRequest(): AllowRequest | undefined {

@@ -90,14 +90,18 @@ export class WebSockets {
 }
 
 /** Answers a refused upgrade, and closes its connection. */
-export function refuseUpgrade(socket: Duplex, { code, context }: Refusal): void {
+export function refuseUpgrade(socket: Duplex, { code, context, status }: Refusal): void {
   socket.on("error", ignore);
   if (socket.writable) {
     const own = context["message"];
     const message = typeof own === "string" && own !== "" ? own : (ERROR_MESSAGES[code] ?? "");
+    const [line, type, body] =
+      status === 403
+        ? ["403 Forbidden", "application/json", JSON.stringify({ code, message })]
+        : ["400 Bad Request", "text/html", message];
     socket.write(
-      "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n" +
-        `Content-Length: ${String(Buffer.byteLength(message))}\r\n\r\n${message}`,
+      `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-type: ${type}\r\n` +
+        `Content-Length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,
     );
   }
   socket.destroy();

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { AuthorizedSession } from "../options";
 import { encodingOf, type Encoding } from "../protocol/encoding";
 import type { Revision } from "../protocol/names";
 import { jsonpEncoding } from "../transports/jsonp";
@@ -36,7 +37,11 @@ interface StoredHandshake {
 }
 
 export function storeHandshake(request: IncomingMessage, query: Query, address: string): string {
-  const stored: StoredHandshake = {
+  return JSON.stringify(handshakeOf(request, query, address));
+}
+
+function handshakeOf(request: IncomingMessage, query: Query, address: string): StoredHandshake {
+  return {
     url: request.url ?? "",
     method: request.method ?? "GET",
     headers: request.headers,
@@ -44,7 +49,19 @@ export function storeHandshake(request: IncomingMessage, query: Query, address: 
     address,
     encrypted: "encrypted" in request.socket && request.socket.encrypted === true,
   };
-  return JSON.stringify(stored);
+}
+
+/** What an application is told of a session when it is asked about one of its requests. */
+export function identityOf(id: string, handshake: string): AuthorizedSession {
+  const { url, method, headers, query, address, encrypted } = JSON.parse(handshake) as StoredHandshake;
+  // Shared by all requests of the session here: who changed it would change what the next one is held against.
+  Object.freeze(headers);
+  // No prototype: parameter names are the client's.
+  const parameters = Object.freeze(Object.assign(Object.create(null) as Query, query));
+  return Object.freeze({
+    id,
+    handshake: Object.freeze({ url, method, headers, query: parameters, address, encrypted }),
+  });
 }
 
 /** Whether a client takes no binary payloads: it says so, or polls by JSONP, which is text. */

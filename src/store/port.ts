@@ -107,6 +107,12 @@ export interface Found {
 }
 export type LookResult = Found | Unknown | Away;
 
+export interface FoundHandshake {
+  readonly kind: "found";
+  readonly handshake: string;
+}
+export type HandshakeResult = FoundHandshake | Unknown | Away;
+
 export type CommitResult =
   | Ok
   | Fenced
@@ -156,6 +162,9 @@ export interface SessionStore {
 
   /** Who owns it, and what a node must know before it asks the owner. */
   look(sid: string): Promise<LookResult>;
+
+  /** What a session was opened with, which never changes. For nodes that do not own it. */
+  handshake(sid: string): Promise<HandshakeResult>;
 
   /**
    * Writes one turn, if `node` still owns the session at the turn before. The commits of one tick travel in one

@@ -9,6 +9,8 @@ export class Load {
   bodyBytes = 0;
   /** Sessions whose sockets are here, or that are being opened. */
   sessions = 0;
+  /** Requests of sessions that the application did not let in. */
+  unauthorized = 0;
   /** How often a limit was met. */
   readonly refused: Record<Limited, number> = {
     requests: 0,

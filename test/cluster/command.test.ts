@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { runCommand } from "../../cluster/command";
 import { SETTINGS, type Config, type Setting } from "../../cluster/config";
 import { FatalError } from "../../cluster/fatal";
+import { serve } from "../../cluster/serve";
 
 interface Run {
   readonly exitCode: number;
@@ -55,6 +56,14 @@ describe("engine.io-cluster", () => {
       if (spec.flag !== undefined) assert.ok(words.includes(spec.flag), spec.flag);
     }
     assert.match((await run(["--version"])).out, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  test("a NATS elsewhere without a secret ends it with 2, before anything is asked of it", async () => {
+    let error = "";
+    const io = { environment: {}, out: () => undefined, error: (text: string) => void (error += text), serve };
+    const urls = ["--redis", "redis://127.0.0.1:1", "--nats", "nats://192.0.2.1"];
+    assert.equal(await runCommand(["serve", "--workers", "1", "--port", "0", ...urls], io), 2);
+    assert.match(error, /NATS at 192\.0\.2\.1 is not on this machine.*CLUSTER_SECRET.*openssl/);
   });
 
   test("bad values end it with 2, before anything is started", async () => {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
   flagName,
@@ -9,6 +11,9 @@ import {
   type Config,
   type Setting,
 } from "../../cluster/config";
+import { connectionsOf } from "../../cluster/connections";
+import { clusterOptions } from "../../cluster/worker";
+import { FatalError } from "../../cluster/fatal";
 
 function config(given: Record<string, string>, environment: Record<string, string> = {}): Config {
   const read = readConfig(given, environment);
@@ -102,12 +107,55 @@ describe("configuration", () => {
     assert.equal(both.nats, "tls://nats");
   });
 
+  test("idle connections are kept longer than the balancer keeps them, or it is said what to set", () => {
+    const [problem] = problems({}, { KEEP_ALIVE_TIMEOUT: "60000" });
+    assert.match(
+      problem!,
+      /--keep-alive-timeout \(KEEP_ALIVE_TIMEOUT\) is 60000 and must be above .*\(BALANCER_IDLE_TIMEOUT\), which is 60000/,
+    );
+    assert.equal(config({}, { KEEP_ALIVE_TIMEOUT: "60001" }).keepAliveTimeout, 60_001);
+    assert.equal(config({}, { KEEP_ALIVE_TIMEOUT: "5000", BALANCER_IDLE_TIMEOUT: "0" }).keepAliveTimeout, 5000);
+  });
+
+  test("files of certificates and credentials need the URL that they are for", () => {
+    const secure = { REDIS_URL: "rediss://r", NATS_URL: "tls://n" };
+    const files = { REDIS_TLS_CA: "/r.pem", NATS_TLS_CA: "/n.pem", NATS_CREDS: "/n.creds" };
+    const { redisTlsCa, natsTlsCa, natsCreds } = config({}, { ...secure, ...files });
+    assert.deepEqual([redisTlsCa, natsTlsCa, natsCreds], ["/r.pem", "/n.pem", "/n.creds"]);
+    assert.deepEqual(problems({}, { ...files, REDIS_URL: "redis://r", NATS_URL: "nats://n" }), [
+      "--redis-tls-ca (REDIS_TLS_CA) is set and --redis (REDIS_URL) is not a rediss:// URL; set that, or leave the file away",
+      "--nats-tls-ca (NATS_TLS_CA) is set and --nats (NATS_URL) is not a tls:// URL; set that, or leave the file away",
+    ]);
+    assert.match(problems({ natsCreds: "/n.creds" }).join(), /NATS_CREDS\) is set and --nats \(NATS_URL\) is not set/);
+  });
+
+  test("a file that cannot be read ends the start, with its setting", () => {
+    const read = config({ redis: "rediss://r", nats: "tls://n" }, { NATS_TLS_CA: "/nowhere/ca.pem" });
+    assert.throws(
+      () => connectionsOf(read),
+      (error) =>
+        error instanceof FatalError && /--nats-tls-ca \(NATS_TLS_CA\) cannot be read: .*nowhere/.test(error.message),
+    );
+  });
+
   test("no secret and no password is shown", () => {
     assert.deepEqual(problems({}, { CLUSTER_SECRET: "hunter2" }), [
-      "CLUSTER_SECRET is not shown; allowed is 16 characters or more",
+      "CLUSTER_SECRET is not shown; allowed is 16 characters or more, several of such with commas between, or off",
     ]);
     assert.ok(!problems({ redis: "http://user:hunter2@host" }).join().includes("hunter2"));
     assert.equal(withoutPassword("redis://user:pass@host:1/2"), "redis://***@host:1/2");
+  });
+
+  test("one secret, several, or none knowingly", () => {
+    const [one, other] = ["0123456789abcdef", "fedcba9876543210"];
+    assert.deepEqual(config({}, { CLUSTER_SECRET: one }).secret, [one]);
+    assert.deepEqual(config({}, { CLUSTER_SECRET: `${one}, ${other}` }).secret, [one, other]);
+    assert.equal(config({}, { CLUSTER_SECRET: "off" }).secret, "off");
+    assert.equal(problems({}, { CLUSTER_SECRET: `${one},short` }).length, 1);
+    const urls = { redis: "redis://r", nats: "nats://n" };
+    const secretOf = (text: string): unknown =>
+      (clusterOptions(config(urls, { CLUSTER_SECRET: text }), {}) as { secret?: unknown }).secret;
+    assert.deepEqual([secretOf(one), secretOf("off"), secretOf("")], [[one], false, undefined]);
   });
 
   test("transports: a list with commas, in the engine's order", () => {
@@ -120,7 +168,7 @@ describe("configuration", () => {
     const original = config(
       { workers: "5", path: "/x", redis: "redis://r", nats: "nats://n", app: "./app.js", takeover: "close" },
       {
-        CLUSTER_SECRET: "0123456789abcdef",
+        CLUSTER_SECRET: "0123456789abcdef,fedcba9876543210",
         DEMO_KILL: "0",
         LOG_LEVEL: "warn",
         TRANSPORTS: "websocket",
@@ -134,6 +182,16 @@ describe("configuration", () => {
 });
 
 describe("the table of settings", () => {
+  test("is the README's too: each option and variable has a row, and no other has one", () => {
+    const text = readFileSync(join(__dirname, "../../README.md"), "utf8");
+    const rows = [...text.matchAll(/^\| (?:`(--[a-z-]+)`)? +\| `([A-Z_]+)` +\|/gm)].map(([, flag, name]) => [
+      name,
+      flag,
+    ]);
+    const settings = Object.values<Setting<unknown>>(SETTINGS).map((spec) => [spec.variable, flagName(spec)]);
+    assert.deepEqual(rows.sort(), settings.sort());
+  });
+
   const all = Object.entries<Setting<unknown>>(SETTINGS);
 
   test("options are named as commander hands them over: --ping-interval is pingInterval", () => {

@@ -198,6 +198,12 @@ describe("nats: what is set wrong", () => {
     assert.equal(errors.length, 1);
   });
 
+  it("refuses a server that takes only tiny messages, and says what to set", async (t) => {
+    const tiny = await serverFor(t, "max_payload: 1024");
+    const bus = new NatsBus({ nats: tiny.url, prefix: "mine" });
+    await assert.rejects(bus.join("one", new Ears()), /1024 bytes.*set max_payload/);
+  });
+
   it("reports a connection that was closed for good", async () => {
     const connection = await connect({ servers: server.url, user: "good", pass: "p:1@ss" });
     const errors: Error[] = [];
@@ -278,7 +284,7 @@ describe("links over nats", () => {
       node: name,
       clock: runtimeClock,
       tick: new Tick(runtimeClock),
-      secret: "shared",
+      secrets: ["shared"],
       beatInterval: 50,
       handler: {
         onFrame: (_from, frame) => frames.push(frame),

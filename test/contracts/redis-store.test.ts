@@ -33,6 +33,31 @@ describe("RedisStore on a server", () => {
     await store.close();
   });
 
+  it("keeps leases by the clock of Redis: what time a node thinks it is does not matter", async (t) => {
+    const [one, two] = [storeOn(redis()), storeOn(redis())];
+    const prefix = one.prefix;
+    const other = new RedisStore({
+      redis: redis(),
+      prefix,
+      clock: runtimeClock,
+      tick: two.tick,
+      limits: CONTRACT_LIMITS,
+    });
+    const names = async (store: RedisStore, node: string): Promise<string[]> => {
+      const result = await store.lease(node, 1);
+      assert.ok(result.kind === "ok");
+      return result.nodes.map(({ node: name }) => name).sort();
+    };
+    const year = 365 * 24 * 3600 * 1000;
+    const now = Date.now();
+    t.mock.method(Date, "now", () => now + year);
+    assert.deepEqual(await names(one.store, "ahead"), ["ahead"]);
+    t.mock.method(Date, "now", () => now - year);
+    assert.deepEqual(await names(other, "behind"), ["ahead", "behind"]);
+    assert.deepEqual(await names(one.store, "ahead"), ["ahead", "behind"]);
+    await Promise.all([one.store.close(), two.store.close(), other.close()]);
+  });
+
   it("splits what would hold Redis up: by sessions and by size, within the same tick", async () => {
     const { store } = storeOn(redis());
     const sids = await openMany(store, 450);

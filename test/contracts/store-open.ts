@@ -6,6 +6,7 @@ import {
   fresh,
   openOk,
   opening,
+  recordOf,
   takeRecord,
   turnOf,
   useHarness,
@@ -83,6 +84,45 @@ export function openTests(factory: StoreFactory): void {
         handshake,
         data: "",
       });
+    });
+
+    it("tells the handshake, whoever owns the session and however often it was committed, until it is over", async () => {
+      const { store, another, advance } = use();
+      const sid = fresh("sid");
+      const handshake = JSON.stringify({ url: "/?a=%7B}\n", headers: { cookie: "ü=😀; x=\0" } });
+      assert.deepEqual(await store.handshake(sid), { kind: "unknown" });
+      await openOk(store, opening(sid, "n1", { handshake }));
+      const other = await another();
+      const found = { kind: "found", handshake };
+      assert.deepEqual(await other.handshake(sid), found);
+      await commitOk(store, turnOf(sid, "n1", 1, { packets: ["4a"] }));
+      assert.equal((await other.claim(sid, "n2", 1)).kind, "ok");
+      assert.deepEqual(await store.handshake(sid), found);
+      await store.restore(sid, recordOf("n2", 9, { handshake: "of a copy" }));
+      assert.deepEqual(await store.handshake(sid), { kind: "found", handshake: "of a copy" });
+      await advance(CONTRACT_LIMITS.recordTtl + 1_000);
+      assert.deepEqual(await store.handshake(sid), { kind: "unknown" });
+    });
+
+    it("tells it of any id", async () => {
+      const { store } = use();
+      for (const [i, sid] of NASTY_SIDS.entries()) {
+        const own = `h-${sid}`;
+        await openOk(store, opening(own, "n", { handshake: `h${i}` }));
+      }
+      for (const [i, sid] of NASTY_SIDS.entries()) {
+        assert.deepEqual(await store.handshake(`h-${sid}`), { kind: "found", handshake: `h${i}` }, JSON.stringify(sid));
+      }
+    });
+
+    it("does not let that move the time to live on", async () => {
+      const { store, advance } = use();
+      const sid = fresh("sid");
+      await openOk(store, opening(sid, "n1"));
+      await advance(CONTRACT_LIMITS.recordTtl - 1_000);
+      assert.equal((await store.handshake(sid)).kind, "found");
+      await advance(2_000);
+      assert.deepEqual(await store.handshake(sid), { kind: "unknown" });
     });
 
     it("is ok again for the same owner while the turn is still 0", async () => {

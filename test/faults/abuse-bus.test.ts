@@ -135,7 +135,7 @@ function forged(
   secret: string | undefined,
   sids: readonly string[],
 ): Recorded[] {
-  const codec = new MessageCodec(from, secret);
+  const codec = new MessageCodec(from, secret === undefined ? [] : [secret]);
   codec.begin(1);
   const bodies = ["", "{", "null", '[1,null,{"a":1}]', '"close', Buffer.from([0, 255, 7])];
   const messages: Recorded[] = codec.beats([[to, { link: 1, number: 5, missed: 3 }]], 10_000).map((data) => ({

@@ -12,10 +12,12 @@ export interface Node {
   readonly frames: Frame[];
   readonly events: Event[];
   readonly beats: (readonly [string, number])[];
+  /** Why messages were dropped, as an operator is told. */
+  readonly rejections: string[];
   losses(): number;
 }
 
-export type Overrides = Partial<Pick<LinksOptions, "secret" | "maxFrameBytes" | "beatInterval">>;
+export type Overrides = Partial<Pick<LinksOptions, "secrets" | "maxFrameBytes" | "beatInterval">>;
 
 export class World {
   readonly clock = new HandClock();
@@ -31,6 +33,7 @@ export class World {
     const frames: Frame[] = [];
     const events: Event[] = [];
     const beats: (readonly [string, number])[] = [];
+    const rejections: string[] = [];
     const links = new Links({
       bus,
       node: name,
@@ -46,10 +49,12 @@ export class World {
         onLoss: (peer) => events.push(["loss", peer]),
         onNoResponder: (peer) => events.push(["silent", peer]),
         onBeat: (peer, incarnation) => beats.push([peer, incarnation]),
+        onRejected: (why) => rejections.push(why),
       },
     });
     await links.start(incarnation);
-    return { links, bus, frames, events, beats, losses: () => events.filter(([what]) => what === "loss").length };
+    const losses = (): number => events.filter(([what]) => what === "loss").length;
+    return { links, bus, frames, events, beats, rejections, losses };
   }
 
   async pair(options: Overrides = {}): Promise<[Node, Node]> {

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { readConfig, SETTINGS, type Setting } from "../../cluster/config";
 import { EXIT_GRACE } from "../../cluster/primary";
 import { LAST_RESPONSES, STOP_GRACE } from "../../cluster/worker";
+import { serversElsewhere } from "../../src/bus/nats/target";
 import { resolveTuning } from "../../src/cluster-options";
 import { PATHS } from "../../src/operations/handler";
 import { READINGS } from "../../src/operations/readings";
@@ -22,6 +23,12 @@ async function validate(manifest: Manifest): Promise<void> {
   const Class = models[kind];
   assert.ok(Class, `Kubernetes has no ${kind} in ${apiVersion}`);
   new Class(manifest).validate();
+}
+
+/** What its user puts in. */
+function replaced(settings: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(settings).filter(([, value]) => value.includes("REPLACE-ME"));
+  return Object.fromEntries(entries.map(([name, value]) => [name, value.replace("REPLACE-ME", "0123456789abcdef")]));
 }
 
 const variables = new Map(Object.values<Setting<unknown>>(SETTINGS).map((spec) => [spec.variable, spec]));
@@ -52,8 +59,12 @@ describe("the manifests", () => {
       if (overlay === "base") return;
       const secret = find(all, "Secret", "engine").stringData!;
       assert.deepEqual(Object.keys(secret).sort(), ["CLUSTER_SECRET", "NATS_URL", "REDIS_URL"]);
-      const read = readConfig({}, { ...find(all, "ConfigMap", "engine").data, ...secret });
+      const settings = { ...find(all, "ConfigMap", "engine").data, ...secret };
+      const read = readConfig({}, { ...settings, ...replaced(settings) });
       assert.ok(read.ok, read.ok ? "" : read.problems.join("; "));
+      assert.ok(serversElsewhere(read.config.nats!).length > 0 && read.config.secret !== undefined);
+      // A secret that was only copied from here is none.
+      if (overlay === "overlays/prod") assert.ok(!readConfig({}, settings).ok);
     });
   }
 

@@ -80,6 +80,10 @@ export class SimRecords {
     return this.#records.look(sid);
   }
 
+  handshake(sid: string) {
+    return this.#records.handshake(sid);
+  }
+
   commit(commit: Commit): CommitResult {
     const before = this.#records.look(commit.sid);
     const result = this.#records.commit(commit);

@@ -194,6 +194,9 @@ export class SimStore implements SessionStore {
       },
     );
   }
+  handshake(...args: Parameters<SessionStore["handshake"]>): ReturnType<SessionStore["handshake"]> {
+    return this.#ask((records) => records.handshake(...args));
+  }
   claim(...args: Parameters<SessionStore["claim"]>): ReturnType<SessionStore["claim"]> {
     return this.#ask((records) => records.claim(...args));
   }

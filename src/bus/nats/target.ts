@@ -1,11 +1,24 @@
-import type { ConnectionOptions, NatsConnection } from "nats";
+import {
+  credsAuthenticator,
+  nkeyAuthenticator,
+  type Authenticator,
+  type ConnectionOptions,
+  type NatsConnection,
+} from "nats";
+
+/** Options of the client, and what a file of credentials has in it: a JWT and its seed, or the seed of an nkey alone. */
+export type NatsConnectionOptions = ConnectionOptions & { readonly credentials?: string };
 
 /** Where NATS is: a URL (several, separated by commas), the client's options, or a connection that is ready. */
-export type NatsTarget = string | ConnectionOptions | NatsConnection;
+export type NatsTarget = string | NatsConnectionOptions | NatsConnection;
 
 export function isConnection(target: NatsTarget): target is NatsConnection {
   return typeof target === "object" && "publish" in target && "subscribe" in target;
 }
+
+/** A user's seed. */
+const SEED = /^SU[A-Z2-7]{56}$/;
+const CREDENTIALS = /-{3,}BEGIN NATS USER JWT-{3,}[\s\S]+-{3,}BEGIN USER NKEY SEED-{3,}/;
 
 /**
  * The client's defaults suit a client that can wait: it gives up after ten attempts and takes four minutes to notice a
@@ -22,8 +35,8 @@ const DEFAULTS: ConnectionOptions = {
 };
 
 /** The client ignores credentials in a URL, and takes digits of a password for the port: they are moved into options here. */
-export function connectionOptions(target: string | ConnectionOptions, name: string): ConnectionOptions {
-  const given = typeof target === "string" ? { servers: target } : target;
+export function connectionOptions(target: string | NatsConnectionOptions, name: string): ConnectionOptions {
+  const { credentials, ...given } = typeof target === "string" ? { servers: target, credentials: undefined } : target;
   const options: ConnectionOptions = { ...DEFAULTS, name, ...given, noEcho: false };
   const servers = [given.servers ?? []].flat().flatMap((list) => list.split(","));
   const urls = servers.filter((server) => server.trim() !== "").map(parse);
@@ -35,13 +48,51 @@ export function connectionOptions(target: string | ConnectionOptions, name: stri
     if (known.password === "") options.token = user;
     else Object.assign(options, { user, pass: decodeURIComponent(known.password) });
   }
+  if (credentials !== undefined) options.authenticator = authenticator(credentials);
   return options;
+}
+
+/** The client finds out that credentials are none only when it connects, and says a code then. */
+function authenticator(credentials: string): Authenticator {
+  const text = credentials.trim();
+  const bytes = new TextEncoder().encode(text);
+  if (SEED.test(text)) return nkeyAuthenticator(bytes);
+  if (CREDENTIALS.test(text)) return credsAuthenticator(new TextEncoder().encode(`${text}\n`));
+  throw new Error(
+    "the credentials for NATS cannot be read: they are what `nsc generate creds` writes, " +
+      "or the seed of an nkey, which starts with SU",
+  );
 }
 
 /** The servers as a message may name them: without credentials. */
 export function describe(options: ConnectionOptions): string {
   const servers = [options.servers ?? []].flat();
   return servers.length > 0 ? servers.join(", ") : `127.0.0.1:${options.port ?? 4222}`;
+}
+
+/**
+ * The servers that are not on this machine, as a message may name them. What cannot be read is not among them: who
+ * connects to it says so.
+ */
+export function serversElsewhere(target: NatsTarget): string[] {
+  const servers = isConnection(target)
+    ? [target.getServer()]
+    : [typeof target === "string" ? target : (target.servers ?? [])].flat();
+  return servers
+    .flatMap((list) => list.split(","))
+    .flatMap((server) => {
+      try {
+        const { host, hostname } = parse(server);
+        return isLoopback(hostname) ? [] : [host];
+      } catch {
+        return [];
+      }
+    });
+}
+
+function isLoopback(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/^\[|\]$/g, "");
+  return /^(localhost|.*\.localhost|::1|127(\.\d{1,3}){3}|::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})$/.test(name);
 }
 
 function parse(server: string): URL {

@@ -9,6 +9,7 @@ import {
   overflowResult,
   readClaimResult,
   readCommitResult,
+  readHandshakeResult,
   readLeaseResult,
   readLookResult,
   readOpenResult,
@@ -23,6 +24,7 @@ import type {
   Commit,
   CommitResult,
   CommitWaiter,
+  HandshakeResult,
   LeaseResult,
   LookResult,
   NodeId,
@@ -83,6 +85,12 @@ export class HubStore implements SessionStore, ClientPart {
 
   look(sid: string): Promise<LookResult> {
     return this.#call<LookResult>(EntryKind.LOOK, readLookResult, awayResult, undefined, (out) => out.text(sid));
+  }
+
+  handshake(sid: string): Promise<HandshakeResult> {
+    return this.#call<HandshakeResult>(EntryKind.HANDSHAKE, readHandshakeResult, awayResult, undefined, (out) =>
+      out.text(sid),
+    );
   }
 
   commit(commit: Commit, waiter: CommitWaiter): void {

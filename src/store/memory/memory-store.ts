@@ -6,6 +6,7 @@ import type {
   Commit,
   CommitResult,
   CommitWaiter,
+  HandshakeResult,
   LeaseResult,
   LookResult,
   NodeId,
@@ -74,6 +75,10 @@ export class MemoryStore implements SessionStore, TickWork {
 
   look(sid: string): Promise<LookResult> {
     return this.#ask(() => this.records.look(sid));
+  }
+
+  handshake(sid: string): Promise<HandshakeResult> {
+    return this.#ask(() => this.records.handshake(sid));
   }
 
   commit(commit: Commit, waiter: CommitWaiter): void {

@@ -4,6 +4,7 @@ import type {
   CommitResult,
   Fenced,
   Found,
+  FoundHandshake,
   NodeId,
   Ok,
   Opening,
@@ -74,6 +75,11 @@ export class Records {
     if (record === undefined) return UNKNOWN;
     const { owner, turn, protocol, transport, phase } = record;
     return { kind: "found", owner, turn, protocol, transport, phase };
+  }
+
+  handshake(sid: string): FoundHandshake | Unknown {
+    const record = this.#alive(sid);
+    return record === undefined ? UNKNOWN : { kind: "found", handshake: record.handshake };
   }
 
   commit(commit: Commit): CommitResult {

@@ -3,8 +3,11 @@ import type { Clock } from "../../time/clock";
 import { isTransient, messageOf, storeError } from "./errors";
 import { inspectServer } from "./inspect";
 
+/** Options of ioredis, and a URL where they have no host; what the URL says goes first. */
+export type RedisConnectionOptions = RedisOptions & { readonly url?: string };
+
 /** A URL or options, from which the store makes a connection of its own; or a ready client, which it only uses. */
-export type RedisSource = string | RedisOptions | Redis | Cluster;
+export type RedisSource = string | RedisConnectionOptions | Redis | Cluster;
 
 export interface ConnectionOptions {
   readonly redis: RedisSource;
@@ -153,8 +156,9 @@ function isClient(source: RedisSource): source is Redis | Cluster {
   return typeof source === "object" && "sendCommand" in source;
 }
 
-function connect(source: string | RedisOptions, clock: Clock): Redis {
-  const defaults = {
+function connect(source: string | RedisConnectionOptions, clock: Clock): Redis {
+  const { url, ...given } = typeof source === "string" ? { url: source } : source;
+  const options = {
     // What is sent while Redis is away waits for it; the store ends the wait of its callers by itself.
     maxRetriesPerRequest: null,
     // Sooner than the client's own: sessions wait.
@@ -164,12 +168,13 @@ function connect(source: string | RedisOptions, clock: Clock): Redis {
     // The client waits that long for the end of a connection, of one that was refused too, and keeps the process meanwhile.
     disconnectTimeout: 500,
     lazyConnect: true,
+    // Else it names its library to the server, for which a user would need a command more, and which Redis has since 7.2.
+    disableClientInfo: true,
+    ...given,
     // The shape of answers that is read here.
     replyMapping: "legacy" as const,
   };
-  return typeof source === "string"
-    ? new Redis(source, defaults)
-    : new Redis({ ...defaults, ...source, replyMapping: "legacy" });
+  return url === undefined ? new Redis(options) : new Redis(url, options);
 }
 
 /** Host and port only: a URL has credentials in it. */

@@ -6,6 +6,7 @@ import type {
   ClaimResult,
   Commit,
   CommitWaiter,
+  HandshakeResult,
   LeaseResult,
   LookResult,
   NodeId,
@@ -23,7 +24,16 @@ import { Connection, type RedisSource } from "./connection";
 import { storeError } from "./errors";
 import { IndexHints } from "./index-hints";
 import { encodeName, Keys } from "./keys";
-import { claimResult, livingNodes, lookResult, lostSids, openResult, restoreResult, slice } from "./replies";
+import {
+  claimResult,
+  handshakeResult,
+  livingNodes,
+  lookResult,
+  lostSids,
+  openResult,
+  restoreResult,
+  slice,
+} from "./replies";
 import { SCRIPTS } from "./scripts.generated";
 
 const AWAY: Away = { kind: "away" };
@@ -111,6 +121,11 @@ export class RedisStore implements SessionStore {
   look(sid: string): Promise<LookResult> {
     const key = `${this.#keys.session(sid)}:m`;
     return this.#ask("look", this.#caller.run(SCRIPTS.look, [key], [], 100), lookResult);
+  }
+
+  handshake(sid: string): Promise<HandshakeResult> {
+    // It is a string of its own, and is there for as long as the record is: no script is needed.
+    return this.#ask("handshake", this.#caller.command("get", [`${this.#keys.session(sid)}:s`]), handshakeResult);
   }
 
   commit(commit: Commit, waiter: CommitWaiter): void {

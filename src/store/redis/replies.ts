@@ -1,6 +1,7 @@
 import type {
   ClaimResult,
   CommitResult,
+  HandshakeResult,
   LivingNode,
   LookResult,
   OpenResult,
@@ -34,6 +35,10 @@ export function lookResult(reply: unknown): LookResult {
   const [owner, turn, protocol, transport, phase, format] = texts(reply);
   if (format !== FORMAT) throw otherFormat(format);
   return { kind: "found", owner: text(owner), turn: Number(turn), ...kindOf(protocol, transport, phase) };
+}
+
+export function handshakeResult(reply: unknown): HandshakeResult {
+  return reply === null ? UNKNOWN : { kind: "found", handshake: text(reply) };
 }
 
 /** Of one commit. A text is an error, which is the caller's to report. */

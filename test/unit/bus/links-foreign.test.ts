@@ -10,8 +10,8 @@ describe("links: foreign messages", () => {
       [undefined, "two"],
     ] as const) {
       const world = new World();
-      const a = await world.node("a", 1, mine === undefined ? {} : { secret: mine });
-      const b = await world.node("b", 1, theirs === undefined ? {} : { secret: theirs });
+      const a = await world.node("a", 1, mine === undefined ? {} : { secrets: [mine] });
+      const b = await world.node("b", 1, theirs === undefined ? {} : { secrets: [theirs] });
       say(world, a, "b");
       say(world, b, "a");
       world.clock.advance(2000);
@@ -22,7 +22,7 @@ describe("links: foreign messages", () => {
 
   it("works with a secret", async () => {
     const world = new World(256);
-    const [a, b] = await world.pair({ secret: "shared" });
+    const [a, b] = await world.pair({ secrets: ["shared"] });
     a.links.send("b", frame(1, "x".repeat(1000)));
     world.clock.advance(1000);
     assert.equal(b.frames.length, 1);
@@ -32,8 +32,8 @@ describe("links: foreign messages", () => {
 
   it("drops a message that was recorded on its way to another node, and every message with one bit changed", async () => {
     const world = new World();
-    const [a, b] = await world.pair({ secret: "shared" });
-    const c = await world.node("c", 1, { secret: "shared" });
+    const [a, b] = await world.pair({ secrets: ["shared"] });
+    const c = await world.node("c", 1, { secrets: ["shared"] });
     const seen: Uint8Array[] = [];
     world.medium.intercept = (_from, _to, message) => {
       seen.push(message);

@@ -57,7 +57,7 @@ describe("links: beginnings and ends", () => {
   it("ignores what an earlier incarnation sent", async () => {
     const world = new World();
     const b = await world.node("b");
-    const codec = new MessageCodec("a", undefined);
+    const codec = new MessageCodec("a", []);
     const send = (incarnation: number, link: number): void => {
       codec.begin(incarnation);
       b.links.onMessage(codec.frames("b", { link, number: 1, missed: 0 }, false, false, new Uint8Array()));

@@ -70,7 +70,7 @@ describe("links: losses", () => {
   });
 
   it("makes no loss of a message that a beat overtook, nor of one that is sent between two beats", async () => {
-    const codec = new MessageCodec("a", undefined);
+    const codec = new MessageCodec("a", []);
     codec.begin(1);
     const world = new World();
     const b = await world.node("b");

@@ -51,6 +51,7 @@ class LeaseStore {
       release: (node) => this.release(node),
       ready: unused,
       open: unused,
+      handshake: unused,
       look: unused,
       commit: unused,
       claim: unused,
