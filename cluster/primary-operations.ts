@@ -12,10 +12,20 @@ export interface OperatedPrimary {
   reports(topic: ReportTopic): Promise<Reports>;
 }
 
-const FRONT_METRICS: readonly { readonly name: string; readonly help: string; readonly of: keyof FrontCounters }[] = [
+/** What the front counts: as metrics of the primary. */
+export const FRONT_METRICS: readonly {
+  readonly name: string;
+  readonly help: string;
+  readonly of: keyof FrontCounters;
+}[] = [
   { name: "engineio_front_requests_total", help: "Requests that came to the front", of: "requests" },
   { name: "engineio_front_retries_total", help: "Requests sent again because a worker died under them", of: "retries" },
   { name: "engineio_front_failures_total", help: "Requests that no worker answered", of: "failed" },
+  {
+    name: "engineio_front_bodies_refused_total",
+    help: "Requests whose body was larger than the front takes, or for which it had no room",
+    of: "bodiesRefused",
+  },
   { name: "engineio_front_upgrades_total", help: "Upgrades to websocket that came to the front", of: "upgrades" },
 ];
 

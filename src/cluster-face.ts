@@ -51,6 +51,8 @@ export interface AdapterStats {
   readonly storeLatency: Latency | undefined;
   /** Milliseconds to the bus's server and back, measured when it is called. */
   readonly busRoundTrip: () => Promise<number> | undefined;
+  /** `dropped`: messages that were not sent, since the bus does not keep up. */
+  readonly bus: { readonly dropped: number };
 }
 
 /**

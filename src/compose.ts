@@ -33,7 +33,10 @@ import { bufferLimit, storeLimits, wireNode } from "./wiring";
 /** Store and bus of one node, and what ends with them. */
 interface Adapters {
   readonly store: SessionStore & { readonly stats: object; readonly latency?: Latency };
-  readonly bus: Bus & { readonly roundTrip?: () => Promise<number> | undefined };
+  readonly bus: Bus & {
+    readonly stats: { readonly dropped: number };
+    readonly roundTrip?: () => Promise<number> | undefined;
+  };
 }
 
 /**
@@ -121,6 +124,7 @@ function makeHost(engine: Engine, options: ClusterOptions | undefined, face: Clu
       store: store.stats as Readonly<Record<string, number>>,
       storeLatency: store.latency,
       busRoundTrip: () => bus.roundTrip?.(),
+      bus: bus.stats,
     });
     return node;
   };

@@ -22,6 +22,8 @@ export interface FrontCounters {
   retries: number;
   /** Answered by the front itself: no worker in time, or one died under a request that cannot be sent again. */
   failed: number;
+  /** Bodies that were larger than it takes, or for which it had no room. */
+  bodiesRefused: number;
   upgrades: number;
 }
 
@@ -87,9 +89,11 @@ export class Exchange implements Held {
         this.#prepare(outcome.content.length);
         return;
       case "too large":
+        this.#host.counters.bodiesRefused++;
         this.#answer(413, "Request body larger than the front takes (BODY_LIMIT)");
         return;
       case "no room":
+        this.#host.counters.bodiesRefused++;
         this.#answer(503, "Too many request bodies at once");
         return;
     }

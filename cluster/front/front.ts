@@ -39,7 +39,7 @@ export class Front implements ExchangeHost, TunnelHost {
   readonly pool: Pool;
   readonly bodies: BodyBudget;
   readonly workerWait: number;
-  readonly counters: FrontCounters = { requests: 0, retries: 0, failed: 0, upgrades: 0 };
+  readonly counters: FrontCounters = { requests: 0, retries: 0, failed: 0, bodiesRefused: 0, upgrades: 0 };
   readonly tunnels = new Set<Duplex>();
   readonly #enginePath: string;
   readonly #server: Server;

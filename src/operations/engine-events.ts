@@ -1,4 +1,5 @@
 import { ERROR_MESSAGES } from "../errors";
+import { BufferLimitError } from "../session/buffer-limit-error";
 import type { OperatedEngine } from "./operated-engine";
 
 /** Counts of what an engine emits: sessions that began and ended, and refused requests. Listeners, and no work for a request. */
@@ -6,6 +7,8 @@ export class EngineEvents {
   opened = 0;
   /** Sessions that go on here, from a node that died or left. */
   adopted = 0;
+  /** Sessions that were closed since more waited for their clients than may. */
+  overflowed = 0;
   readonly closes = new Map<string, number>();
   readonly refusals = new Map<string, number>();
 
@@ -20,7 +23,8 @@ export class EngineEvents {
     });
   }
 
-  readonly #onClose = (reason: string): void => {
+  readonly #onClose = (reason: string, description?: unknown): void => {
+    if (description instanceof BufferLimitError) this.overflowed++;
     // The engine's own reasons are few. An application that emits others must not make a metric of each.
     raise(this.closes, CLOSE_REASONS.includes(reason) ? reason : "other");
   };

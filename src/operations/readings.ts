@@ -106,6 +106,36 @@ const sessions: readonly Reading[] = [
   },
 ];
 
+const limits: readonly Reading[] = [
+  {
+    name: "engineio_limits_hit_total",
+    kind: "counter",
+    help: "How often a limit was met, by limit. requests, sessions, sessionsPerAddress, bodyBytes, bodySize, bodyTimeout: a request was refused; sends: a send to a session; writeBuffer: a session was closed; storeQueue, busQueue: a command or message was not sent",
+    labels: ["limit"],
+    read: ({ load, events, refusedSends, cluster, store, busDropped }) => {
+      const { refused } = load;
+      const everywhere = { ...refused, writeBuffer: events.overflowed };
+      const inCluster = { sends: refusedSends, storeQueue: store["refused"] ?? 0, busQueue: busDropped ?? 0 };
+      const all = cluster === undefined ? everywhere : { ...everywhere, ...inCluster };
+      return Object.entries(all).map(([limit, value]) => [{ limit }, value]);
+    },
+  },
+  {
+    name: "engineio_requests_under_way",
+    kind: "gauge",
+    help: "HTTP requests of the engine that are not answered, polls that wait included. Only in a cluster",
+    labels: [],
+    read: ({ load, cluster }) => (cluster === undefined ? [] : one(load.requests)),
+  },
+  {
+    name: "engineio_body_bytes",
+    kind: "gauge",
+    help: "Bytes of the bodies of POSTs that are being read, or held until they are answered",
+    labels: [],
+    read: ({ load }) => one(load.bodyBytes),
+  },
+];
+
 const requests: readonly Reading[] = [
   {
     name: "engineio_requests_total",
@@ -222,6 +252,19 @@ const cluster: readonly Reading[] = [
           ],
   },
   {
+    name: "engineio_bus_frames_total",
+    kind: "counter",
+    help: "What those messages carried: all frames of a tick to one node are one message",
+    labels: ["direction"],
+    read: ({ cluster: face, links }) =>
+      face === undefined
+        ? []
+        : [
+            [{ direction: "sent" }, links["framesSent"] ?? 0],
+            [{ direction: "received" }, links["framesReceived"] ?? 0],
+          ],
+  },
+  {
     name: "engineio_bus_round_trip_seconds",
     kind: "gauge",
     help: "Time to NATS and back, measured for this scrape. Missing where NATS does not answer, and in embedded mode",
@@ -250,4 +293,4 @@ const cluster: readonly Reading[] = [
 ];
 
 /** All metrics but the histogram of the store's latency and those of the process. */
-export const READINGS: readonly Reading[] = [health, ...sessions, ...requests, ...cluster];
+export const READINGS: readonly Reading[] = [health, ...sessions, ...limits, ...requests, ...cluster];

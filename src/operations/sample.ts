@@ -2,6 +2,7 @@ import type { ClusterFace } from "../cluster-face";
 import type { EngineEvents } from "./engine-events";
 import type { OperatedEngine } from "./operated-engine";
 import type { Socket } from "../session/socket";
+import type { Load } from "../telemetry/load";
 
 /** Sessions of one node and what waits in them, as one look at all of them found it. */
 export interface Sample {
@@ -11,12 +12,17 @@ export interface Sample {
   /** Characters of text and bytes of binary. */
   readonly bufferedSize: number;
   readonly events: EngineEvents;
+  readonly load: Load;
   readonly cluster: ClusterFace | undefined;
   readonly counts: Readonly<Record<string, number>>;
   readonly links: Readonly<Record<string, number>>;
   readonly store: Readonly<Record<string, number>>;
   /** Seconds; undefined where it was not measured. */
   readonly busRoundTrip: number | undefined;
+  /** Messages that the bus did not take; undefined without a cluster. */
+  readonly busDropped: number | undefined;
+  /** Sends to sessions that were rejected since too many waited. */
+  readonly refusedSends: number;
 }
 
 /** One look at all sessions that are owned here: the only thing about metrics that takes time, once for each scrape. */
@@ -41,11 +47,14 @@ export function sampleOf(engine: OperatedEngine, events: EngineEvents, busRoundT
     bufferedPackets,
     bufferedSize,
     events,
+    load: engine.load,
     cluster,
     counts: stats?.counts ?? NOTHING,
     links: stats?.links ?? NOTHING,
     store: stats?.store ?? NOTHING,
     busRoundTrip,
+    busDropped: cluster?.adapters?.bus.dropped,
+    refusedSends: stats?.refused["sends"] ?? 0,
   };
 }
 

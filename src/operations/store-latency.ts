@@ -18,7 +18,7 @@ interface Told {
   values: ToldValue[];
 }
 
-const HELP = "Time from a command to Redis to its answer";
+export const STORE_LATENCY_HELP = "Time from a command to Redis to its answer";
 
 /** A histogram whose observations were counted elsewhere: it only tells them. */
 export class StoreLatency extends Histogram {
@@ -27,7 +27,7 @@ export class StoreLatency extends Histogram {
   constructor(registry: Registry, latency: () => Latency | undefined) {
     super({
       name: STORE_LATENCY,
-      help: HELP,
+      help: STORE_LATENCY_HELP,
       registers: [registry],
       buckets: LATENCY_BOUNDS.map((ms) => ms / 1000),
     });
@@ -38,7 +38,7 @@ export class StoreLatency extends Histogram {
   getForPromString(): Promise<Told> {
     const latency = this.#latency();
     const values = latency === undefined ? [] : valuesOf(latency);
-    return Promise.resolve({ name: STORE_LATENCY, help: HELP, type: "histogram", aggregator: "sum", values });
+    return Promise.resolve({ name: STORE_LATENCY, help: STORE_LATENCY_HELP, type: "histogram", aggregator: "sum", values });
   }
 }
 

@@ -100,9 +100,9 @@ export class Membership {
     return this.#renewedAt > 0 && !this.#stopped && clock.now() - this.#renewedAt <= leaseTtl;
   }
 
-  /** Whether the store answered when it was last asked. */
+  /** Whether the store answered when it was last asked. Not before its first answer: a node that starts without it must not say that it is there. */
   get storeAnswers(): boolean {
-    return !this.#away;
+    return this.#renewedAt > 0 && !this.#away;
   }
 
   /** Takes the lease for the first time; resolves when it is held. */

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Revision } from "../protocol/names";
 import type { Packet, PacketOptions, PacketType, RawData } from "../protocol/packet";
-import { TransportError, type Transport } from "../transports/transport";
+import type { Transport, TransportError } from "../transports/transport";
+import { BufferLimitError } from "./buffer-limit-error";
 import { coerce, sizeOf } from "./data";
 import type { Journal } from "./journal";
 import { SocketFace } from "./socket-face";
@@ -226,7 +227,7 @@ export class Socket extends SocketFace {
     this.#bufferedSize += sizeOf(data ?? undefined);
     if (this.writeBuffer.length <= limit.packets && this.#bufferedSize <= limit.size) return;
     const what = `${String(this.writeBuffer.length)} packets, ${String(this.#bufferedSize)} units`;
-    this.onError(new TransportError(`the session's write buffer is over its limit: ${what}`));
+    this.onError(new BufferLimitError(what));
   }
 
   /** Gives what is buffered to the transport, if it can take it. */

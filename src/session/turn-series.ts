@@ -1,7 +1,7 @@
 import type { Commit, CommitResult, CommitWaiter, NodeId, SessionPhase, SessionRecord } from "../store/port";
 import type { Timer } from "../time/clock";
 import type { TickWork } from "../time/tick";
-import { TransportError } from "../transports/transport";
+import { BufferLimitError } from "./buffer-limit-error";
 import type { Outbox } from "./outbox";
 import type { OwnerNode } from "./owner-node";
 import { Next, type Ending, type Plan, type Taken, type Turn } from "./turn";
@@ -218,7 +218,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     }
     this.outbox.dropUnrecorded();
     const next = turn.next.with(this.next);
-    const description = new TransportError("the session's write buffer is over its limit");
+    const description = new BufferLimitError();
     // A record that is full refuses even the packet of the close; without any it takes the turn.
     next.ending = { packet: turn.phase === "closed" ? "" : "1", reason: "transport error", description };
     this.next = next;

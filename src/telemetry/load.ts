@@ -1,5 +1,5 @@
 /** What a request was answered beyond a limit for. */
-export type Limited = "requests" | "bodyBytes" | "bodyTimeout" | "sessions" | "sessionsPerAddress";
+export type Limited = "requests" | "bodyBytes" | "bodySize" | "bodyTimeout" | "sessions" | "sessionsPerAddress";
 
 /** What a process holds at the moment, in plain numbers: they are raised and lowered with every request. */
 export class Load {
@@ -15,6 +15,7 @@ export class Load {
   readonly refused: Record<Limited, number> = {
     requests: 0,
     bodyBytes: 0,
+    bodySize: 0,
     bodyTimeout: 0,
     sessions: 0,
     sessionsPerAddress: 0,

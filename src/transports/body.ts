@@ -102,8 +102,11 @@ export class BodyReader implements BeingRead {
 
   #refuse(refusal: BodyRefusal): void {
     const refused = this.#bodies?.load.refused;
-    if (refused !== undefined && refusal === NO_ROOM) refused.bodyBytes++;
-    if (refused !== undefined && refusal === TOO_SLOW) refused.bodyTimeout++;
+    if (refused !== undefined) {
+      if (refusal === TOO_LARGE) refused.bodySize++;
+      else if (refusal === NO_ROOM) refused.bodyBytes++;
+      else refused.bodyTimeout++;
+    }
     this.#listener.onRefused(refusal);
   }
 

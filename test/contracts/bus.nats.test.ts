@@ -148,6 +148,7 @@ describe("nats: the server", () => {
     // More than the kernel's buffers take, and then more than may wait.
     for (let n = 0; n < 80; n++) bus.send("another", Buffer.alloc(512 * 1024));
     assert.match(String(errors[0]), /does not keep up/);
+    assert.ok(bus.stats.dropped > 0);
     await until("it notices", () => !bus.connected);
     await until("it is back", () => ears.reconnects === 1);
     assert.equal(bus.connected, true);

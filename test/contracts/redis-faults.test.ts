@@ -78,6 +78,7 @@ describe("RedisStore when Redis is away", () => {
       held.push(store.look("s4"));
       assert.deepEqual(await store.look("s5"), AWAY, "calls");
       assert.deepEqual(await commit(store, turnOf("s6", "n1", 1)), AWAY);
+      assert.equal(store.stats.refused, 3, "told apart from those that were sent in vain");
       const queued = [1, 2, 3].map((turn) => commit(store, turnOf("s7", "n1", turn)));
       assert.deepEqual(await Promise.all(queued), [AWAY, AWAY, AWAY]);
       clock.advance(CONTRACT_LIMITS.awayAfter);

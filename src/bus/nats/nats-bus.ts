@@ -47,6 +47,8 @@ const LEFT = "it was told to leave meanwhile";
  */
 export class NatsBus implements Bus {
   readonly #subjects: Subjects;
+  /** Messages that were not sent, since the server does not keep up. */
+  readonly stats = { dropped: 0 };
   readonly #options: ConnectionOptions;
   readonly #borrowed: NatsConnection | undefined;
   readonly #onError: (error: Error) => void;
@@ -126,6 +128,7 @@ export class NatsBus implements Bus {
     if (message.byteLength > this.#maxMessageBytes)
       throw new RangeError(`a message of ${message.byteLength} bytes, where ${this.#maxMessageBytes} are the limit`);
     if (!this.#backlog.take(connection, message.byteLength)) {
+      this.stats.dropped++;
       this.#report("backlog", `NATS at ${this.#where()} does not keep up: messages to other nodes are dropped`);
       return;
     }

@@ -17,6 +17,8 @@ export interface StoreStats {
   commits: number;
   /** Commands that were answered too late, with an error, or could not be sent. */
   failed: number;
+  /** Those of them that were not sent, since too many waited. */
+  refused: number;
 }
 
 export interface CallerOptions {
@@ -99,6 +101,7 @@ export class Caller {
     const { clock, maxCalls, maxBytes, stats, latency, connection } = this.#options;
     if (this.#closed || this.#calls >= maxCalls || this.#bytes + size > maxBytes) {
       stats.failed++;
+      if (!this.#closed) stats.refused++;
       return Promise.resolve(null);
     }
     // Held until the client lets go of the command, which can be long after its caller was answered.

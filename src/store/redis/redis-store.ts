@@ -59,7 +59,7 @@ export interface RedisStoreOptions {
 
 /** Sessions in Redis 6.2 or later, in one server, behind Sentinel, or in a Redis Cluster. */
 export class RedisStore implements SessionStore {
-  readonly stats: StoreStats = { calls: 0, scripts: 0, commits: 0, failed: 0 };
+  readonly stats: StoreStats = { calls: 0, scripts: 0, commits: 0, failed: 0, refused: 0 };
   /** How long Redis took to answer a command, on the way included. */
   readonly latency = new Latency();
   onReturn: (() => void) | undefined;

@@ -114,16 +114,19 @@ describe("the lease of this node", () => {
     );
   });
 
-  it("is asked for until the store is there", async () => {
+  it("is asked for until the store is there, of which nobody says before that it is", async () => {
     const world = new World();
     world.store.away = true;
     let started = false;
+    assert.equal(world.membership.storeAnswers, false);
     void world.membership.start().then(() => (started = true));
     await world.pass(1000);
     assert.equal(started, false);
+    assert.equal(world.membership.storeAnswers, false);
     world.store.away = false;
     await world.pass(100);
     assert.equal(started, true);
+    assert.equal(world.membership.storeAnswers, true);
   });
 
   it("that ended by this node's own clock is taken again with a new incarnation", async () => {
