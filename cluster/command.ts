@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { fallbackText, readConfig, SETTINGS, type Config, type Environment, type Setting } from "./config";
+import { addDoctor } from "./doctor/command";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, FatalError } from "./fatal";
 import { serve } from "./serve";
 
@@ -33,6 +34,9 @@ export async function runCommand(args: readonly string[], io: CommandIo = PROCES
   command.action(async (options: Record<string, string | true>) => {
     // commander names what it read after the option: `--ping-interval` is `pingInterval`, the setting's own name.
     exitCode = await serveWith(asTexts(options), io);
+  });
+  addDoctor(program, io, (code) => {
+    exitCode = code;
   });
   try {
     await program.parseAsync(args, { from: "user" });

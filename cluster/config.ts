@@ -276,6 +276,16 @@ export const SETTINGS = {
     parse: secrets(16),
     secret: true,
   }),
+  // No option either: who reads it could have the balancer take nodes for dead.
+  doctorSecret: setting<string | undefined>({
+    variable: "DOCTOR_SECRET",
+    about: "lets `engine.io-cluster doctor` that has the same see which node answers, and break requests of its own",
+    allowed: "16 characters or more",
+    fallback: undefined,
+    fallbackShown: "nobody is answered",
+    parse: matching(/^.{16,}$/s),
+    secret: true,
+  }),
   pingInterval: setting({
     variable: "PING_INTERVAL",
     flag: "--ping-interval <ms>",

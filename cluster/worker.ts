@@ -10,6 +10,7 @@ import { hubFromEnvironment } from "../src/hub/environment";
 import type { Clock } from "../src/time/clock";
 import { clusterTimes, type Config, type Environment } from "./config";
 import { connectionsOf } from "./connections";
+import { openDesk } from "./doctor/desk";
 import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
 import type { App } from "./load-app";
 import { errorText, type Log } from "./log";
@@ -72,11 +73,21 @@ export class Worker {
     await app(this.#engine, this.#http, { path: config.path, worker: name, log });
     if (this.#http.listenerCount("request") === 0) this.#http.on("request", notFound);
     this.#engine.attach(this.#http, { path: config.path });
+    this.#admitDoctor();
     await this.#engine.ready();
     await this.#serve();
     this.#serving = this.#drained === undefined;
     const address = this.#http.address();
     return typeof address === "object" ? address?.port : undefined;
+  }
+
+  #admitDoctor(): void {
+    const { config, name } = this.#options;
+    const { path, doctorSecret: secret } = config;
+    if (secret === undefined) return;
+    // The name is for people, and more than one machine has a w1.
+    const node = `${name}/${this.#engine.cluster?.nodeId ?? "alone"}`;
+    openDesk(this.#http, this.#engine, { path, secret, node });
   }
 
   /** Gives the sessions away and stops; resolves when the process may exit. Asked twice it is still one drain. */

@@ -7,6 +7,8 @@ const TOOLS = [
   { name: "redis-server", aliases: [], debian: "redis-server" },
   { name: "nats-server", aliases: [], debian: "nats-server" },
   { name: "nginx", aliases: [], debian: "nginx-light" },
+  { name: "haproxy", aliases: [], debian: "haproxy" },
+  { name: "caddy", aliases: [], debian: "caddy" },
   { name: "chromium", aliases: ["chromium-browser", "google-chrome"], debian: "chromium" },
 ];
 
@@ -31,7 +33,7 @@ export function ensureTools() {
   throw new Error(
     `the tests start these programs, and they are not on the PATH: ${names}\n` +
       `  on Debian or Ubuntu: sudo apt-get update && sudo apt-get install ${packages}\n` +
-      "  elsewhere: install Redis 7, NATS 2.9, nginx 1.22, Chromium, or later ones, and put them on the PATH",
+      "  elsewhere: install Redis 7, NATS 2.9, nginx 1.22, haproxy 2.6, Caddy 2.6, Chromium, or later ones, and put them on the PATH",
   );
 }
 

@@ -1,13 +1,14 @@
 "use strict";
 
 // A node of the tests' kits, made by the package's own API: with options that the command does not have (TEST_OPTIONS, JSON), and
-// with the Redis that TEST_REDIS names: ioredis' options, or {"cluster": [{host, port}]}. The rest is told as `serve` is told.
+// with the Redis that TEST_REDIS names: ioredis' options, or {"cluster": [{host, port}]}. With TEST_LISTEN=early it listens before it
+// has joined, as an application may. The rest is told as `serve` is told.
 
 const { createServer } = require("node:http");
 const { Cluster } = require("ioredis");
 const { Server } = require("../../dist/src/index.js");
 
-const { HOST, PORT, REDIS_URL, NATS_URL, PREFIX, TEST_APP, TEST_OPTIONS = "{}", TEST_REDIS } = process.env;
+const { HOST, PORT, REDIS_URL, NATS_URL, PREFIX, TEST_APP, TEST_OPTIONS = "{}", TEST_REDIS, TEST_LISTEN } = process.env;
 const options = JSON.parse(TEST_OPTIONS);
 
 /** A line of the log, with the time and as one of this process. */
@@ -47,7 +48,9 @@ engine.cluster.on("error", (error) => say(String(error)));
 if (process.env.TEST_TRACE === "1") trace();
 require(TEST_APP ?? "./app.cjs")(engine, http);
 engine.attach(http);
-void engine.ready().then(() => http.listen(Number(PORT), HOST));
+const listen = () => http.listen(Number(PORT), HOST);
+if (TEST_LISTEN === "early") listen();
+else void engine.ready().then(listen);
 process.once("SIGTERM", () => {
   void engine.drain({ timeout: Number(process.env.DRAIN_TIMEOUT ?? 4_000) }).finally(() => process.exit(0));
 });

@@ -210,7 +210,7 @@ describe("manifests and code", () => {
       spec: { rules: { http: { paths: { path: string }[] } }[] };
     };
     const option = (name: string): string => metadata.annotations[`nginx.ingress.kubernetes.io/${name}`] ?? "";
-    assert.equal(option("proxy-next-upstream"), "error timeout non_idempotent");
+    assert.equal(option("proxy-next-upstream"), "error timeout http_503 non_idempotent");
     assert.equal(option("proxy-request-buffering"), "on");
     assert.ok(millis(Number(option("proxy-read-timeout"))) > config.pingInterval + config.pingTimeout);
     assert.deepEqual(
