@@ -322,7 +322,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "L4: polls that are held are let go",
-    find: /\n    this\.#release\(\);\n/,
+    find: /\n {4}this\.#release\(\);\n/,
     replace: "\n",
     profiles: ["deaths", "rivals", "all"],
   },
