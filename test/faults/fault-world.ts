@@ -24,6 +24,8 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
   readonly options?: NodeOptions;
   /** Starts what clients connect to, if not to nginx. */
   readonly balancer?: (kit: Kit) => Promise<Balancer>;
+  /** Whether clients keep their connections to the balancer. Default: true. */
+  readonly keepAlive?: boolean;
   /** Default: as many as the load of these tests has. */
   readonly polling?: number;
   readonly websockets?: number;
@@ -91,7 +93,8 @@ export class FaultWorld {
       const idle = await mostOf(kit.nodes);
       const balancer = (await options.balancer?.(kit)) ?? kit.nginx;
       const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
-      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, ...patience };
+      const { keepAlive = true } = options;
+      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, keepAlive, ...patience };
       const polling = kit.load({ ...shared, sessions });
       const upgraded = kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true });
       await Promise.all([polling.opened, upgraded.opened]);
