@@ -7,7 +7,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 // Each generator compares what it would write with what is there.
 const generators = ["build-lua", "build-dashboard", "build-config-docs", "build-metrics-docs"];
-for (const generator of generators.map((name) => `scripts/${name}.mjs`).filter((file) => existsSync(join(root, file)))) {
+for (const generator of generators
+  .map((name) => `scripts/${name}.mjs`)
+  .filter((file) => existsSync(join(root, file)))) {
   try {
     execFileSync(process.execPath, [generator, "--check"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
   } catch {
