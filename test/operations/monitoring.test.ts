@@ -77,7 +77,7 @@ describe("what is watched", () => {
     const [, port = ""] = /"port":(\d+),"msg":"health and metrics"/.exec(served.logs()) ?? [];
     scraped = await waitFor("the metrics of both workers", async () => {
       const text = await (await fetch(`http://127.0.0.1:${port}${PATHS.metrics}`)).text();
-      return /worker="w1"/.test(text) && /worker="w2"/.test(text) && text;
+      return text.includes('worker="w1"') && text.includes('worker="w2"') && text;
     });
   });
 
@@ -123,7 +123,11 @@ describe("what is watched", () => {
 
   test("expressions are closed, and legends name labels that the expression keeps", () => {
     for (const expression of expressions) {
-      for (const [open, close] of ["()", "{}", "[]"] as const)
+      for (const [open, close] of [
+        ["(", ")"],
+        ["{", "}"],
+        ["[", "]"],
+      ] as const)
         assert.equal(expression.split(open).length, expression.split(close).length, expression);
     }
     for (const { title, targets = [] } of dashboard.panels) {
