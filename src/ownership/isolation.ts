@@ -35,6 +35,8 @@ export class Isolation {
   #deafSince: number | undefined;
   /** Since when this node knows that others have seen the end of its lease. */
   #toldAt: number | undefined;
+  /** Since when others were found to hold leases while the bus was away here. */
+  #othersSince: number | undefined;
   #asking = false;
   #withdrawn = false;
 
@@ -77,7 +79,7 @@ export class Isolation {
     // A node that only stood still has its lease again within a moment.
     else if (this.#toldAt !== undefined && now - this.#toldAt >= pollGrace / 4) this.#withdraw();
     // Behind the end of every lease that was renewed before the bus went away: one that stands is of a node that has the bus.
-    if (this.#deafSince !== undefined && now - this.#deafSince >= leaseTtl + pollGrace / 4) this.#askOthers();
+    if (this.#deafSince !== undefined && now - this.#deafSince >= leaseTtl + pollGrace / 8) this.#askOthers();
   }
 
   #followBus(now: number): void {
@@ -89,6 +91,7 @@ export class Isolation {
       }
     } else if (this.#deafSince !== undefined) {
       this.#deafSince = undefined;
+      this.#othersSince = undefined;
       lease.resume();
     }
   }
@@ -98,8 +101,18 @@ export class Isolation {
     this.#asking = true;
     void this.#options.lease.othersStand().then((stand) => {
       this.#asking = false;
-      if (stand && this.#deafSince !== undefined && !this.#withdrawn) this.#withdraw();
+      this.#judge(stand);
     });
+  }
+
+  /** Where the bus was away for all and comes back, it comes to some a little sooner than to others. */
+  #judge(othersStand: boolean): void {
+    const { clock, pollGrace } = this.#options;
+    if (!othersStand || this.#deafSince === undefined) this.#othersSince = undefined;
+    else {
+      this.#othersSince ??= clock.now();
+      if (clock.now() - this.#othersSince >= pollGrace / 4 && !this.#withdrawn) this.#withdraw();
+    }
   }
 
   #withdraw(): void {

@@ -31,8 +31,6 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
   #leaving = false;
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
-  /** The client contradicted itself, as far as this node knows, which does not know all (O10). */
-  #charge: TransportError | undefined;
 
   get writable(): boolean {
     // What is sent leaves at the end of the tick: from the first packet on, the poll is as good as taken.
@@ -112,8 +110,7 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     } else if (this.answered.has(t)) {
       this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
     } else if (taken !== undefined || this.isHeld()) {
-      this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
-      this.#contradiction("overlap from client");
+      this.contradiction(RequestKind.Get, t, holder, "overlap from client");
     } else {
       const before = outbox.arrived();
       if (before !== undefined) this.answered.add(before, this.node.clock.now());
@@ -150,20 +147,12 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     } else if (body === "3" && this.protocol === 4) {
       this.#pong(key, holder, body);
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
-      this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
-      this.#contradiction("data request overlap from client");
+      this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
     } else if (this.#first !== undefined) {
       this.#postFirst(this.#first, key, holder, body);
     } else {
       this.#handle(key, [holder], body);
     }
-  }
-
-  /** O10. Of a session that is another's by now it is none: the refusal's commit tells, and the socket hears of that alone. */
-  #contradiction(what: string): void {
-    const charge = new TransportError(what);
-    if (this.node.inDoubt) this.#charge ??= charge;
-    else this.socket?.onError(charge);
   }
 
   /** O7: a pong changes nothing that a successor would need. One that is not due shows that there may be a successor. */
@@ -189,8 +178,7 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     if (first.marked?.key === key) {
       this.addHolder(first.marked.holders, holder);
     } else if (first.marked !== undefined) {
-      this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
-      this.#contradiction("data request overlap from client");
+      this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
     } else if (first.suspect === key) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
       const description = new TransportError(TWO_ENDED);
@@ -406,11 +394,6 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
   }
 
   protected wentOn(turn: Turn): void {
-    if (this.#charge !== undefined && turn.next.refusals.length > 0) {
-      const charge = this.#charge;
-      this.#charge = undefined;
-      this.socket?.onError(charge);
-    }
     if (turn.data !== undefined) this.#handleFirst(turn.data);
     if (turn.next.upgrade !== undefined) this.#upgradeRecorded(turn.next.upgrade);
   }

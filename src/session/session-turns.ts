@@ -3,6 +3,7 @@ import type { Encoding } from "../protocol/encoding";
 import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
 import type { NodeId, SessionRecord } from "../store/port";
+import { TransportError } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { OwnPart } from "./own-part";
 import type { OwnerNode, SessionHandle } from "./owner-node";
@@ -44,6 +45,8 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   protected lastPing = 0;
   protected readonly own: OwnPart;
   #socket: Socket | undefined;
+  /** The client contradicted itself, as far as this node knows, which may not know all. */
+  #charge: TransportError | undefined;
   /** What the record has of the owner's own part. */
   #recordedOwn: string;
 
@@ -197,6 +200,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
     }
+    if (turn.next.refusals.length > 0) this.#closeCharged();
     this.wentOn(turn);
     if (turn.commit.phase === "closing") this.node.closing.add(this);
   }
@@ -278,6 +282,19 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   protected refuse(kind: RequestKind, t: string, holder: NodeId, code: AnswerCode): void {
     this.next.refuse({ kind, t, holder, code });
     this.touch();
+  }
+
+  /** O10. Of a session that is another's by now it is none: where that may be, the socket hears of it behind the refusal's commit. */
+  protected contradiction(kind: RequestKind, t: string, holder: NodeId, what: string): void {
+    this.refuse(kind, t, holder, AnswerCode.Refused);
+    this.#charge ??= new TransportError(what);
+    if (!this.node.inDoubt) this.#closeCharged();
+  }
+
+  #closeCharged(): void {
+    const charge = this.#charge;
+    this.#charge = undefined;
+    if (charge !== undefined) this.#socket?.onError(charge);
   }
 
   protected addHolder(holders: NodeId[], holder: NodeId): void {

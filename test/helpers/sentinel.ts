@@ -47,7 +47,10 @@ export async function startWatchedRedis(): Promise<WatchedRedis> {
     stops.push(() => sentinel.stop());
     const client = new Redis(sentinel.port, "127.0.0.1", { maxRetriesPerRequest: null });
     client.on("error", () => undefined);
-    stops.push(() => Promise.resolve(client.disconnect()));
+    stops.push(() => {
+      client.disconnect();
+      return Promise.resolve();
+    });
     await waitFor("the sentinel to know the replica", async () => {
       const text = JSON.stringify(await client.call("SENTINEL", "REPLICAS", MASTER_NAME));
       return text.includes('"master-link-status","ok"');

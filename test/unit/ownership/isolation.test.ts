@@ -57,7 +57,7 @@ describe("a node whose bus is away", () => {
     const [suspend, withdraw = ""] = world.events;
     assert.equal(suspend, "suspend");
     const at = Number(/^withdraw at (\d+)$/.exec(withdraw)?.[1]);
-    assert.ok(at > 1000 + TTL && at < 1000 + TTL + GRACE / 2, withdraw);
+    assert.ok(at > 1000 + TTL && at < 1000 + TTL + 0.7 * GRACE, withdraw);
     assert.equal(world.isolation.withdrawn, true);
     world.bus = true;
     await world.pass(GRACE);
@@ -75,6 +75,18 @@ describe("a node whose bus is away", () => {
     assert.deepEqual(world.events, ["suspend"]);
     world.bus = true;
     await world.pass(GRACE);
+    assert.deepEqual(world.events, ["suspend", "resume"]);
+  });
+
+  it("waits where the bus comes back to others a little sooner", async () => {
+    const world = new World();
+    world.bus = false;
+    world.others = false;
+    await world.pass(2 * TTL);
+    world.others = true;
+    await world.pass(GRACE / 5);
+    world.bus = true;
+    await world.pass(TTL);
     assert.deepEqual(world.events, ["suspend", "resume"]);
   });
 

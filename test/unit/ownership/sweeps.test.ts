@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Sweeps } from "../../../src/ownership/sweeps";
+import type { TransportName } from "../../../src/protocol/names";
 import { MemoryStore } from "../../../src/store/memory";
 import type { Found } from "../../../src/store/port";
 import { Tick } from "../../../src/time/tick";
@@ -22,9 +23,9 @@ class World {
   readonly claimed: string[] = [];
   ended = true;
 
-  async dead(sids: readonly string[], owner = "dead"): Promise<void> {
+  async dead(sids: readonly string[], owner = "dead", transport: TransportName = "polling"): Promise<void> {
     for (const sid of sids)
-      await this.run(this.store.open({ sid, node: owner, protocol: 4, transport: "polling", handshake: "{}" }));
+      await this.run(this.store.open({ sid, node: owner, protocol: 4, transport, handshake: "{}" }));
     this.store.index("dead", sids, []);
     await this.pass(1);
   }
@@ -95,6 +96,15 @@ describe("Sweeps", () => {
     await world.pass(5_000);
     assert.deepEqual(world.claimed, ["a lost"]);
     assert.deepEqual(await world.left(), []);
+  });
+
+  it("leave open websockets alone: their owner may be cut off, and go on with them", async () => {
+    const world = new World();
+    await world.dead(["upgraded"], "dead", "websocket");
+    await world.dead(["polls"]);
+    world.sweeps("a", []).onLeaseEnded("dead");
+    await world.pass(20_000);
+    assert.deepEqual(world.claimed, ["a polls"]);
   });
 
   it("look a second time, at all that is left: the node that had a share of it may have died too", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { AnswerCode, bare, RequestKind, type Answer } from "../../../src/session/answers";
-import { at, AWAY, HERE, HolderWorld, TIMES } from "./holder-kit";
+import { at, AWAY, HERE, HolderWorld, TestConnection, TIMES } from "./holder-kit";
 
 const PACKETS: Answer = { code: AnswerCode.Packets, body: "4x", compress: false };
 const OK = bare(AnswerCode.Ok);
@@ -286,6 +286,32 @@ describe("the bound of a search", () => {
     assert.deepEqual([first.answers.length, second.answers.length], [1, 0]);
     world.clock.advance(TIMES.giveUpAfter - 100);
     assert.equal(second.answers.length, 1);
+  });
+});
+
+describe("abandonAll", () => {
+  it("breaks the connections of polls and POSTs, and tells other nodes that a poll is gone", () => {
+    const { world, poll } = polling();
+    const post = world.post("p1");
+    world.own.add("mine");
+    world.guesses.set("mine", HERE);
+    const own = world.poll("t2", "mine");
+    world.questions();
+    world.holder.abandonAll();
+    assert.deepEqual(
+      [poll, post, own].map(({ abandoned }) => abandoned),
+      [1, 1, 1],
+    );
+    assert.deepEqual(world.hints, ["a s t1"], "a session of this node is not to end of it");
+    assert.equal(world.holder.size, 0);
+  });
+
+  it("leaves sends alone, which nobody else has", () => {
+    const world = new HolderWorld();
+    const send = new TestConnection(world.holder, RequestKind.Send, "s", "me:1");
+    world.holder.abandonAll();
+    assert.equal(send.abandoned, 0);
+    assert.equal(world.holder.size, 1);
   });
 });
 

@@ -116,6 +116,29 @@ describe("O1, O10: a second poll at a time", () => {
     world.idle();
   });
 
+  it("is none where the session turns out to be another's: its socket hears of that alone", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.owner.inDoubt = true;
+    world.poll("t2", "b");
+    assert.equal(world.socket.readyState, "open");
+    world.answer({ kind: "fenced", owner: "b", turn: 9 });
+    assert.deepEqual(world.events, ["close taken over"]);
+  });
+
+  it("closes the session in doubt too, once a commit has proved that it may", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.owner.inDoubt = true;
+    world.poll("t2", "b");
+    world.ok();
+    assert.deepEqual(world.said(), ["b GET t2 refused"]);
+    world.ok();
+    assert.deepEqual(world.said(), ["a GET t1 [1]"]);
+    assert.deepEqual(world.events, ["close transport error: overlap from client"]);
+    world.idle();
+  });
+
   it("lets out what was sent before, with the close", () => {
     const world = new OwnedWorld();
     world.poll("t1");

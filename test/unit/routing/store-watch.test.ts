@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { StoreWatch } from "../../../src/routing/store-watch";
+import type { OwnedSession } from "../../../src/session/owned-session";
+import type { SessionStore } from "../../../src/store/port";
+import { HandClock } from "../../helpers/hand-clock";
+
+const PATIENCE = 4_000;
+
+class World {
+  readonly clock = new HandClock();
+  readonly store = { generation: 1, onReturn: undefined, index: () => undefined } as unknown as SessionStore & {
+    generation: number;
+  };
+  readonly session = { sid: "s", over: false, direct: false, seenIn: 1, proofs: 0, prove: () => this.session.proofs++ };
+  readonly watch = new StoreWatch({
+    node: "me",
+    clock: this.clock,
+    store: this.store,
+    sessions: new Map([["s", this.session as unknown as OwnedSession]]),
+    patience: PATIENCE,
+    returned: () => undefined,
+  });
+
+  loses(): void {
+    this.store.generation++;
+    this.store.onReturn?.();
+  }
+}
+
+describe("a store that may have lost records", () => {
+  it("is given time to get them back, from when this node's own sessions have theirs", () => {
+    const world = new World();
+    assert.equal(world.watch.recovering, false);
+    world.loses();
+    assert.equal(world.session.proofs, 1);
+    world.clock.advance(10 * PATIENCE);
+    assert.equal(world.watch.recovering, true, "its own session is not written yet");
+    world.session.seenIn = 2;
+    world.clock.advance(PATIENCE - 300);
+    assert.equal(world.watch.recovering, true, "others may be a little later");
+    world.clock.advance(400);
+    assert.equal(world.watch.recovering, false);
+    assert.equal(world.clock.timers, 0);
+  });
+
+  it("does not wait for sessions that are over, or that have their websocket here", () => {
+    for (const why of ["over", "direct"] as const) {
+      const world = new World();
+      world.session[why] = true;
+      world.loses();
+      world.clock.advance(PATIENCE);
+      assert.equal(world.watch.recovering, false, why);
+    }
+  });
+
+  it("that was only away is taken by its word", () => {
+    const world = new World();
+    world.store.onReturn?.();
+    assert.equal(world.watch.recovering, false);
+  });
+});
