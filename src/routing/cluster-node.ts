@@ -344,7 +344,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
   // ---- the owner's side: OwnerNode ----
 
   get wasDeaf(): boolean {
-    return !this.#membership.alone && this.#links.wasDeaf(this.#options.times.pollGrace);
+    // Those who joined a moment ago are in no list of leases yet.
+    const alone = this.#membership.alone && !this.#links.speaks;
+    return !alone && this.#links.wasDeaf(this.#options.times.pollGrace);
   }
 
   lives(node: NodeId): boolean {
