@@ -187,6 +187,12 @@ export class Links implements BusListener, TickWork {
     return this.#isDeaf(now) || now - this.#deafUntil < ms;
   }
 
+  /** Whether there is another node that this one speaks with. */
+  get speaks(): boolean {
+    for (const peer of this.#peers.values()) if (peer.used) return true;
+    return false;
+  }
+
   #isDeaf(now: number): boolean {
     return !this.#bus.connected || now - this.#heardAt > SILENT_AFTER_BEATS * this.#beatInterval;
   }

@@ -305,7 +305,9 @@ export class ClusterNode
   }
 
   get wasDeaf(): boolean {
-    return !this.#membership.alone && this.#links.wasDeaf(this.#options.times.pollGrace);
+    // Those who joined a moment ago are in no list of leases yet.
+    const alone = this.#membership.alone && !this.#links.speaks;
+    return !alone && this.#links.wasDeaf(this.#options.times.pollGrace);
   }
 
   mayHold(node: NodeId): boolean {

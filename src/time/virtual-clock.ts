@@ -169,8 +169,9 @@ export class VirtualProcess implements Clock {
   /** Something comes from outside: it is handled at once, or in its turn when the process goes on. */
   deliver(run: () => void): void {
     if (this.#dead) return;
-    if (this.#paused) this.#queue.push(run);
-    else if (this.#unread > 0) this.#read(this.#readBy, run);
+    // Behind what is not read yet, also where the process stands still again.
+    if (this.#unread > 0) this.#read(this.#readBy, run);
+    else if (this.#paused) this.#queue.push(run);
     else run();
   }
 

@@ -1,6 +1,7 @@
 import { SimClient } from "./client";
 import { endOf, type Schedule } from "./schedule";
 import { runMicrotasks } from "./microtasks";
+import { TUNING } from "./sim-node";
 import { World } from "./world";
 
 export interface Outcome {
@@ -25,8 +26,8 @@ const SHORTEST = 12_000;
 /** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: two sweeps and `linger`. */
 const LOOKED_AT = 500;
 const EMPTY_AFTER = 70_000;
-/** Owners give up a poll after `pollGrace`, in virtual milliseconds, and a bit. */
-const GIVEN_UP_AFTER = 5000;
+/** Virtual milliseconds. Owners give up a poll after `pollGrace`; a websocket, when they know that its gateway is dead, or a message lost. */
+const ENDED_AFTER = 10_000;
 /** What one node may keep of anything at once, with three clients. */
 const MOST_KEPT = 12;
 
@@ -163,10 +164,18 @@ class History {
       return !ended && poll?.nodes.length === 1 && owner?.node?.session(sid)?.hasPoll === true;
     });
     for (const client of this.#clients) client.leave();
-    // A holder that is dead, or was taken for it, says nothing: then it takes a ping too.
+    // Whatever became of a websocket, its session does not outlive it.
+    this.#runUntil(world.time.now + ENDED_AFTER, () => false);
+    for (const { sid, upgraded } of this.#clients) {
+      const owner = world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
+      if (upgraded && owner?.node?.session(sid)?.direct === true)
+        world.violate(`${sid} goes on at ${owner.id}, and its websocket is closed`);
+    }
+    // A holder that is dead, or was taken for it, or whose owner moved, may say nothing: then it takes a ping too.
     const { rates, faults } = world.schedule;
-    if (rates.loss > 0 || faults.some(({ kind }) => !kind.startsWith("store"))) return;
-    this.#runUntil(world.time.now + GIVEN_UP_AFTER, () => false);
+    const moves = (fault: (typeof faults)[number]): boolean =>
+      fault.kind === "storeAway" ? fault.lasts > TUNING.leaseTtl / 2 : !fault.kind.startsWith("store");
+    if (rates.loss > 0 || faults.some(moves)) return;
     for (const { sid } of polling) {
       const found = world.records.look(sid);
       if (found.kind === "found" && found.phase !== "closed")

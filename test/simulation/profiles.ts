@@ -162,6 +162,12 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
       ...draw.pauses(draw.one(0, 1)),
     ],
   }),
+  /** Upgrades, and websockets, while messages are lost and nodes come and go. */
+  websockets: (draw) => ({
+    upgrades: 1,
+    rates: { ...draw.rates(), loss: draw.one(0, 0.03, 0.1) },
+    faults: draw.one(draw.kills(1), draw.suspects(6), draw.pauses(1), draw.busTroubles(1), draw.drains(1)),
+  }),
   /** A little of everything at once. */
   all: (draw) => ({
     upgrades: draw.one(0, 0.3),

@@ -171,7 +171,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O7: a pong that nobody waits for needs a commit",
-    find: "if (awaited) this.node.answer(",
+    find: "if (due) this.node.answer(",
     replace: "if (awaited || true) this.node.answer(",
     profiles: ["stale"],
   },
@@ -240,7 +240,7 @@ export const RULES: readonly Rule[] = [
     find: "if (position.missed > this.#peerMissed) {",
     replace: "if (false) {",
   },
-  { rule: "Links: a new link is a loss", find: "lost = this.#link !== 0;", replace: "lost = false;" },
+  { rule: "Links: a new link is a loss", find: "lost ||= this.#link !== 0;", replace: "" },
   {
     rule: "Links: a reconnect is a loss",
     find: "for (const peer of this.#usedPeers()) this.#tellLoss(peer);",

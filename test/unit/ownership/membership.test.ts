@@ -161,6 +161,32 @@ describe("the lease of this node", () => {
     assert.deepEqual(new Set(late), new Set([2]));
   });
 
+  it("is renewed at once behind an answer that was long in coming, and does not end", async () => {
+    const world = await World.joined();
+    let resolve: () => void = () => assert.fail("not asked");
+    world.store.hold = (answer) => (resolve = answer);
+    await world.pass(TTL / 3);
+    world.store.hold = undefined;
+    await world.pass(TTL / 2);
+    resolve();
+    await world.pass(TTL);
+    assert.deepEqual(world.events, []);
+  });
+
+  it("that ended while the store was slow is taken again: what was refused meanwhile is asked for again", async () => {
+    const world = await World.joined();
+    let resolve: () => void = () => assert.fail("not asked");
+    world.store.hold = (answer) => (resolve = answer);
+    await world.pass(TTL / 3);
+    world.store.hold = undefined;
+    await world.pass(TTL * 0.8);
+    assert.equal(world.membership.lapsed, true);
+    resolve();
+    await world.pass(1);
+    assert.equal(world.membership.lapsed, false);
+    assert.deepEqual(world.events, ["retaken 2"]);
+  });
+
   it("counts from when it was asked for: an answer that took longer than the lease gives none", async () => {
     const world = await World.joined();
     let resolve: () => void = () => assert.fail("not asked");

@@ -183,6 +183,21 @@ describe("H2: a request is asked again, with the same t", () => {
     assert.deepEqual(world.questions(), ["b POST s p1"]);
   });
 
+  it("of whoever owns the session by now, when the node that has a poll says nothing: twice", async () => {
+    const { world } = polling();
+    world.questions();
+    world.silent.add("a");
+    world.clock.advance(600);
+    await world.found(at("a"));
+    world.clock.advance(600);
+    await world.found(at("b"));
+    assert.deepEqual(world.questions(), ["a GET s t1", "b GET s t1"]);
+    world.silent.add("b");
+    world.clock.advance(60_000);
+    assert.equal(world.searches.length, 0);
+    assert.deepEqual(world.questions(), ["b GET s t1"]);
+  });
+
   it("after pauses that grow and have an end, while nobody can say", async () => {
     const world = new HolderWorld();
     world.poll("t1");

@@ -256,6 +256,19 @@ describe("O9: pollGrace", () => {
     assert.equal(world.socket.readyState, "open");
   });
 
+  it("begins anew while its owner may not have heard who has the poll now", () => {
+    const world = new OwnedWorld();
+    world.poll("t1", "a");
+    world.session.gone("t1", "a");
+    world.owner.wasDeaf = true;
+    world.owner.clock.advance(3 * GRACE);
+    world.idle();
+    assert.equal(world.socket.readyState, "open");
+    world.owner.wasDeaf = false;
+    world.owner.clock.advance(GRACE);
+    assert.equal(world.committing().phase, "closed");
+  });
+
   it("does not begin while another holder is there, or for another poll", () => {
     const world = new OwnedWorld();
     world.poll("t1", "a");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Deadlines } from "../../../src/time/deadlines";
+import { VirtualTime } from "../../../src/time/virtual-clock";
 import { HandClock } from "../../helpers/hand-clock";
 
 interface World {
@@ -23,6 +24,28 @@ function world(ms: number, expired?: (entry: string, deadlines: Deadlines<string
 }
 
 describe("Deadlines", () => {
+  it("of a process that stood still wait until it has read what came meanwhile", () => {
+    const time = new VirtualTime(1);
+    const process = time.process();
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(process, 100, (entry: string) => {
+      expired.push(`${entry} at ${time.now.toFixed(0)}`);
+    });
+    deadlines.add("came");
+    deadlines.add("did not come");
+    process.pause();
+    time.schedule(50, () => {
+      process.deliver(() => {
+        deadlines.remove("came");
+      });
+    });
+    time.schedule(1000, () => {
+      process.resume();
+    });
+    while (time.step());
+    assert.deepEqual(expired, ["did not come at 1100"]);
+  });
+
   it("call each entry once, when its time has come", () => {
     const { clock, deadlines, log } = world(100);
     deadlines.add("a");
