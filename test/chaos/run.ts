@@ -158,7 +158,8 @@ async function suffer(kit: Kit, fault: Fault): Promise<void> {
     case "pause":
       kit.node(fault.node).pause();
       await sleep(fault.ms);
-      return kit.node(fault.node).resume();
+      kit.node(fault.node).resume();
+      return;
     case "cut":
     case "silence":
     case "delay": {
@@ -166,7 +167,8 @@ async function suffer(kit: Kit, fault: Fault): Promise<void> {
       if (fault.kind === "delay") link.delay(fault.by);
       else link[fault.kind]();
       await sleep(fault.ms);
-      return link.heal();
+      link.heal();
+      return;
     }
     case "redis restarts with its data":
     case "redis restarts empty":
@@ -185,7 +187,8 @@ async function startAgain(node: KitNode): Promise<void> {
   const until = performance.now() + START_WITHIN;
   for (;;) {
     try {
-      return await node.start();
+      await node.start();
+      return;
     } catch (error) {
       if (node.running || performance.now() > until) throw error;
       await sleep(START_AGAIN_AFTER);

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import type { Verdict } from "../../testing/checked-load";
 import { judge } from "../chaos/run";
 import { partOf, schedule, type Fault, type Plan, type Planned } from "../chaos/schedule";
-import type { Outcome } from "./fault-world";
+import { LEASE, type Outcome } from "./fault-world";
 
 const CHAOS = join(__dirname, "../chaos/chaos.ts");
 const plan = (seed: number): Plan => ({ seed, durationMs: 300_000, nodes: 3, leaseMs: 2_000 });
@@ -112,7 +112,7 @@ describe("npm run chaos", () => {
       );
     });
     assert.equal(code, 0, printed);
-    const planned = schedule({ ...plan(3), durationMs: 15_000 }).length;
+    const planned = schedule({ ...plan(3), durationMs: 15_000, leaseMs: LEASE }).length;
     assert.ok(planned > 0);
     assert.match(printed, new RegExp(`^faults: ${planned} of ${planned} `, "m"));
     assert.match(printed, /^polling: 24 sessions; (\d+) messages, \1 came back; 0 lost, 0 doubled/m);

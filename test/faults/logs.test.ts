@@ -10,6 +10,7 @@ import { TcpProxy } from "../../testing/tcp-proxy";
 import { CLI, randomPrefix, startCluster } from "../helpers/cluster";
 import { startNginx } from "../helpers/nginx";
 import { raw } from "../helpers/raw-http";
+import { waitFor } from "../helpers/wait-for";
 
 const POLLING = "/engine.io/?EIO=4&transport=polling";
 
@@ -72,9 +73,12 @@ describe("logs at LOG_LEVEL=debug", () => {
     // The demo kills its process when its visitor asks, and says whose visitor.
     const { text } = await raw(`${cluster.urls[1]!}${POLLING}`);
     const killer = /"sid":"([^"]+)"/.exec(text)?.[1] ?? assert.fail(text);
-    const kill = raw(`${cluster.urls[1]!}${POLLING}&sid=${killer}&t=1`, { method: "POST", body: '4{"demo":"kill"}' });
-    await kill.catch(() => undefined);
-    await cluster.node(1).process.ended;
+    const session = `${cluster.urls[1]!}${POLLING}&sid=${killer}`;
+    // Its last words wait for a poll.
+    const poll = raw(`${session}&t=1`).catch(() => undefined);
+    const kill = raw(`${session}&t=2`, { method: "POST", body: '4{"demo":"kill"}' }).catch(() => undefined);
+    await waitFor("the node to have killed itself", () => !cluster.node(1).process.running);
+    await Promise.all([poll, kill]);
     await goesOn();
     await cluster.start(1, cluster.ports[1]);
     const before = cluster.logs(1);
@@ -102,6 +106,7 @@ describe("logs at LOG_LEVEL=debug", () => {
         env: { ...env, HEALTH_PORT: "off", LOG_FORMAT: "json" },
       });
       stops.push(() => node.kill());
+      await waitFor("it to end", () => !node.running, 40_000);
       const { code } = await node.ended;
       assert.notEqual(code, 0);
       assert.match(node.logs(), /redis|nats/i);
