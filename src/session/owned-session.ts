@@ -145,9 +145,7 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
       this.socket?.onError(new TransportError("invalid content"));
     } else if (body === "3" && this.protocol === 4) {
-      // O7: a pong changes nothing that a successor would need.
-      handlePayload(this.socket, this.encoding, body, this.node.clock);
-      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      this.#pong(key, holder, body);
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
     } else if (this.#first !== undefined) {
@@ -155,6 +153,15 @@ export class OwnedSession extends SessionTurns implements Journal, PollState {
     } else {
       this.#handle(key, [holder], body);
     }
+  }
+
+  /** O7: a pong changes nothing that a successor would need. One that is not due shows that there may be a successor. */
+  #pong(key: string, holder: NodeId, body: string): void {
+    const due = this.isPongDue;
+    handlePayload(this.socket, this.encoding, body, this.node.clock);
+    if (due) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    // As a refusal is: proved, and no POST that another one could overlap. Its copy at a former owner may have been answered already.
+    else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
   }
 
   #handle(key: string, holders: NodeId[], body: string | Uint8Array): void {

@@ -62,6 +62,17 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     this.#recordedOwn = start.extra;
   }
 
+  /**
+   * The client has, or may have, a ping of this owner's, and no answer to it was heard. An owner that is one no longer gets the
+   * answers to its successor's pings too, where clients ask at its node.
+   */
+  protected get isPongDue(): boolean {
+    const { socket } = this;
+    return (
+      this.lastPing > 0 && this.lastPing <= this.outbox.recorded && socket?.server.heartbeat.isAwaiting(socket) === true
+    );
+  }
+
   get protocol(): Revision {
     return this.encoding.revision;
   }

@@ -64,14 +64,42 @@ describe("O2: a POST", () => {
     assert.deepEqual(world.committing().posts, ["p1"]);
   });
 
-  it("of nothing but a pong needs no turn (O7)", () => {
+  it("of nothing but the pong that is due needs no turn (O7)", () => {
     const world = new OwnedWorld();
     let heartbeats = 0;
     world.socket.on("heartbeat", () => heartbeats++);
+    world.poll("g1");
+    world.socket.onPingDue();
+    world.ok();
+    world.said();
     world.post("p1", "3");
     assert.deepEqual(world.said(), ["a POST p1 ok"]);
     assert.equal(heartbeats, 1);
     world.idle();
+  });
+
+  it("of a pong that is not due waits for a proof: it may be another owner's, which is then asked (O7)", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "3");
+    assert.deepEqual(world.said(), []);
+    world.answer({ kind: "fenced", owner: "b", turn: 7 });
+    assert.deepEqual(world.said(), ["a POST p1 not mine"]);
+  });
+
+  it("of a pong waits for a proof too where no ping was recorded, and behind one that came; a POST beside it is no overlap (O7)", () => {
+    const world = new OwnedWorld();
+    world.poll("g1");
+    world.socket.onPingDue();
+    world.committing();
+    world.post("p1", "3");
+    world.ok();
+    assert.deepEqual(world.said(), ["a GET g1 [2]"]);
+    assert.deepEqual(world.ok().posts, []);
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+    world.post("p2", "3");
+    world.post("p3", "4x");
+    assert.deepEqual(world.ok().posts, ["p3"]);
+    assert.deepEqual(world.said().sort(), ["a POST p2 ok", "a POST p3 ok"]);
   });
 
   it("whose handler throws is in its turn all the same, and the error is the process's", () => {
