@@ -38,7 +38,13 @@ export class StoreLatency extends Histogram {
   getForPromString(): Promise<Told> {
     const latency = this.#latency();
     const values = latency === undefined ? [] : valuesOf(latency);
-    return Promise.resolve({ name: STORE_LATENCY, help: STORE_LATENCY_HELP, type: "histogram", aggregator: "sum", values });
+    return Promise.resolve({
+      name: STORE_LATENCY,
+      help: STORE_LATENCY_HELP,
+      type: "histogram",
+      aggregator: "sum",
+      values,
+    });
   }
 }
 
