@@ -2,6 +2,8 @@ import type { NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
+import { Hearing } from "./hearing";
+import { emptyLinkStats } from "./link-stats";
 import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition } from "./message";
 import { Peer, type Arrival } from "./peer";
 import type { Bus, BusListener } from "./port";
@@ -30,18 +32,6 @@ export interface LinksOptions {
   readonly maxFrameBytes?: number;
 }
 
-export interface LinkStats {
-  messagesSent: number;
-  framesSent: number;
-  messagesReceived: number;
-  framesReceived: number;
-  losses: number;
-  /** Messages that are not of this cluster, version or secret, that cannot be read, and frames over the limit. */
-  rejected: number;
-  /** Messages whose number was known already, or of a link that its sender gave up. */
-  old: number;
-}
-
 const BEAT_INTERVAL = 500;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 /** Far above any cluster; what foreign messages with ever new names can cost, where no secret is set. */
@@ -59,15 +49,7 @@ const SILENT_AFTER_BEATS = 1.5;
  * The frames of one tick to one node are one message. A frame that does not fit into a message is cut into several.
  */
 export class Links implements BusListener, TickWork {
-  readonly stats: LinkStats = {
-    messagesSent: 0,
-    framesSent: 0,
-    messagesReceived: 0,
-    framesReceived: 0,
-    losses: 0,
-    rejected: 0,
-    old: 0,
-  };
+  readonly stats = emptyLinkStats();
 
   readonly #bus: Bus;
   readonly #node: NodeId;
@@ -77,6 +59,7 @@ export class Links implements BusListener, TickWork {
   readonly #codec: MessageCodec;
   readonly #beatInterval: number;
   readonly #maxFrameBytes: number;
+  readonly #hearing: Hearing;
   readonly #peers = new Map<NodeId, Peer>();
   /** Numbers every beginning of a link, whatever the peer: a later one is always the higher one. */
   #links = 0;
@@ -86,9 +69,6 @@ export class Links implements BusListener, TickWork {
   #timer: Timer | undefined;
   /** Since when this node could have heard its peers. */
   #connectedSince = 0;
-  /** When anybody was last heard, and until when nobody was though somebody should have been. */
-  #heardAt = 0;
-  #deafUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: LinksOptions) {
     this.#bus = options.bus;
@@ -99,6 +79,7 @@ export class Links implements BusListener, TickWork {
     this.#codec = new MessageCodec(options.node, options.secret);
     this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
+    this.#hearing = new Hearing(options.clock, SILENT_AFTER_BEATS * this.#beatInterval);
   }
 
   /** Whether this node's own connection to the bus is well. */
@@ -187,7 +168,9 @@ export class Links implements BusListener, TickWork {
   /** Whether the node was not heard lately, though it beats while it lives and runs. */
   isSilent(node: NodeId): boolean {
     const peer = this.#peers.get(node);
-    return peer !== undefined && (peer.lastHeard ?? peer.since) < this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval;
+    return (
+      peer !== undefined && (peer.lastHeard ?? peer.since) < this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval
+    );
   }
 
   /**
@@ -195,18 +178,12 @@ export class Links implements BusListener, TickWork {
    * nobody. Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
-    const now = this.#clock.now();
-    return this.#isDeaf(now) || now - this.#deafUntil < ms;
+    return !this.#bus.connected || this.#hearing.wasDeaf(ms);
   }
 
   /** Whether there is another node that this one speaks with. */
   get speaks(): boolean {
-    for (const peer of this.#peers.values()) if (peer.used) return true;
-    return false;
-  }
-
-  #isDeaf(now: number): boolean {
-    return !this.#bus.connected || now - this.#heardAt > SILENT_AFTER_BEATS * this.#beatInterval;
+    return this.#usedPeers().length > 0;
   }
 
   // ------------------------------------------------------------------ the end of a tick
@@ -315,10 +292,8 @@ export class Links implements BusListener, TickWork {
       this.stats.old++;
       return;
     }
-    const now = this.#clock.now();
-    if (this.#isDeaf(now)) this.#deafUntil = now;
-    this.#heardAt = now;
-    peer.lastHeard = now;
+    this.#hearing.heard();
+    peer.lastHeard = this.#clock.now();
     const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
     peer.incarnation = message.incarnation;
     if (reborn) {
@@ -341,7 +316,7 @@ export class Links implements BusListener, TickWork {
   onReconnected(): void {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
-    this.#deafUntil = this.#connectedSince;
+    this.#hearing.reconnected();
     for (const peer of this.#usedPeers()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();

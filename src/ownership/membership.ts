@@ -204,7 +204,7 @@ export class Membership {
     // From when it was asked, not from when it was answered: the lease is not younger than that.
     this.#renewedAt = Math.max(asked, 1);
     // Or it had ended before the store answered: what was refused here meanwhile is to be asked for again.
-    const ended = lapsed && !this.lapsed;
+    const ended = lapsed && clock.now() - this.#renewedAt <= leaseTtl;
     if (ended && !endedBefore) this.#incarnation++;
     if (ended) listener.onLeaseRetaken(this.#incarnation);
     this.#compare(result.nodes);

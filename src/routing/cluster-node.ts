@@ -581,8 +581,7 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     else if (this.#membership.lapsed) {
       this.#counters.count("lapsed");
       this.#links.send(from, notMine(kind, frame.sid, frame.t));
-    }
-    else this.#request(session, kind, frame.t, frame.body, frame.n, from);
+    } else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 
   /** Puts a request to the session that it names. */

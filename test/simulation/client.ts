@@ -154,7 +154,13 @@ export class SimClient {
 
   /** Goes over when neither a poll nor a POST is under way. */
   #switch(): void {
-    if (this.#transport !== "upgrading" || this.#polling !== undefined || this.#posting !== undefined || this.#websocket === undefined) return;
+    if (
+      this.#transport !== "upgrading" ||
+      this.#polling !== undefined ||
+      this.#posting !== undefined ||
+      this.#websocket === undefined
+    )
+      return;
     this.#transport = "websocket";
     const found = this.#world.records.look(this.sid);
     this.#relayed = found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
@@ -221,8 +227,7 @@ export class SimClient {
         if (!this.#world.records.hasRecorded(this.sid, text))
           this.#world.violate(`${this.sid} is given "${text}", which is in no record`);
         this.#message(text);
-      }
-      else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
+      } else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
     }
   }
 
@@ -260,7 +265,8 @@ export class SimClient {
 
   /** One POST at a time, with all that waits: pongs and messages. */
   #post(): void {
-    if (this.#posting !== undefined || this.dropped !== undefined || this.ended || this.#transport === "upgrading") return;
+    if (this.#posting !== undefined || this.dropped !== undefined || this.ended || this.#transport === "upgrading")
+      return;
     if (this.#transport === "websocket") {
       for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket?.say(`4m${String(i)}`);
       this.acknowledged = this.sent;

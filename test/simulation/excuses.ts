@@ -9,7 +9,15 @@ const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
 
 /** After these a node is dead, or is taken for it. */
-const ENDS: ReadonlySet<Fault["kind"]> = new Set(["kill", "drain", "pause", "suspect", "busCut", "busSilent", "storeAway"]);
+const ENDS: ReadonlySet<Fault["kind"]> = new Set([
+  "kill",
+  "drain",
+  "pause",
+  "suspect",
+  "busCut",
+  "busSilent",
+  "storeAway",
+]);
 
 /**
  * What cannot be promised, and happened: a client may be dropped for it, and for nothing else. Each of these is said in
@@ -42,7 +50,9 @@ export class Excuses {
   pollLost(sid: string): void {
     const poll = this.#world.clients.get(sid)?.poll;
     const nodes = (this.#storeWasAway() ? poll?.tried : poll?.nodes) ?? [];
-    const all = this.#storeWasAway() ? nodes.some((node) => this.#cutOff(node)) : nodes.every((node) => this.#cutOff(node));
+    const all = this.#storeWasAway()
+      ? nodes.some((node) => this.#cutOff(node))
+      : nodes.every((node) => this.#cutOff(node));
     if (all) this.#excused.add(sid);
   }
 

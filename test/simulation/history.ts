@@ -133,7 +133,6 @@ class History {
     if (world.violations.length > 0) return;
     for (const { id, alive, node, host } of world.nodes) {
       if (!alive || node === undefined) continue;
-      if (process.env["SIM_DEBUG"]) for (const x of node.sessions.values()) console.log(id, x.sid, x.over, x.idle, x.phase, x.turn, (x as any).committing, (x as any).next, world.records.look(x.sid));
       for (const [name, size] of Object.entries(node.sizes))
         if (size > 0) world.violate(`${id} has ${String(size)} ${name} left when all is over`);
       const sockets = Object.keys(host.clients).length;
@@ -155,14 +154,16 @@ class History {
     this.#runUntil(world.time.now + ENDED_AFTER, () => false);
     for (const { sid, upgraded } of this.#clients) {
       const owner = world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
-      if (upgraded && owner?.node?.session(sid)?.direct === true) world.violate(`${sid} goes on at ${owner.id}, and its websocket is closed`);
+      if (upgraded && owner?.node?.session(sid)?.direct === true)
+        world.violate(`${sid} goes on at ${owner.id}, and its websocket is closed`);
     }
     // A holder that is dead, or was taken for it, says nothing: then it takes a ping too.
     const { rates, faults } = world.schedule;
     if (rates.loss > 0 || faults.some(({ kind }) => !kind.startsWith("store"))) return;
     for (const { sid } of polling) {
       const found = world.records.look(sid);
-      if (found.kind === "found" && found.phase !== "closed") world.violate(`${sid} is not given up, and its client is gone`);
+      if (found.kind === "found" && found.phase !== "closed")
+        world.violate(`${sid} is not given up, and its client is gone`);
     }
   }
 

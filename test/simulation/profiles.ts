@@ -72,7 +72,12 @@ class Draw {
   }
 
   silences(count: number): Fault[] {
-    return this.times(count, () => ({ kind: "busSilent", at: this.at, who: this.random(), lasts: this.between(500, 12_000) }));
+    return this.times(count, () => ({
+      kind: "busSilent",
+      at: this.at,
+      who: this.random(),
+      lasts: this.between(500, 12_000),
+    }));
   }
 
   rates(): Rates {
@@ -120,11 +125,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
   pauses: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
     rates: draw.rates(),
-    faults: [
-      ...draw.pauses(draw.one(1, 2, 4)),
-      ...draw.kills(draw.one(0, 0, 1)),
-      ...draw.suspects(draw.one(0, 0, 3)),
-    ],
+    faults: [...draw.pauses(draw.one(1, 2, 4)), ...draw.kills(draw.one(0, 0, 1)), ...draw.suspects(draw.one(0, 0, 3))],
   }),
   "store away": (draw) => ({
     upgrades: draw.one(0, 0.5),

@@ -54,7 +54,10 @@ describe("the simulation notices that a rule is missing", () => {
 describe("a rule that is to be taken away", () => {
   it("has a text that is in the source once", () => {
     const missing = { rule: "none", find: "this text is nowhere", replace: "" };
-    assert.throws(() => withoutRule(missing), /the text of the rule "none" is in src\/ 0 times, and must be there once/);
+    assert.throws(
+      () => withoutRule(missing),
+      /the text of the rule "none" is in src\/ 0 times, and must be there once/,
+    );
     const common = { rule: "all", find: "readonly", replace: "" };
     assert.throws(() => withoutRule(common), /the text of the rule "all" is in src\/ \d{3,} times \(src\//);
   });

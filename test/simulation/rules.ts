@@ -12,7 +12,7 @@ export interface Rule {
 export const RULES: readonly Rule[] = [
   // ---- the holder ----
   {
-    rule: "H2: who is told \"not mine\" asks again",
+    rule: 'H2: who is told "not mine" asks again',
     find: /this\.#node\.countRepeat\("not mine"\);\s+this\.#searchAgain\(held\);/,
     replace: "",
   },
@@ -235,7 +235,11 @@ export const RULES: readonly Rule[] = [
   },
   { rule: "Links: a gap is a loss", find: "if (position.number > this.#received + 1) {", replace: "if (false) {" },
   { rule: "Links: a beat tells of a loss", find: "if (this.#claimed > this.#received) {", replace: "if (false) {" },
-  { rule: "Links: a loss is told to its sender", find: "if (position.missed > this.#peerMissed) {", replace: "if (false) {" },
+  {
+    rule: "Links: a loss is told to its sender",
+    find: "if (position.missed > this.#peerMissed) {",
+    replace: "if (false) {",
+  },
   { rule: "Links: a new link is a loss", find: "lost = this.#link !== 0;", replace: "lost = false;" },
   {
     rule: "Links: a reconnect is a loss",
@@ -255,7 +259,7 @@ export const RULES: readonly Rule[] = [
     replace: "",
   },
   {
-    rule: "U2: what the client says behind its \"5\" waits for the record",
+    rule: 'U2: what the client says behind its "5" waits for the record',
     find: "if (this.#early !== undefined) this.#early.push(packet);",
     replace: "if (this.#early !== undefined) this.#socket.onPacket(packet);",
   },
@@ -318,7 +322,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "L4: polls that are held are let go",
-    find: /\n    this\.#release\(\);\n/,
+    find: /\n {4}this\.#release\(\);\n/,
     replace: "\n",
     profiles: ["deaths", "rivals", "all"],
   },

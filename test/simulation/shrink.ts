@@ -12,7 +12,7 @@ const CHANCES = 12;
 export function shrink(schedule: Schedule, tell: (step: string) => void): Outcome {
   let best = runHistory(schedule);
   if (best.violations.length === 0) return best;
-  for (let smaller = true; smaller; ) {
+  for (let smaller = true; smaller;) {
     smaller = false;
     for (const [what, candidate] of candidates(best.schedule)) {
       const outcome = failing(candidate, best);
@@ -66,7 +66,10 @@ function* candidates(schedule: Schedule): Generator<readonly [string, Schedule]>
   for (const client of clients) {
     if (client.upgradesAt === undefined) continue;
     const polling = { connectsAt: client.connectsAt };
-    yield ["without an upgrade", { ...schedule, clients: clients.map((other) => (other === client ? polling : other)) }];
+    yield [
+      "without an upgrade",
+      { ...schedule, clients: clients.map((other) => (other === client ? polling : other)) },
+    ];
   }
   const { messages, pushes } = schedule;
   if (messages > 1) yield ["half of the messages", { ...schedule, messages: Math.floor(messages / 2) }];
@@ -74,6 +77,9 @@ function* candidates(schedule: Schedule): Generator<readonly [string, Schedule]>
   for (const fault of faults) {
     if (!("lasts" in fault) || fault.lasts < 200) continue;
     const shorter: Fault = { ...fault, lasts: fault.lasts / 2 };
-    yield [`half of a ${fault.kind}`, { ...schedule, faults: faults.map((other) => (other === fault ? shorter : other)) }];
+    yield [
+      `half of a ${fault.kind}`,
+      { ...schedule, faults: faults.map((other) => (other === fault ? shorter : other)) },
+    ];
   }
 }

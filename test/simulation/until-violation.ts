@@ -4,7 +4,8 @@ import { PROFILE_NAMES, scheduleOf } from "./profiles";
 /** Arguments: how many seeds; the profiles, where not all. Says on standard output what the first one that failed did. */
 function main(): void {
   const [seeds = "0", ...profiles] = process.argv.slice(2);
-  for (const profile of profiles) if (!PROFILE_NAMES.includes(profile)) throw new Error(`there is no profile ${profile}`);
+  for (const profile of profiles)
+    if (!PROFILE_NAMES.includes(profile)) throw new Error(`there is no profile ${profile}`);
   let histories = 0;
   let violation: string | undefined;
   for (let seed = 1; seed <= Number(seeds) && violation === undefined; seed++) {

@@ -57,9 +57,14 @@ export class World {
     };
     const keeps = schedule.faults.some(({ kind }) => kind === "storeOlder");
     const limits = storeLimits(TUNING, PING_INTERVAL, PING_TIMEOUT);
-    this.records = new SimRecords(() => time.now, limits, keeps, (text) => {
-      this.violate(text);
-    });
+    this.records = new SimRecords(
+      () => time.now,
+      limits,
+      keeps,
+      (text) => {
+        this.violate(text);
+      },
+    );
     this.application = new Application(this);
     this.excuses = new Excuses(this);
     for (let i = 0; i < NODES; i++) this.addNode();
