@@ -416,7 +416,9 @@ export class ClusterNode implements TakeoverNode, HolderNode, RelayNode, Gateway
     if (doubt || owner === this.id || this.#membership.isDead(owner)) {
       // U6: not on a suspicion, since a claim ends it.
       const spared = found.transport === "websocket" && found.phase === "open" && owner !== this.id;
-      return spared && !this.leaseEnded(owner) ? AWAY : this.claim(sid, found);
+      if (!spared || this.leaseEnded(owner)) return this.claim(sid, found);
+      // An owner that is doubted and lives is asked all the same: a gateway whose ack was lost would look on in vain.
+      if (this.#membership.isDead(owner)) return AWAY;
     }
     this.#cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
