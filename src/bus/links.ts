@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
 import { Forgotten } from "./forgotten";
+import { Hearing } from "./hearing";
 import { noStats, type LinkStats } from "./link-stats";
 import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition, type Rejection } from "./message";
 import { Peer, type Arrival } from "./peer";
@@ -60,6 +61,7 @@ export class Links implements BusListener, TickWork {
   readonly #codec: MessageCodec;
   readonly #beatInterval: number;
   readonly #maxFrameBytes: number;
+  readonly #hearing: Hearing;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #forgotten = new Forgotten(MAX_PEERS);
   readonly #told = new Set<Rejection>();
@@ -71,9 +73,6 @@ export class Links implements BusListener, TickWork {
   #timer: Timer | undefined;
   /** Since when this node could have heard its peers. */
   #connectedSince = 0;
-  /** When anybody was last heard, and until when nobody was though somebody should have been. */
-  #heardAt = 0;
-  #deafUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: LinksOptions) {
     this.#bus = options.bus;
@@ -84,6 +83,7 @@ export class Links implements BusListener, TickWork {
     this.#codec = new MessageCodec(options.node, options.secrets ?? []);
     this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
+    this.#hearing = new Hearing(options.clock, SILENT_AFTER_BEATS * this.#beatInterval);
   }
 
   /** Whether this node's own connection to the bus is well. */
@@ -183,18 +183,12 @@ export class Links implements BusListener, TickWork {
    * nobody. Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
-    const now = this.#clock.now();
-    return this.#isDeaf(now) || now - this.#deafUntil < ms;
+    return !this.#bus.connected || this.#hearing.wasDeaf(ms);
   }
 
   /** Whether there is another node that this one speaks with. */
   get speaks(): boolean {
-    for (const peer of this.#peers.values()) if (peer.used) return true;
-    return false;
-  }
-
-  #isDeaf(now: number): boolean {
-    return !this.#bus.connected || now - this.#heardAt > SILENT_AFTER_BEATS * this.#beatInterval;
+    return this.#usedPeers().length > 0;
   }
 
   // ------------------------------------------------------------------ the end of a tick
@@ -307,10 +301,8 @@ export class Links implements BusListener, TickWork {
       this.stats.old++;
       return;
     }
-    const now = this.#clock.now();
-    if (this.#isDeaf(now)) this.#deafUntil = now;
-    this.#heardAt = now;
-    peer.lastHeard = now;
+    this.#hearing.heard();
+    peer.lastHeard = this.#clock.now();
     const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
     peer.incarnation = message.incarnation;
     if (reborn) {
@@ -344,7 +336,7 @@ export class Links implements BusListener, TickWork {
   onReconnected(): void {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
-    this.#deafUntil = this.#connectedSince;
+    this.#hearing.reconnected();
     for (const peer of this.#usedPeers()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();

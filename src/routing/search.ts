@@ -58,7 +58,9 @@ export class Search {
     if (doubt || owner === id || membership.isDead(owner)) {
       // U6: not on a suspicion, since a claim ends it.
       const spared = found.transport === "websocket" && found.phase === "open" && owner !== id;
-      return spared && !membership.leaseEnded(owner) ? AWAY : this.claim(sid, found);
+      if (!spared || membership.leaseEnded(owner)) return this.claim(sid, found);
+      // An owner that is doubted and lives is asked all the same: a gateway whose ack was lost would look on in vain.
+      if (membership.isDead(owner)) return AWAY;
     }
     cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };

@@ -8,6 +8,7 @@ import type { World } from "./world";
 interface Attempt {
   readonly node: SimNode;
   readonly connection: WaitingConnection;
+  readonly ended: () => void;
   readonly impatient: () => void;
   /** It was answered, given up, or ended with its node. */
   over: boolean;
@@ -98,22 +99,21 @@ export class BalancedRequest {
       this.#again(50);
       return;
     }
-    const connection = {
-      answer: (answer: Answer) => {
-        this.#answered(attempt, answer);
-      },
-      abandon: () => {
-        this.#ended(attempt);
-      },
+    const ended = () => {
+      this.#ended(attempt);
     };
+    const answer = (answer: Answer) => {
+      this.#answered(attempt, answer);
+    };
+    const connection = { answer, abandon: ended };
     const impatient = () => {
       this.#waitFor(attempt);
     };
     const what = `${this.sid} ${this.kind === RequestKind.Post ? "POST" : "GET"} ${this.t}`;
     this.#world.log(`${what} goes to ${node.id}${node.process.paused ? ", which stands still" : ""}`);
-    const attempt: Attempt = { node, connection, impatient, over: false, broken: false };
+    const attempt: Attempt = { node, connection, ended, impatient, over: false, broken: false };
     this.#attempts.push(attempt);
-    node.onDeath.add(connection.abandon);
+    node.onDeath.add(ended);
     node.onPause.add(impatient);
     if (node.process.paused) impatient();
     time.schedule(time.random() * DELAY, () => {
@@ -188,7 +188,7 @@ export class BalancedRequest {
   /** Closes the connection of an attempt. */
   #leave(attempt: Attempt): void {
     const { node } = attempt;
-    node.onDeath.delete(attempt.connection.abandon);
+    node.onDeath.delete(attempt.ended);
     node.onPause.delete(attempt.impatient);
     if (attempt.over) return;
     attempt.over = true;

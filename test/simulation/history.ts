@@ -134,19 +134,6 @@ class History {
     if (world.violations.length > 0) return;
     for (const { id, alive, node, host } of world.nodes) {
       if (!alive || node === undefined) continue;
-      if (process.env["SIM_DEBUG"])
-        for (const x of node.sessions.values())
-          console.log(
-            id,
-            x.sid,
-            x.over,
-            x.idle,
-            x.phase,
-            x.turn,
-            (x as any).committing,
-            (x as any).next,
-            world.records.look(x.sid),
-          );
       for (const [name, size] of Object.entries(node.sizes))
         if (size > 0) world.violate(`${id} has ${String(size)} ${name} left when all is over`);
       const sockets = Object.keys(host.clients).length;

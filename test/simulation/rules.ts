@@ -308,8 +308,8 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "U6: an open websocket is not claimed on a suspicion",
-    find: "spared && !membership.leaseEnded(owner)",
-    replace: "false",
+    find: "if (!spared || membership.leaseEnded(owner))",
+    replace: "if (true)",
   },
   { rule: "U6: a claimed websocket ends", find: "session.endOrphan();\n      return;", replace: "return;" },
   // ---- handover ----

@@ -48,8 +48,8 @@ export function withoutRule({ rule, find, replace }: Rule): { readonly path: str
 async function bundle(replaced: ReadonlyMap<string, string>): Promise<string> {
   const plugin: Plugin = {
     name: "without a rule",
-    setup({ onLoad }) {
-      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+    setup(builder) {
+      builder.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const contents = replaced.get(path);
         return contents === undefined ? undefined : { contents, loader: "ts" };
       });
