@@ -32,12 +32,6 @@ export const RULES: readonly Rule[] = [
     replace: "if (held.kind === 0) return;",
   },
   {
-    rule: "H2: a poll at a node that says nothing is looked for",
-    find: "this.#node.isSilent(askedAt)",
-    replace: "false",
-    profiles: ["pauses", "all", "stale"],
-  },
-  {
     rule: "H4: the owner is told of a poll whose last connection broke",
     find: /if \(held\.kind === RequestKind\.Get && asked !== undefined\) this\.#node\.hintGone\(asked, held\);/,
     replace: "",
@@ -142,12 +136,6 @@ export const RULES: readonly Rule[] = [
     rule: "Takeover: the old owner is told",
     find: /this\.#?notices\.tell\(from, sid, record\.turn\)/,
     replace: "undefined",
-  },
-  {
-    rule: "Takeover: a session of this node that others had claimed is replaced",
-    find: /this\.#?sessions\.get\(sid\)\?\.replaced\(\);/,
-    replace: "if (this.#sessions.has(sid)) return;",
-    profiles: ["stale"],
   },
   // ---- leases, links ----
   {
