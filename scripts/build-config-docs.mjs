@@ -8,12 +8,12 @@ const { SETTINGS, flagName, fallbackText } = await tsImport("../cluster/config.t
 /** Settings by what they are about, in the order of the page. One that is in no group fails the script. */
 const GROUPS = {
   "Processes and addresses": ["workers", "port", "host", "healthPort", "app", "path", "balancer"],
-  "Redis and NATS": ["redis", "nats", "prefix", "secret"],
+  "Redis and NATS": ["redis", "redisTlsCa", "nats", "natsTlsCa", "natsCreds", "prefix", "secret"],
   "In front": ["trustProxy", "keepAliveTimeout", "balancerIdleTimeout"],
   Sessions: ["transports", "upgradeTimeout", "perMessageDeflate", "pingInterval", "pingTimeout"],
   Cluster: ["leaseTtl", "pollGrace", "linger", "takeover", "drainTimeout"],
   Limits: ["bodyLimit", "maxHttpBufferSize", "maxSessions", "maxSessionsPerAddress", "maxRequests", "bodyTimeout"],
-  "Log and demo": ["logFormat", "logLevel", "demoKill"],
+  "Log, doctor and demo": ["logFormat", "logLevel", "doctorSecret", "demoKill"],
 };
 const REST = "Others";
 
