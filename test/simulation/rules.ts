@@ -157,17 +157,6 @@ export const RULES: readonly Rule[] = [
     replace: "onTrouble(): void {\n    if (this.#acked) this.close(GOING_AWAY);",
   },
   {
-    rule: "U5: a gap in what the owner says closes the websocket",
-    find: "this.#acked ? n !== this.#nextOut++ : body !== PONG",
-    replace: "!this.#acked && body !== PONG",
-  },
-  {
-    rule: "U5: what comes before its ack closes the websocket",
-    find: "n !== this.#nextOut++ : body !== PONG",
-    replace: "n !== this.#nextOut++ : false",
-    profiles: ["bus", "deaths"],
-  },
-  {
     rule: "U5: a loss on the link closes the websocket, at the owner",
     find: /if \(!relay\.acked\) continue;\s+relay\.close\(\);\s+relay\.transport\.onClose\(\);/,
     replace: "",
@@ -177,5 +166,4 @@ export const RULES: readonly Rule[] = [
     find: "this.#relays.onGatewayDead(node);",
     replace: "",
   },
-  { rule: "U6: a claimed websocket ends", find: "session.endOrphan();\n      return;", replace: "return;" },
 ];
