@@ -9,8 +9,10 @@ import { ensureTools } from "./lib/tools.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FILE_TIMEOUT_MS = Number(process.env["TEST_FILE_TIMEOUT"] ?? 240) * 1_000;
 
-/** Files whose engines are in their own process: two at a time. The others start nodes, browsers and clusters: one. */
+/** Files whose engines are in their own process: two at a time. Most others start nodes, browsers and clusters: one. */
 const LIGHT = /^test\/(unit|contracts|simulation|conformance|compat|tooling)\//;
+/** Files that start nodes as well, but wait most of their time, for leases to end and nodes to come back: two at a time. */
+const PATIENT = /^test\/(faults|operations)\//;
 /** Files that need none of the servers. */
 const ALONE = /^test\/(unit|simulation|tooling)\//;
 
@@ -44,7 +46,12 @@ const light = await runFiles(
 );
 const heavy = await runFiles(
   root,
-  files.filter((file) => !LIGHT.test(file)),
+  files.filter((file) => !LIGHT.test(file) && !PATIENT.test(file)),
   { ...options, concurrency: 1 },
 );
-process.exit(summarize([...light, ...heavy]) ? 0 : 1);
+const patient = await runFiles(
+  root,
+  files.filter((file) => PATIENT.test(file)),
+  { ...options, concurrency: 2 },
+);
+process.exit(summarize([...light, ...heavy, ...patient]) ? 0 : 1);

@@ -65,6 +65,11 @@ export class Isolation {
     if (this.#options.lease.lapsed) this.#toldAt ??= this.#options.clock.now();
   }
 
+  /** Whether others are known to have seen the end of this node's lease: what it owned may be theirs by now. */
+  get isOutlived(): boolean {
+    return this.#toldAt !== undefined;
+  }
+
   onLeaseRetaken(): void {
     this.#withdrawn = false;
     this.#toldAt = undefined;

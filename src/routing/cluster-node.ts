@@ -141,9 +141,7 @@ export class ClusterNode
       relays: this.#relays,
       gateways: this.#gateways,
       handovers: this.#handovers,
-      onLeaseOver: () => {
-        this.#isolation.told();
-      },
+      isolation: this.#isolation,
       send: (node, frame) => {
         this.#links.send(node, frame);
       },

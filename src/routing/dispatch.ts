@@ -1,4 +1,5 @@
 import type { Frame } from "../bus/frame";
+import type { Isolation } from "../ownership/isolation";
 import type { Membership } from "../ownership/membership";
 import { AnswerCode, bare, RequestKind } from "../session/answers";
 import type { OwnedSession } from "../session/owned-session";
@@ -23,8 +24,7 @@ export interface DispatchParts {
   readonly cache: OwnerCache;
   readonly membership: Membership;
   readonly counters: Counters;
-  /** Another node says that the lease of this one has ended. */
-  onLeaseOver(): void;
+  readonly isolation: Isolation;
   send(node: NodeId, frame: Frame): void;
 }
 
@@ -70,7 +70,7 @@ export class Dispatch {
         return;
       }
       case MessageKind.LeaseOver:
-        parts.onLeaseOver();
+        parts.isolation.told();
         return;
       case MessageKind.Handover:
       case MessageKind.Release:
@@ -112,14 +112,16 @@ export class Dispatch {
   }
 
   #asked(from: NodeId, frame: Frame, kind: RequestKind): void {
-    const { sessions, membership, counters } = this.#parts;
+    const { sessions, membership, counters, isolation } = this.#parts;
     const session = sessions.get(frame.sid);
     if (session === undefined) this.#parts.send(from, notMine(kind, frame.sid, frame.t));
-    // O6: this node stood still, or cannot reach the store, and others may have claimed what was its own. They are asked: nobody's
-    // handlers run here for what is refused later, and nobody waits here for a store that others can reach.
+    // O6: this node stood still, or cannot reach the store, and others may have claimed what was its own: nobody's handlers run here
+    // for what is refused later. It is asked again when the lease is retaken and the links begin anew. Where others are known to
+    // hold their leases they are to be asked at once; where the store is away from all, "not mine" would have them doubt this
+    // node, and take from it when the store is back.
     else if (membership.lapsed) {
       counters.count("lapsed");
-      this.#parts.send(from, notMine(kind, frame.sid, frame.t));
+      if (isolation.isOutlived) this.#parts.send(from, notMine(kind, frame.sid, frame.t));
     } else this.#request(session, kind, frame.t, frame.body, frame.n, from);
   }
 
