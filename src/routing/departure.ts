@@ -27,6 +27,8 @@ const STEP = 25;
 const OFFERS_A_STEP = 200;
 /** An offer that nobody took is made to the next node after so many milliseconds. */
 const OFFER_AGAIN = 1000;
+/** A client that polls has come by for its close packet within so many milliseconds. */
+const TOLD_WITHIN = 1000;
 /** A poll whose release brought no answer is released again after so many milliseconds. */
 const RELEASE_AGAIN = 500;
 
@@ -73,15 +75,27 @@ export class Departure {
     const ending = this.#node.handsOver ? sessions.filter((session) => session.direct) : sessions;
     if (!alone) this.#offer(movable);
     this.#closeWebsockets(ending, alone ? 1 : Math.min(1, (2 * elapsed) / this.#timeout));
-    if (!this.#isHandedOver && (movable.length === 0 || alone || 2 * elapsed >= this.#timeout)) {
+    if (!this.#isHandedOver && this.#mayHandOver(elapsed, movable.length, alone ? ending : [])) {
       this.#isHandedOver = true;
       this.#handedOver();
     }
     if (elapsed >= this.#timeout) return true;
     if (!this.#isHandedOver) return false;
     this.#release();
-    const left = (alone ? 0 : movable.length + this.#node.waiting.length) + ending.length + this.#node.gatewayCount;
+    // Nobody listens any more: a client whose poll did not come by now is not told by any node.
+    const told = alone ? ending.filter((session) => session.direct || session.hasPoll || !session.idle) : ending;
+    const left = (alone ? 0 : movable.length + this.#node.waiting.length) + told.length + this.#node.gatewayCount;
     return left === 0;
+  }
+
+  /**
+   * `closing`: sessions that end with the last node. Their clients are told by a poll, which needs somebody who listens: when all
+   * stopped at once, those between two polls were answered 502, and their sessions waited for them until the time was over.
+   */
+  #mayHandOver(elapsed: number, movable: number, closing: readonly OwnedSession[]): boolean {
+    if (2 * elapsed >= this.#timeout) return true;
+    if (closing.some((session) => !session.direct)) return elapsed >= TOLD_WITHIN;
+    return movable === 0 || this.#node.heirs.length === 0;
   }
 
   #offer(sessions: readonly OwnedSession[]): void {
