@@ -63,7 +63,10 @@ describe("logs at LOG_LEVEL=debug", () => {
     stops.push(() => nginx.stop());
     const shared = { url: nginx.url, sessions: 10, messages: Infinity, everyMs: 100, timeoutMs: 90_000 };
     const loads = [startLoad(shared), startLoad({ ...shared, transports: ["polling", "websocket"], reopen: true })];
-    stops.push(async () => loads.forEach((load) => load.abort()));
+    stops.push(async () => {
+      for (const load of loads) load.abort();
+      await Promise.all(loads.map(({ done }) => done));
+    });
     const goesOn = (): Promise<void> => loads[0]!.whenEchoed(loads[0]!.verdict().echoed + 30);
     await goesOn();
     servers.cut();
