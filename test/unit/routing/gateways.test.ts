@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import { describe, it } from "node:test";
+import type { Frame } from "../../../src/bus/frame";
+import { Gateways, GOING_AWAY, type GatewayNode } from "../../../src/routing/gateways";
+import type { Whereabouts } from "../../../src/routing/holder";
+import { MessageKind } from "../../../src/routing/messages";
+import type { NodeId } from "../../../src/store/port";
+import { Tick } from "../../../src/time/tick";
+import type { WebSocketLike } from "../../../src/transports/websocket";
+import { HandClock } from "../../helpers/hand-clock";
+
+/** The client's websocket, as its gateway has it. */
+class FakeWebSocket extends EventEmitter implements WebSocketLike {
+  readonly sent: unknown[] = [];
+  closed: number | undefined | "open" = "open";
+
+  send(data: string | Uint8Array): void {
+    this.sent.push(data);
+  }
+
+  close(code?: number): void {
+    this.closed = code;
+  }
+
+  pause(): void {
+    // Nothing here is large.
+  }
+
+  resume(): void {
+    // As above.
+  }
+
+  says(text: string): void {
+    this.emit("message", Buffer.from(text), false);
+  }
+}
+
+/** A node that holds one websocket of the session "s", which `owner` owns. */
+class GatewayWorld implements GatewayNode {
+  readonly id = "me";
+  readonly clock = new HandClock();
+  readonly tick = new Tick(this.clock);
+  readonly relayLimit = 1024;
+  readonly websocket = new FakeWebSocket();
+  readonly gateways = new Gateways(this);
+  where: Whereabouts = { kind: "at", node: "owner" };
+  readonly doubts: boolean[] = [];
+  #told: string[] = [];
+
+  static async open(): Promise<GatewayWorld> {
+    const world = new GatewayWorld();
+    const { websocket } = world;
+    world.gateways.open("s", { websocket, protocol: 4, base64: false, compressFrom: undefined });
+    await world.settle();
+    return world;
+  }
+
+  find(_sid: string, doubt: boolean): Promise<Whereabouts> {
+    this.doubts.push(doubt);
+    return Promise.resolve(this.where);
+  }
+
+  send(node: NodeId, { kind, t, n, body }: Frame): void {
+    const name = Object.entries(MessageKind).find(([, number]) => number === kind)?.[0];
+    this.#told.push([node, name, t, n, body].join(" ").trimEnd());
+  }
+
+  /** What was said to other nodes since it was asked last. */
+  told(): string[] {
+    return this.#told.splice(0);
+  }
+
+  hears(kind: number, n: number, body = "", from = "owner", t = "w1"): void {
+    this.gateways.onFrame(from, { kind, sid: "s", t, n, body });
+  }
+
+  async settle(): Promise<void> {
+    for (let i = 0; i < 5; i++) await Promise.resolve();
+  }
+}
+
+describe("a websocket at a gateway", () => {
+  it("before the ack starts again at the owner of now, from its first message (U4)", async () => {
+    const world = await GatewayWorld.open();
+    world.websocket.says("2probe");
+    world.hears(MessageKind.RelayOut, 0, "3probe");
+    world.websocket.says("5");
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1 0 2probe", "owner RelayIn w1.1 1 5"]);
+    world.where = { kind: "at", node: "next" };
+    world.gateways.onTrouble("owner");
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual(world.told(), ["next RelayIn w1.2 0 2probe", "next RelayIn w1.2 1 5"]);
+    assert.deepEqual(world.websocket.sent, ["3probe"]);
+    assert.equal(world.websocket.closed, "open");
+  });
+
+  it("ignores what the owner of before says, and its answer to an earlier try", async () => {
+    const world = await GatewayWorld.open();
+    world.hears(MessageKind.RelayAck, 0, "", "stranger");
+    world.hears(MessageKind.RelayOut, 0, "4x", "stranger");
+    world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.0");
+    await world.settle();
+    assert.deepEqual([world.websocket.sent, world.websocket.closed, world.doubts], [[], "open", [false]]);
+  });
+
+  it("doubts an owner that says again and again that it is none", async () => {
+    const world = await GatewayWorld.open();
+    for (let tried = 1; tried <= 5; tried++) {
+      world.hears(MessageKind.RelayNotMine, 0, "", "owner", `w1.${String(tried)}`);
+      world.clock.advance(1000);
+      await world.settle();
+    }
+    assert.deepEqual(world.doubts, [false, false, false, true, true, true]);
+  });
+
+  it("after the ack gives its client what comes, in order", async () => {
+    const world = await GatewayWorld.open();
+    world.hears(MessageKind.RelayAck, 0);
+    world.hears(MessageKind.RelayOut, 0, "4a");
+    world.hears(MessageKind.RelayOut, 1, "4b");
+    assert.deepEqual([world.websocket.sent, world.websocket.closed], [["4a", "4b"], "open"]);
+  });
+
+  const ends = (what: string, happens: (world: GatewayWorld) => void, sent: string[]): void => {
+    it(`closes with 1001, and its owner is told: ${what} (U5)`, async () => {
+      const world = await GatewayWorld.open();
+      happens(world);
+      await world.settle();
+      assert.deepEqual([world.websocket.sent, world.websocket.closed], [sent, GOING_AWAY]);
+      assert.deepEqual(world.told(), ["owner RelayGone w1 0"]);
+      assert.equal(world.gateways.size, 0);
+    });
+  };
+  const acked = (world: GatewayWorld): void => {
+    world.hears(MessageKind.RelayAck, 0);
+    world.hears(MessageKind.RelayOut, 0, "4a");
+  };
+
+  ends(
+    "a gap in what the owner says",
+    (world) => {
+      acked(world);
+      world.hears(MessageKind.RelayOut, 2, "4c");
+    },
+    ["4a"],
+  );
+  ends("a message whose ack did not come", (world) => world.hears(MessageKind.RelayOut, 0, "4a"), []);
+  ends(
+    "a loss on the link, or a dead owner, after the ack",
+    (world) => {
+      acked(world);
+      world.gateways.onTrouble("owner");
+    },
+    ["4a"],
+  );
+  ends(
+    '"not mine" after the ack',
+    (world) => {
+      acked(world);
+      world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.1");
+    },
+    ["4a"],
+  );
+
+  it("closes with the owner's code, and says nothing to it then", async () => {
+    const world = await GatewayWorld.open();
+    acked(world);
+    world.hears(MessageKind.RelayClose, 1009);
+    assert.equal(world.websocket.closed, 1009);
+    world.websocket.emit("close");
+    assert.deepEqual(world.told(), []);
+  });
+
+  it("tells the owner when its client closes it", async () => {
+    const world = await GatewayWorld.open();
+    acked(world);
+    world.websocket.emit("close");
+    assert.deepEqual(world.told(), ["owner RelayGone w1 0"]);
+    // It was under way when the websocket closed.
+    world.hears(MessageKind.RelayOut, 1, "4b");
+    assert.deepEqual(world.told(), ["owner RelayGone w1 0"]);
+  });
+});
