@@ -35,7 +35,10 @@ describe("sessions whose owners die", () => {
       "the end of every session",
       async () => {
         const all = [await cluster.account(1), await cluster.account(2)];
-        return all.flatMap(({ closes }) => closes).length >= SESSIONS && all;
+        const ended = all.flatMap(({ closes }) => closes).length;
+        if (ended >= SESSIONS) return all;
+        const seen = all.map(({ connections, others, stats }) => ({ adopted: connections.length, others, stats }));
+        throw new Error(`${ended} have ended: ${JSON.stringify(seen)}`);
       },
       30_000,
     );
