@@ -113,13 +113,21 @@ export class OwnedSessions implements OwnerNode {
   }
 
   add(session: OwnedSession): void {
-    this.#sessions.set(session.sid, session);
-    this.#reach.arrived(session.sid);
+    this.#listed(session);
     this.#store.index(this.id, [session.sid], []);
   }
 
-  open(sid: string, handshake: string, protocol: Revision, transport: TransportName): Promise<OpenResult> {
-    return this.#store.open({ sid, node: this.id, protocol, transport, handshake });
+  #listed(session: OwnedSession): void {
+    this.#sessions.set(session.sid, session);
+    this.#reach.arrived(session.sid);
+  }
+
+  async open(sid: string, handshake: string, protocol: Revision, transport: TransportName): Promise<OpenResult> {
+    // Before the record: a node that died right behind an answer had sessions in no index, and nobody swept them.
+    this.#store.index(this.id, [sid], []);
+    const result = await this.#store.open({ sid, node: this.id, protocol, transport, handshake });
+    if (result.kind !== "ok") this.unlist([sid]);
+    return result;
   }
 
   /** A session whose record was opened by this node. */
@@ -127,7 +135,7 @@ export class OwnedSessions implements OwnerNode {
     const fresh = { turn: 0, phase: "open", outbox: new Outbox(), answered: [], handled: [], extra: "" } as const;
     const encoding = encodingFor(protocol, queryOf(handshake));
     const session = new OwnedSession(sid, this, { ...fresh, handshake, encoding, transport });
-    this.add(session);
+    this.#listed(session);
     return session;
   }
 
