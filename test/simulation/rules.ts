@@ -27,11 +27,6 @@ export const RULES: readonly Rule[] = [
     replace: "",
   },
   {
-    rule: "H2: a poll that waits is said again",
-    find: 'this.#node.countRepeat("poll");',
-    replace: "if (held.kind === 0) return;",
-  },
-  {
     rule: "H4: the owner is told of a poll whose last connection broke",
     find: /if \(held\.kind === RequestKind\.Get && asked !== undefined\) this\.#node\.hintGone\(asked, held\);/,
     replace: "",
@@ -132,11 +127,6 @@ export const RULES: readonly Rule[] = [
     profiles: ["bus", "all", "stale"],
   },
   // ---- takeover, restores ----
-  {
-    rule: "Takeover: the old owner is told",
-    find: /this\.#?notices\.tell\(from, sid, record\.turn\)/,
-    replace: "undefined",
-  },
   // ---- leases, links ----
   {
     rule: "Leases: after the store was away a missing one says nothing",
