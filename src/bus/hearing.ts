@@ -14,8 +14,7 @@ export class Hearing {
   }
 
   /** Something came. */
-  heard(): void {
-    const now = this.#clock.now();
+  heard(now: number): void {
     if (now - this.#heardAt > this.#silence) this.#deafUntil = now;
     this.#heardAt = now;
   }

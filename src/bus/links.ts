@@ -301,8 +301,9 @@ export class Links implements BusListener, TickWork {
       this.stats.old++;
       return;
     }
-    this.#hearing.heard();
-    peer.lastHeard = this.#clock.now();
+    const now = this.#clock.now();
+    this.#hearing.heard(now);
+    peer.lastHeard = now;
     const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
     peer.incarnation = message.incarnation;
     if (reborn) {

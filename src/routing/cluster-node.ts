@@ -367,8 +367,8 @@ export class ClusterNode
 
   // ---- takeover ----
 
-  claim(sid: string, found: Found): Promise<Whereabouts> {
-    return this.#search.claim(sid, found);
+  claim(sid: string, { owner, turn }: Found): Promise<Whereabouts> {
+    return this.#takeovers.claim(sid, owner, turn);
   }
 
   leaseEnded(node: NodeId): boolean {

@@ -1,4 +1,4 @@
-import type { Found, LookResult, NodeId, SessionStore } from "../store/port";
+import type { LookResult, NodeId, SessionStore } from "../store/port";
 import type { Counters } from "../telemetry/counters";
 import type { Whereabouts } from "./holder";
 import type { OwnerCache } from "./owner-cache";
@@ -58,16 +58,12 @@ export class Search {
     if (doubt || owner === id || membership.isDead(owner)) {
       // U6: not on a suspicion, since a claim ends it.
       const spared = found.transport === "websocket" && found.phase === "open" && owner !== id;
-      if (!spared || membership.leaseEnded(owner)) return this.claim(sid, found);
+      if (!spared || membership.leaseEnded(owner)) return takeovers.claim(sid, owner, found.turn);
       // An owner that is doubted and lives is asked all the same: a gateway whose ack was lost would look on in vain.
       if (membership.isDead(owner)) return AWAY;
     }
     cache.set(sid, owner);
     return { kind: "at", node: owner, protocol: found.protocol };
-  }
-
-  claim(sid: string, { owner, turn }: Found): Promise<Whereabouts> {
-    return this.#parts.takeovers.claim(sid, owner, turn);
   }
 
   /** Equal looks at one time are one. */
