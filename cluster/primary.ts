@@ -215,6 +215,11 @@ export class Primary {
     const { log } = this.#options;
     switch (message.type) {
       case "ready":
+        // It was told while it could not listen yet.
+        if (this.#stoppingSince !== undefined) {
+          slot.process?.send(DRAIN);
+          return;
+        }
         slot.ready = true;
         this.#include(slot);
         log.info("worker ready", { worker: slot.name, workerPid: slot.process?.process.pid });

@@ -2,32 +2,38 @@ import { runtimeClock } from "../src/time/runtime-clock";
 import { readConfig, type Config } from "./config";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, FatalError } from "./fatal";
 import { findApp } from "./find-app";
-import { createLog, errorText, logFormat, type Log } from "./log";
+import { createLog, errorText, logFormat } from "./log";
 import { isPrimaryMessage, WORKER_NAME_VARIABLE, WORKER_SOCKET_VARIABLE, type WorkerMessage } from "./messages";
 import { Worker, type ListenTarget } from "./worker";
 import type { Report, ReportTopic } from "./worker-reports";
 
+let worker: Worker | undefined;
+let draining = false;
+
 /** What runs in a process that the primary forked. When the primary ends, node:cluster ends this one. */
 async function main(): Promise<void> {
+  // Before anything is waited for: node:cluster keeps no message for a listener that is not there yet, and a worker
+  // that missed its "drain" while it loaded its application was killed when the time to drain was over.
+  listenToThePrimary();
   const environment = process.env;
   const name = environment[WORKER_NAME_VARIABLE] ?? "worker";
   const read = readConfig({}, environment);
   if (!read.ok) throw new FatalError(read.problems.join("; "), EXIT_USAGE);
   const { config } = read;
   const log = createLog({ format: logFormat(config.logFormat, environment["NODE_ENV"]), level: config.logLevel, name });
-  const worker = new Worker({
+  const app = await findApp(config);
+  worker = new Worker({
     config,
     environment,
     name,
     listen: listenTarget(config, environment[WORKER_SOCKET_VARIABLE]),
-    app: await findApp(config),
+    app,
     metricLabels: { worker: name },
     clock: runtimeClock,
     log,
   });
-  listenForTheEnd(worker, log);
   const port = await worker.start();
-  tell({ type: "ready", port });
+  if (!isDraining()) tell({ type: "ready", port });
 }
 
 function listenTarget(config: Config, socket: string | undefined): ListenTarget {
@@ -35,15 +41,11 @@ function listenTarget(config: Config, socket: string | undefined): ListenTarget 
   return socket === undefined ? { port: config.port, host: config.host } : { path: socket };
 }
 
-function listenForTheEnd(worker: Worker, log: Log): void {
-  let draining = false;
-  const drain = (): void => {
-    if (draining) return;
-    draining = true;
-    tell({ type: "draining" });
-    log.debug("draining");
-    void worker.drain().finally(() => process.exit(EXIT_OK));
-  };
+function isDraining(): boolean {
+  return draining;
+}
+
+function listenToThePrimary(): void {
   process.on("message", (message) => {
     if (!isPrimaryMessage(message)) return;
     switch (message.type) {
@@ -54,7 +56,7 @@ function listenForTheEnd(worker: Worker, log: Log): void {
         tell({ type: "pong" });
         return;
       case "tell":
-        void report(worker, message.topic).then((told) => {
+        void report(message.topic).then((told) => {
           tell({ type: "report", number: message.number, report: told });
         });
     }
@@ -64,7 +66,16 @@ function listenForTheEnd(worker: Worker, log: Log): void {
   process.on("SIGINT", () => undefined);
 }
 
-async function report({ operations }: Worker, topic: ReportTopic): Promise<Report> {
+function drain(): void {
+  if (draining) return;
+  draining = true;
+  tell({ type: "draining" });
+  void Promise.resolve(worker?.drain()).finally(() => process.exit(EXIT_OK));
+}
+
+async function report(topic: ReportTopic): Promise<Report> {
+  if (worker === undefined) return {};
+  const { operations } = worker;
   if (topic === "readiness") return { readiness: operations.readiness() };
   // Whatever a collector of the application's own throws is not to be the worker's end.
   return { metrics: await operations.metrics.objects().catch(() => []) };

@@ -135,6 +135,17 @@ describe("primary", { concurrency: 3 }, () => {
     await started.logged(/did not end in time/);
   });
 
+  test("a worker that was not yet there to hear that it shall stop is told when it is", async (t) => {
+    const started = primary(t, { STAND_IN: "w1=deaf" });
+    await address(started);
+    const victim = (await started.logged(/worker ready/)).find(({ worker }) => worker === "w1")!;
+    process.kill(Number(victim["workerPid"]), "SIGKILL");
+    await started.logged(/starting it again/);
+    await sleep(300);
+    started.kill("SIGTERM");
+    assert.equal(await started.exit(), 0);
+  });
+
   test("workers end with a primary that is killed", async (t) => {
     const started = primary(t);
     const url = await address(started);

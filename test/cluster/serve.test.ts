@@ -181,5 +181,21 @@ describe("serve", { concurrency: 2 }, () => {
         assert.equal(await serve(t, { WORKERS: workers, APP: file }).exit(), 2);
       });
     }
+
+    test("a worker that is told to stop while it loads does not hold up the others", async (t) => {
+      const file = await app(
+        t,
+        `import { setTimeout as sleep } from "node:timers/promises";
+        console.log(JSON.stringify({ msg: "loads", pid: process.pid }));
+        await sleep(500);
+        export default () => {};`,
+      );
+      const started = serve(t, { APP: file });
+      await portOf(started);
+      process.kill(workerPids(started)[0]!, "SIGKILL");
+      await started.logged(/^loads$/, 4);
+      started.kill("SIGTERM");
+      assert.equal(await started.exit(), 0);
+    });
   });
 });

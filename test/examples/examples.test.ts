@@ -57,7 +57,7 @@ afterEach(async () => {
 });
 
 async function endsWell({ process: running }: Running): Promise<void> {
-  assert.deepEqual(await running.stop(), { code: 0, signal: null });
+  assert.deepEqual(await running.stop(), { code: 0, signal: null }, running.logs());
 }
 
 describe("the examples", () => {

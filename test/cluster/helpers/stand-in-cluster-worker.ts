@@ -21,10 +21,18 @@ if (mode === "fatal") tell({ type: "fatal", message: "the app does not load", ex
 else {
   const server = createServer((_request, response) => response.end(`${name} ${String(process.pid)}`));
   server.listen({ path: process.env[WORKER_SOCKET_VARIABLE], exclusive: true }, () => {
-    tell({ type: "ready", port: undefined });
+    setTimeout(
+      () => {
+        ready = true;
+        tell({ type: "ready", port: undefined });
+      },
+      mode === "deaf" ? 1000 : 0,
+    );
   });
+  // What comes before it is ready is lost on one that is deaf.
+  let ready = mode !== "deaf";
   process.on("message", (message) => {
-    if (!isPrimaryMessage(message)) return;
+    if (!isPrimaryMessage(message) || !ready) return;
     if (message.type === "ping") tell({ type: "pong" });
     else if (mode !== "stubborn") tell({ type: "draining" }, () => process.exit(0));
   });
