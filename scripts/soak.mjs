@@ -9,16 +9,22 @@ import { ensureTools } from "./lib/tools.mjs";
 
 // npm run soak                         the tests of faults, ten times in a row, and each *.soak.test.ts once: those are long
 // npm run soak -- --times 20 test/e2e  the named files, twenty times in a row
+// npm run soak -- --jobs 2             two files at a time (they mostly wait); default 1
 // With SOAK=1 in both cases: tests that look at it have more sessions and more deaths.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FAULTS = ["test/faults/", "test/e2e/store-faults", "test/e2e/takeover", "test/e2e/rolling-restart"];
 const FAULT_ROUNDS = 10;
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { times: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { times: { type: "string" }, jobs: { type: "string" } },
+});
 const named = positionals.length > 0;
 const times = Number(values.times ?? (named ? 1 : FAULT_ROUNDS));
 if (!Number.isSafeInteger(times) || times < 1)
   throw new Error(`--times must be a whole number from 1: ${values.times}`);
+const jobs = Number(values.jobs ?? 1);
+if (!Number.isSafeInteger(jobs) || jobs < 1) throw new Error(`--jobs must be a whole number from 1: ${values.jobs}`);
 
 const repeated = findTestFiles(root, (name) => isSoak(name) || isTest(name), named ? positionals : FAULTS);
 if (repeated.length === 0) throw new Error(`no test file matches ${positionals.join(" ")}`);
@@ -30,7 +36,7 @@ execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: ["ignore",
 
 const results = [];
 const run = async (files, round) => {
-  const options = { concurrency: 1, timeout: 3_600_000, env: { SOAK: "1", SOAK_ROUND: String(round) } };
+  const options = { concurrency: jobs, timeout: 3_600_000, env: { SOAK: "1", SOAK_ROUND: String(round) } };
   results.push(...(await runFiles(root, files, options)));
 };
 for (let round = 1; round <= times; round++) {

@@ -29,7 +29,7 @@ interface Options {
 }
 
 /** Counts of many histories. */
-interface Totals {
+export interface Totals {
   histories: number;
   failed: number;
   events: number;
