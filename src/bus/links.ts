@@ -171,11 +171,14 @@ export class Links implements BusListener, TickWork {
   }
 
   /**
-   * Whether at some time in the last `ms` milliseconds this node may have been cut off: its connection was broken, or it heard
-   * nobody. Where there are others, what it was not told in that time says nothing.
+   * Whether at some time in the last `ms` milliseconds this node may not have heard what another one had to say: its connection
+   * was broken, or it heard nobody, or not that one. Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
-    return !this.#bus.connected || this.#hearing.wasDeaf(ms);
+    if (!this.#bus.connected || this.#hearing.wasDeaf(ms)) return true;
+    const before = this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval;
+    for (const { lastHeard = before } of this.#peers.all()) if (lastHeard < before) return true;
+    return false;
   }
 
   /** Whether there is another node that this one speaks with. */
@@ -291,7 +294,7 @@ export class Links implements BusListener, TickWork {
       return;
     }
     const now = this.#clock.now();
-    this.#hearing.heard(now);
+    this.#hearing.heard(now, peer.lastHeard);
     peer.lastHeard = now;
     const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
     peer.incarnation = message.incarnation;

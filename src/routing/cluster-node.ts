@@ -28,6 +28,7 @@ import type { RemoteSends } from "./remote-sends";
 import { MAX_SID_CHARS, type Search } from "./search";
 import { countSessions } from "./session-count";
 import type { Standstill } from "./standstill";
+import type { Reach } from "./reach";
 import type { StoreWatch } from "./store-watch";
 import type { TakenNotices } from "./taken-notices";
 import type { Takeovers } from "./takeovers";
@@ -59,6 +60,7 @@ export class ClusterNode implements WholeNode {
   readonly #isolation: Isolation;
   readonly #givenUp: GivenUp;
   readonly #counters: Counters;
+  readonly #reach: Reach;
   readonly #storeWatch: StoreWatch;
   readonly #identities: Identities;
   readonly #standstill: Standstill;
@@ -88,6 +90,7 @@ export class ClusterNode implements WholeNode {
     this.#standstill = parts.standstill;
     this.#sweeps = parts.sweeps;
     this.#storeWatch = parts.storeWatch;
+    this.#reach = parts.reach;
     this.#identities = parts.identities;
     this.#search = parts.search;
     this.#dispatch = parts.dispatch;
@@ -348,6 +351,7 @@ export class ClusterNode implements WholeNode {
 
   onNodeDead(node: NodeId): void {
     this.#handovers.forget(node);
+    this.#reach.onNodeDead(node);
     this.#links.forget(node);
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");

@@ -45,6 +45,7 @@ export interface NodeParts {
   readonly isolation: Isolation;
   readonly standstill: Standstill;
   readonly storeWatch: StoreWatch;
+  readonly reach: Reach;
   readonly owned: OwnedSessions;
   readonly holder: Holder;
   readonly search: Search;
@@ -70,7 +71,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
   const isolation = isolationOf(node, options, membership, links);
   const givenUp = new GivenUp(node);
   const shared = { id, counters, cache, membership, isolation };
-  const reach = new Reach({ ...shared, holder, links, givenUp, pollGrace: times.pollGrace });
+  const reach = new Reach({ ...shared, holder, links, givenUp, clock, times });
   const owned = new OwnedSessions(options, reach);
   const storeWatch = storeWatchOf(options, owned, membership);
   const notices = new TakenNotices(node);
@@ -85,6 +86,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
     isolation,
     standstill: new Standstill(clock, times.leaseTtl),
     storeWatch,
+    reach,
     owned,
     holder,
     search: new Search({ ...shared, sessions: owned, store, takeovers, storeWatch }),

@@ -3,9 +3,11 @@ import type { Isolation } from "../ownership/isolation";
 import type { Membership } from "../ownership/membership";
 import type { Answer, RequestKind } from "../session/answers";
 import type { NodeId } from "../store/port";
+import type { Clock } from "../time/clock";
 import type { GivenUp } from "./given-up";
 import type { Holder } from "./holder";
 import { answerFrame, notMine } from "./messages";
+import type { NodeTimes } from "./node-options";
 import type { OwnersReach } from "./owned-sessions";
 import type { OwnerCache } from "./owner-cache";
 
@@ -17,7 +19,8 @@ export interface ReachParts {
   readonly isolation: Isolation;
   readonly cache: OwnerCache;
   readonly givenUp: GivenUp;
-  readonly pollGrace: number;
+  readonly clock: Clock;
+  readonly times: Pick<NodeTimes, "pollGrace" | "leaseTtl" | "recordTtl">;
 }
 
 /** What the sessions of a node reach of the cluster: the holders of their requests, here and elsewhere, and who lives. */
@@ -29,7 +32,10 @@ export class Reach implements OwnersReach {
   readonly #isolation: Isolation;
   readonly #cache: OwnerCache;
   readonly #givenUp: GivenUp;
-  readonly #pollGrace: number;
+  readonly #clock: Clock;
+  readonly #times: Pick<NodeTimes, "pollGrace" | "leaseTtl" | "recordTtl">;
+  /** Until then a request may lie in the socket of a node that stands still. */
+  #unreadUntil = 0;
 
   constructor(parts: ReachParts) {
     this.#id = parts.id;
@@ -39,7 +45,8 @@ export class Reach implements OwnersReach {
     this.#isolation = parts.isolation;
     this.#cache = parts.cache;
     this.#givenUp = parts.givenUp;
-    this.#pollGrace = parts.pollGrace;
+    this.#clock = parts.clock;
+    this.#times = parts.times;
   }
 
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void {
@@ -56,10 +63,20 @@ export class Reach implements OwnersReach {
     return !this.#links.connected || this.#membership.lapsed;
   }
 
+  /** O9: where its lease ended in silence it may stand still, with requests that nobody has read. */
+  onNodeDead(node: NodeId): void {
+    const now = this.#clock.now();
+    const { leaseTtl, recordTtl } = this.#times;
+    const heard = this.#links.lastHeard(node) ?? Number.NEGATIVE_INFINITY;
+    // One that gives its lease back was heard a moment ago, and for one that is gone nobody is found.
+    if (this.#membership.leaseEnded(node) && now - heard > leaseTtl / 2) this.#unreadUntil = now + recordTtl;
+  }
+
   get wasDeaf(): boolean {
+    if (this.#clock.now() < this.#unreadUntil) return true;
     // Those who joined a moment ago are in no list of leases yet.
     const alone = this.#membership.alone && !this.#links.speaks;
-    return !alone && this.#links.wasDeaf(this.#pollGrace);
+    return !alone && this.#links.wasDeaf(this.#times.pollGrace);
   }
 
   mayHold(node: NodeId): boolean {
