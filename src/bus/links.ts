@@ -1,4 +1,4 @@
-import type { NodeId } from "../store/port";
+import { FIRST_INCARNATION, type NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
@@ -296,7 +296,8 @@ export class Links implements BusListener, TickWork {
     const now = this.#clock.now();
     this.#hearing.heard(now, peer.lastHeard);
     peer.lastHeard = now;
-    const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
+    // Of one that was spoken to before it was ever heard: its first lease may have ended meanwhile, and what it was asked with it.
+    const reborn = peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);
     peer.incarnation = message.incarnation;
     if (reborn) {
       peer.inbound.restart();

@@ -281,6 +281,10 @@ export class ClusterNode implements WholeNode {
     return this.#membership.leaseEnded(node);
   }
 
+  get busConnected(): boolean {
+    return this.#links.connected;
+  }
+
   isDead(node: NodeId): boolean {
     return this.#membership.isDead(node);
   }

@@ -63,13 +63,13 @@ export class Reach implements OwnersReach {
     return !this.#links.connected || this.#membership.lapsed;
   }
 
-  /** O9: where its lease ended in silence it may stand still, with requests that nobody has read. */
+  /** O9: it may only stand still, with requests that nobody has read. */
   onNodeDead(node: NodeId): void {
     const now = this.#clock.now();
     const { leaseTtl, recordTtl } = this.#times;
     const heard = this.#links.lastHeard(node) ?? Number.NEGATIVE_INFINITY;
-    // One that gives its lease back was heard a moment ago, and for one that is gone nobody is found.
-    if (this.#membership.leaseEnded(node) && now - heard > leaseTtl / 2) this.#unreadUntil = now + recordTtl;
+    // One that gave its lease back was heard a moment ago.
+    if (!this.#membership.leaseEnded(node) || now - heard > leaseTtl / 2) this.#unreadUntil = now + recordTtl;
   }
 
   get wasDeaf(): boolean {

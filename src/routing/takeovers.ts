@@ -5,6 +5,7 @@ import type { Whereabouts } from "./holder";
 /** What takeovers need of their node. */
 export interface TakeoverNode {
   readonly id: NodeId;
+  readonly busConnected: boolean;
   isDead(node: NodeId): boolean;
 }
 
@@ -40,6 +41,9 @@ export class Takeovers {
   }
 
   async #claim(sid: string, from: NodeId, turn: number): Promise<Whereabouts> {
+    // I1: it could not say "taken", and may not know that the owner has its lease again. Two that were without the bus one after the
+    // other claimed from each other, and a third one was left with a poll of a session that it had lost long ago.
+    if (from !== this.#node.id && !this.#node.busConnected) return { kind: "away" };
     const result = await this.#store.claim(sid, this.#node.id, turn);
     switch (result.kind) {
       case "ok":
