@@ -354,8 +354,8 @@ export class ClusterNode implements WholeNode {
   }
 
   onNodeDead(node: NodeId): void {
+    if (!this.#handovers.isLeaving(node)) this.#reach.onNodeLost();
     this.#handovers.forget(node);
-    this.#reach.onNodeDead(node);
     this.#links.forget(node);
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");

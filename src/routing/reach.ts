@@ -20,7 +20,7 @@ export interface ReachParts {
   readonly cache: OwnerCache;
   readonly givenUp: GivenUp;
   readonly clock: Clock;
-  readonly times: Pick<NodeTimes, "pollGrace" | "leaseTtl" | "recordTtl">;
+  readonly times: Pick<NodeTimes, "pollGrace" | "recordTtl">;
 }
 
 /** What the sessions of a node reach of the cluster: the holders of their requests, here and elsewhere, and who lives. */
@@ -33,7 +33,7 @@ export class Reach implements OwnersReach {
   readonly #cache: OwnerCache;
   readonly #givenUp: GivenUp;
   readonly #clock: Clock;
-  readonly #times: Pick<NodeTimes, "pollGrace" | "leaseTtl" | "recordTtl">;
+  readonly #times: Pick<NodeTimes, "pollGrace" | "recordTtl">;
   /** Until then a request may lie in the socket of a node that stands still. */
   #unreadUntil = 0;
 
@@ -63,13 +63,9 @@ export class Reach implements OwnersReach {
     return !this.#links.connected || this.#membership.lapsed;
   }
 
-  /** O9: it may only stand still, with requests that nobody has read. */
-  onNodeDead(node: NodeId): void {
-    const now = this.#clock.now();
-    const { leaseTtl, recordTtl } = this.#times;
-    const heard = this.#links.lastHeard(node) ?? Number.NEGATIVE_INFINITY;
-    // One that gave its lease back was heard a moment ago.
-    if (!this.#membership.leaseEnded(node) || now - heard > leaseTtl / 2) this.#unreadUntil = now + recordTtl;
+  /** O9: a node is taken for dead that did not say that it leaves. It may only stand still, with requests that nobody has read. */
+  onNodeLost(): void {
+    this.#unreadUntil = this.#clock.now() + this.#times.recordTtl;
   }
 
   get wasDeaf(): boolean {
