@@ -12,6 +12,7 @@ import { Socket, type BufferLimit } from "../session/socket";
 import type { SessionRecord } from "../store/port";
 import type { Load } from "../telemetry/load";
 import type { Clock } from "../time/clock";
+import { pause } from "../time/pause";
 import type { Bodies } from "../transports/bodies";
 import { OwnedPolling } from "../transports/owned-polling";
 import type { Transport } from "../transports/transport";
@@ -310,9 +311,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   /** The closes just made are recorded, or the store cannot be reached in reasonable time. */
   async #settled(node: ClusterNode): Promise<void> {
     for (let waited = 0; node.unsettled && waited < CLOSE_PATIENCE; waited += CLOSE_LOOK) {
-      await new Promise<void>((resolve) => {
-        this.#clock.after(CLOSE_LOOK, resolve);
-      });
+      await pause(this.#clock, CLOSE_LOOK);
     }
   }
 }

@@ -10,6 +10,7 @@ import {
 } from "nats";
 import type { NodeId } from "../../store/port";
 import type { Clock, Timer } from "../../time/clock";
+import { pause } from "../../time/pause";
 import { runtimeClock } from "../../time/runtime-clock";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
@@ -223,7 +224,7 @@ export class NatsBus implements Bus {
         if (this.#isLeaving()) return;
         this.#reports.unreachable(error);
         await this.#discard();
-        await this.#pause(REDIAL_DELAY);
+        await pause(this.#clock, REDIAL_DELAY);
       }
     }
   }
@@ -373,12 +374,6 @@ export class NatsBus implements Bus {
     return new Promise<T>((resolve, reject) => {
       const timer = this.#clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`)));
       promise.then(resolve, reject).finally(() => timer.stop());
-    });
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.after(ms, resolve);
     });
   }
 }
