@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
-import { fallbackText, readConfig, SETTINGS, type Config, type Environment, type Setting } from "./config";
+import { readConfig, type Config, type Environment } from "./config";
+import { fallbackText, SETTINGS, type Setting } from "./settings";
 import { addDoctor } from "./doctor/command";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, FatalError } from "./fatal";
 import { serve } from "./serve";

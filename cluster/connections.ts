@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ClusterOptions } from "../src/index";
-import { flagName, SETTINGS, type Config, type Setting } from "./config";
+import type { Config } from "./config";
+import { flagName, SETTINGS, type Setting } from "./settings";
 import { EXIT_USAGE, FatalError } from "./fatal";
 
 type Connections = Pick<Extract<ClusterOptions, { redis: unknown }>, "redis" | "nats">;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { HEALTH_PORT, type Config } from "./config";
+import type { Config } from "./config";
+import { HEALTH_PORT } from "./settings";
 import { EXIT_FAILED, FatalError } from "./fatal";
 import { errorText, type Log } from "./log";
 

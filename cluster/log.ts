@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { LogFormat, LogLevel } from "./config";
+import type { LogFormat, LogLevel } from "./settings";
 
 export type LogFields = Readonly<Record<string, unknown>>;
 

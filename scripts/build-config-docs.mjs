@@ -1,9 +1,9 @@
-// Writes docs/configuration.md from the one table of settings, cluster/config.ts.
+// Writes docs/configuration.md from the one table of settings, cluster/settings.ts.
 // With --check: fails when the file is not what the table gives.
 import { tsImport } from "tsx/esm/api";
 import { writeGenerated } from "./lib/generated.mjs";
 
-const { SETTINGS, flagName, fallbackText } = await tsImport("../cluster/config.ts", import.meta.url);
+const { SETTINGS, flagName, fallbackText } = await tsImport("../cluster/settings.ts", import.meta.url);
 
 /** Settings by what they are about, in the order of the page. One that is in no group fails the script. */
 const GROUPS = {
@@ -42,12 +42,12 @@ ${names.map(row).join("\n")}
 `,
 );
 
-const page = `<!-- Generated from cluster/config.ts by \`npm run docs:config\`. Do not edit. -->
+const page = `<!-- Generated from cluster/settings.ts by \`npm run docs:config\`. Do not edit. -->
 
 # Configuration
 
 The settings of \`engine.io-cluster serve\`, all of them. The command line, the environment, \`--help\` and this page are
-made of one table, \`cluster/config.ts\`.
+made of one table, \`cluster/settings.ts\`.
 
 An option wins over its variable, and an empty variable counts as not set. A value that is not allowed is refused with
 what is, all of them at once, and the exit code is 2. A secret has no flag: everybody on the machine can read a command

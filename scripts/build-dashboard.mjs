@@ -12,6 +12,8 @@ const rates = (metric, by) => [`sum ${by ? `by (${by}) ` : ""}(rate(${metric}${H
 const rate = (metric, legend) => [rates(metric)[0], legend];
 const perNode = (metric) => [`sum ${BY_NODE} (rate(${metric}${HERE}${RATE}))`, EACH];
 const nodeValue = (metric) => [`sum ${BY_NODE} (${metric}${HERE})`, EACH];
+/** A panel with a line for each node: its value of `metric`. */
+const ofEachNode = (title, unit, metric, about = "") => ({ title, unit, about, targets: [nodeValue(metric)] });
 const quantile = (q) => [
   `histogram_quantile(${q}, sum by (le) (rate(engineio_store_seconds_bucket${HERE}${RATE})))`,
   `${q * 100} %`,
@@ -82,18 +84,13 @@ const ROWS = {
         ],
       ],
     },
-    {
-      title: "NATS, there and back",
-      unit: "s",
-      about: "Measured for each scrape. A gap: NATS did not answer.",
-      targets: [nodeValue("engineio_bus_round_trip_seconds")],
-    },
-    {
-      title: "Event-loop lag, 99 %",
-      unit: "s",
-      about: "All else waits for it.",
-      targets: [nodeValue("nodejs_eventloop_lag_p99_seconds")],
-    },
+    ofEachNode(
+      "NATS, there and back",
+      "s",
+      "engineio_bus_round_trip_seconds",
+      "Measured for each scrape. A gap: NATS did not answer.",
+    ),
+    ofEachNode("Event-loop lag, 99 %", "s", "nodejs_eventloop_lag_p99_seconds", "All else waits for it."),
     {
       title: "Requests that wait",
       about: "Polls wait for packets. POSTs and sends that wait are late: for Redis, or for an owner.",
@@ -114,11 +111,12 @@ const ROWS = {
         rate("engineio_turns_refused_total", "turns refused"),
       ],
     },
-    {
-      title: "Nodes, as each node knows them",
-      about: "All lines are one, but for the seconds in which a node comes or goes.",
-      targets: [nodeValue("engineio_nodes")],
-    },
+    ofEachNode(
+      "Nodes, as each node knows them",
+      "short",
+      "engineio_nodes",
+      "All lines are one, but for the seconds in which a node comes or goes.",
+    ),
     {
       title: "Nodes that are not ready",
       about: "By the condition that does not hold. staying: the node drains.",
@@ -205,28 +203,15 @@ const ROWS = {
         rate("engineio_front_bodies_refused_total", "bodies at the front"),
       ],
     },
-    {
-      title: "Requests under way",
-      about: "Below MAX_REQUESTS.",
-      targets: [nodeValue("engineio_requests_under_way")],
-    },
-    {
-      title: "Bodies that are read or held",
-      unit: "bytes",
-      about: "",
-      targets: [nodeValue("engineio_body_bytes")],
-    },
-    {
-      title: "Write buffers",
-      unit: "bytes",
-      about: "What waits for clients. A session's buffer that is over its limit ends the session.",
-      targets: [nodeValue("engineio_buffer_bytes")],
-    },
-    {
-      title: "Packets that wait",
-      about: "",
-      targets: [nodeValue("engineio_buffered_packets")],
-    },
+    ofEachNode("Requests under way", "short", "engineio_requests_under_way", "Below MAX_REQUESTS."),
+    ofEachNode("Bodies that are read or held", "bytes", "engineio_body_bytes"),
+    ofEachNode(
+      "Write buffers",
+      "bytes",
+      "engineio_buffer_bytes",
+      "What waits for clients. A session's buffer that is over its limit ends the session.",
+    ),
+    ofEachNode("Packets that wait", "short", "engineio_buffered_packets"),
   ],
   Processes: [
     {
@@ -235,12 +220,7 @@ const ROWS = {
       about: "1 is one core, which is all that a node can use.",
       targets: [perNode("process_cpu_seconds_total")],
     },
-    {
-      title: "Memory",
-      unit: "bytes",
-      about: "",
-      targets: [nodeValue("process_resident_memory_bytes")],
-    },
+    ofEachNode("Memory", "bytes", "process_resident_memory_bytes"),
   ],
 };
 

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { SETTINGS, type Environment } from "../config";
+import type { Environment } from "../config";
+import { SETTINGS } from "../settings";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "../fatal";
 import { examine, type DoctorOptions } from "./doctor";
 import { reportText } from "./finding";

@@ -1,21 +1,21 @@
 import type { Clock } from "../time/clock";
 
-/** Whether a node hears the others, or may be cut off from all of them. */
+/** Whether a node hears the others, or may have missed what one of them would have told. */
 export class Hearing {
   readonly #clock: Clock;
   readonly #silence: number;
   #heardAt = 0;
   #deafUntil = Number.NEGATIVE_INFINITY;
 
-  /** `silence`: a node that hears nobody for so many milliseconds may be cut off. */
+  /** `silence`: who is not heard for so many milliseconds is cut off, or stands still. */
   constructor(clock: Clock, silence: number) {
     this.#clock = clock;
     this.#silence = silence;
   }
 
-  /** Something came. */
-  heard(now: number): void {
-    if (now - this.#heardAt > this.#silence) this.#deafUntil = now;
+  /** Something came, from one who was last heard at `before`. */
+  heard(now: number, before: number | undefined): void {
+    if (now - (before ?? this.#heardAt) > this.#silence) this.#deafUntil = now;
     this.#heardAt = now;
   }
 
@@ -24,7 +24,7 @@ export class Hearing {
     this.#deafUntil = this.#clock.now();
   }
 
-  /** Whether nobody was heard at some time in the last `ms` milliseconds. */
+  /** Whether at some time in the last `ms` milliseconds nobody was heard, or somebody was not who is heard again. */
   wasDeaf(ms: number): boolean {
     const now = this.#clock.now();
     return now - this.#heardAt > this.#silence || now - this.#deafUntil < ms;

@@ -1,12 +1,12 @@
-import type { NodeId } from "../store/port";
+import { FIRST_INCARNATION, type NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
-import { Forgotten } from "./forgotten";
 import { Hearing } from "./hearing";
 import { noStats, type LinkStats } from "./link-stats";
-import { MessageCodec, type BeatMessage, type FramesMessage, type LinkPosition, type Rejection } from "./message";
-import { Peer, type Arrival } from "./peer";
+import { MessageCodec, type BeatMessage, type FramesMessage, type Rejection } from "./message";
+import type { Arrival, Peer } from "./peer";
+import { Peers } from "./peers";
 import type { Bus, BusListener } from "./port";
 import { rethrow } from "./rethrow";
 
@@ -37,8 +37,6 @@ export interface LinksOptions {
 
 const BEAT_INTERVAL = 500;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
-/** Far above any cluster; what foreign messages with ever new names can cost, where no secret is set. */
-const MAX_PEERS = 10_000;
 const MIN_PAYLOAD_BYTES = 64;
 /** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
 const SILENT_BEATS = 600;
@@ -62,11 +60,8 @@ export class Links implements BusListener, TickWork {
   readonly #beatInterval: number;
   readonly #maxFrameBytes: number;
   readonly #hearing: Hearing;
-  readonly #peers = new Map<NodeId, Peer>();
-  readonly #forgotten = new Forgotten(MAX_PEERS);
+  readonly #peers: Peers;
   readonly #told = new Set<Rejection>();
-  /** Numbers every beginning of a link, whatever the peer: a later one is always the higher one. */
-  #links = 0;
   #dirty: Peer[] = [];
   #asked = false;
   #running = false;
@@ -83,6 +78,7 @@ export class Links implements BusListener, TickWork {
     this.#codec = new MessageCodec(options.node, options.secrets ?? []);
     this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
+    this.#peers = new Peers(options.clock);
     this.#hearing = new Hearing(options.clock, SILENT_AFTER_BEATS * this.#beatInterval);
   }
 
@@ -124,8 +120,8 @@ export class Links implements BusListener, TickWork {
   /** This node's lease had ended and was taken again: all its links start over, and all that was held over them with them. */
   reset(incarnation: number): void {
     this.#codec.begin(incarnation);
-    for (const peer of this.#usedPeers()) {
-      peer.restart(++this.#links);
+    for (const peer of this.#peers.used()) {
+      this.#peers.begin(peer);
       this.#tellLoss(peer);
     }
     this.#beat();
@@ -134,9 +130,9 @@ export class Links implements BusListener, TickWork {
   /** `false`: the frame is longer than `maxFrameBytes` and was not taken; asking again cannot help. */
   send(to: NodeId, frame: Frame): boolean {
     if (!this.#running) return true;
-    const peer = this.#peer(to);
+    const peer = this.#peers.of(to);
     if (peer === undefined || frame.body.length > this.#maxFrameBytes) return this.#refuse();
-    if (!peer.used) peer.restart(++this.#links);
+    if (!peer.used) this.#peers.begin(peer);
     const outbound = peer.outbound;
     const writer = outbound.writer;
     const before = writer.length;
@@ -158,11 +154,7 @@ export class Links implements BusListener, TickWork {
 
   /** Drops all that is kept of a node that is dead. Should it live after all, both ends are told of a loss when it is heard again. */
   forget(node: NodeId): void {
-    const peer = this.#peers.get(node);
-    if (peer === undefined) return;
-    peer.forgotten = true;
-    this.#peers.delete(node);
-    this.#forgotten.add(peer);
+    this.#peers.forget(node);
   }
 
   /** When a node was last heard, on the clock of this node. */
@@ -179,16 +171,19 @@ export class Links implements BusListener, TickWork {
   }
 
   /**
-   * Whether at some time in the last `ms` milliseconds this node may have been cut off: its connection was broken, or it heard
-   * nobody. Where there are others, what it was not told in that time says nothing.
+   * Whether at some time in the last `ms` milliseconds this node may not have heard what another one had to say: its connection
+   * was broken, or it heard nobody, or not that one. Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
-    return !this.#bus.connected || this.#hearing.wasDeaf(ms);
+    if (!this.#bus.connected || this.#hearing.wasDeaf(ms)) return true;
+    const before = this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval;
+    for (const { lastHeard = before } of this.#peers.all()) if (lastHeard < before) return true;
+    return false;
   }
 
   /** Whether there is another node that this one speaks with. */
   get speaks(): boolean {
-    return this.#usedPeers().length > 0;
+    return this.#peers.used().length > 0;
   }
 
   // ------------------------------------------------------------------ the end of a tick
@@ -254,7 +249,8 @@ export class Links implements BusListener, TickWork {
 
   #beat(): void {
     if (!this.#running || !this.#bus.connected) return;
-    for (const message of this.#codec.beats(this.#positions(), this.#bus.maxMessageBytes)) this.#bus.broadcast(message);
+    for (const message of this.#codec.beats(this.#peers.positions(), this.#bus.maxMessageBytes))
+      this.#bus.broadcast(message);
   }
 
   /**
@@ -269,18 +265,14 @@ export class Links implements BusListener, TickWork {
   }
 
   #probeSilent(): void {
-    for (const node of this.#peers.keys()) if (this.isSilent(node)) this.probe(node);
+    for (const { node } of this.#peers.all()) if (this.isSilent(node)) this.probe(node);
   }
 
   #dropSilent(): void {
     if (!this.#bus.connected) return;
     const before = this.#clock.now() - SILENT_BEATS * this.#beatInterval;
     if (this.#connectedSince > before) return;
-    for (const peer of this.#peers.values()) if ((peer.lastHeard ?? peer.since) < before) this.forget(peer.node);
-  }
-
-  *#positions(): Generator<readonly [NodeId, LinkPosition]> {
-    for (const peer of this.#peers.values()) if (peer.used) yield [peer.node, peer.position()];
+    for (const peer of this.#peers.all()) if ((peer.lastHeard ?? peer.since) < before) this.forget(peer.node);
   }
 
   // ------------------------------------------------------------------ what the bus tells
@@ -292,7 +284,7 @@ export class Links implements BusListener, TickWork {
       this.#reject(message);
       return;
     }
-    const peer = this.#peer(message.from);
+    const peer = this.#peers.of(message.from);
     if (peer === undefined) {
       this.stats.rejected++;
       return;
@@ -302,13 +294,14 @@ export class Links implements BusListener, TickWork {
       return;
     }
     const now = this.#clock.now();
-    this.#hearing.heard(now);
+    this.#hearing.heard(now, peer.lastHeard);
     peer.lastHeard = now;
-    const reborn = peer.incarnation !== undefined && message.incarnation > peer.incarnation && peer.used;
+    // Of one that was spoken to before it was ever heard: its first lease may have ended meanwhile, and what it was asked with it.
+    const reborn = peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);
     peer.incarnation = message.incarnation;
     if (reborn) {
       peer.inbound.restart();
-      peer.restart(++this.#links);
+      this.#peers.begin(peer);
     }
     if (message.beat) this.#onBeat(peer, message, reborn);
     else this.#onFrames(peer, message, reborn);
@@ -338,14 +331,14 @@ export class Links implements BusListener, TickWork {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
     this.#hearing.reconnected();
-    for (const peer of this.#usedPeers()) this.#tellLoss(peer);
+    for (const peer of this.#peers.used()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();
   }
 
   #onFrames(peer: Peer, message: FramesMessage, reborn: boolean): void {
     this.stats.messagesReceived++;
-    if (!peer.used) peer.restart(++this.#links);
+    if (!peer.used) this.#peers.begin(peer);
     const arrival = peer.inbound.message(message);
     // Told before the frames behind the gap are: they may be answers to what is asked again.
     this.#judge(peer, arrival, reborn);
@@ -367,7 +360,7 @@ export class Links implements BusListener, TickWork {
     if (position === undefined) this.#judge(peer, "next", reborn);
     else {
       // Who speaks of a link with this node is answered with one, also when it had been forgotten here: so the peer learns of that.
-      if (!peer.used) peer.restart(++this.#links);
+      if (!peer.used) this.#peers.begin(peer);
       this.#judge(peer, peer.inbound.beat(position), reborn);
     }
     try {
@@ -398,20 +391,5 @@ export class Links implements BusListener, TickWork {
     } catch (error) {
       rethrow(error);
     }
-  }
-
-  #usedPeers(): Peer[] {
-    return [...this.#peers.values()].filter((peer) => peer.used);
-  }
-
-  #peer(node: NodeId): Peer | undefined {
-    let peer = this.#peers.get(node);
-    if (peer === undefined) {
-      if (this.#peers.size >= MAX_PEERS) return undefined;
-      peer = new Peer(node, this.#clock.now());
-      this.#forgotten.recall(peer);
-      this.#peers.set(node, peer);
-    }
-    return peer;
   }
 }

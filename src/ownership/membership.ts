@@ -1,4 +1,4 @@
-import type { LivingNode, NodeId, SessionStore } from "../store/port";
+import { FIRST_INCARNATION, type LivingNode, type NodeId, type SessionStore } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
 
 export interface MembershipListener {
@@ -48,7 +48,7 @@ export class Membership {
   readonly #dead = new Map<NodeId, Death>();
   /** When a message to a node first found nobody. */
   readonly #suspects = new Map<NodeId, number>();
-  #incarnation = 1;
+  #incarnation = FIRST_INCARNATION;
   #timer: Timer | undefined;
   #renewing: Promise<boolean> | undefined;
   /** When a lease was last asked for, and when the one was that is held. */

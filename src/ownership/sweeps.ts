@@ -1,5 +1,6 @@
 import type { Found, NodeId, SessionStore } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
+import { AT_A_TIME, pauseBetween } from "./bulk";
 
 /** What a sweep needs of its node. */
 export interface SweepNode {
@@ -17,9 +18,6 @@ export interface SweepNode {
 const SWEEP_AFTER = 1000;
 /** The second time all nodes look at all that is left: some other one may have died over its share. */
 const SWEEP_AGAIN = 10_000;
-/** So many sessions are looked at at a time, with a pause between: a takeover in bulk must not hold up what goes on. */
-const AT_A_TIME = 50;
-const PAUSE = 20;
 
 /**
  * Takes over the sessions of dead nodes that nobody asks for: their clients may never come back, and then the application
@@ -75,7 +73,7 @@ export class Sweeps {
       for (let from = 0; from < mine.length; from += AT_A_TIME) {
         await this.#take(dead, mine.slice(from, from + AT_A_TIME));
         if (this.#gone(dead)) return;
-        await this.#pause();
+        await pauseBetween(this.#node.clock);
       }
     } while (cursor !== "0");
   }
@@ -98,12 +96,6 @@ export class Sweeps {
   /** The sweep is over: this node stops, or the one that was dead is back under its old name. */
   #gone(dead: NodeId): boolean {
     return this.#stopped || !this.#node.leaseEnded(dead);
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#node.clock.afterUnref(PAUSE, resolve);
-    });
   }
 }
 

@@ -2,44 +2,43 @@ import type { Frame } from "../bus/frame";
 import type { Links } from "../bus/links";
 import type { Rejection } from "../bus/message";
 import { rejectionError } from "../bus/rejections";
-import { Isolation } from "../ownership/isolation";
-import { Membership, type MembershipListener } from "../ownership/membership";
-import { Sweeps } from "../ownership/sweeps";
+import type { Isolation } from "../ownership/isolation";
+import type { Membership } from "../ownership/membership";
+import type { Sweeps } from "../ownership/sweeps";
 import type { Revision, TransportName } from "../protocol/names";
-import { RequestKind, type Answer } from "../session/answers";
+import { RequestKind } from "../session/answers";
 import type { OwnedSession } from "../session/owned-session";
-import type { Found, NodeId, OpenResult, SessionRecord } from "../store/port";
+import type { Found, NodeId, OpenResult } from "../store/port";
 import type { Counters, FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import type { Tick } from "../time/tick";
-import { Dispatch } from "./dispatch";
-import { Gateways, type GatewayNode, type HeldWebSocket } from "./gateways";
-import { GivenUp, type GivingNode } from "./given-up";
-import { Handovers } from "./handovers";
+import type { Dispatch } from "./dispatch";
+import type { Gateways, HeldWebSocket } from "./gateways";
+import type { GivenUp } from "./given-up";
+import type { Handovers } from "./handovers";
 import type { Asked, Held, WaitingConnection } from "./held";
-import { Holder, type HolderNode, type Whereabouts } from "./holder";
-import { answerFrame, ask, gone, leaseOver, notMine } from "./messages";
-import { Identities, type Identity } from "./identities";
+import type { Holder, Whereabouts } from "./holder";
+import { ask, gone, leaseOver } from "./messages";
+import type { Identities, Identity } from "./identities";
 import type { ClusterNodeOptions } from "./node-options";
-import { OwnedSessions, type OwnersReach } from "./owned-sessions";
-import { OwnerCache } from "./owner-cache";
-import { Relays, type RelayNode } from "./relays";
-import { RemoteSends } from "./remote-sends";
-import { MAX_SID_CHARS, Search } from "./search";
+import { partsOf, type WholeNode } from "./node-parts";
+import type { OwnedSessions } from "./owned-sessions";
+import type { Relays } from "./relays";
+import type { RemoteSends } from "./remote-sends";
+import { MAX_SID_CHARS, type Search } from "./search";
 import { countSessions } from "./session-count";
-import { Standstill } from "./standstill";
-import { StoreWatch } from "./store-watch";
-import { TakenNotices } from "./taken-notices";
-import { Takeovers, type TakeoverNode } from "./takeovers";
+import type { Standstill } from "./standstill";
+import type { Reach } from "./reach";
+import type { StoreWatch } from "./store-watch";
+import type { TakenNotices } from "./taken-notices";
+import type { Takeovers } from "./takeovers";
 import { vitalsOf, type Vitals } from "./vitals";
 
 /**
  * One node of the cluster: the sessions that it owns, the requests that it holds, and what passes between it, the store and
  * the other nodes.
  */
-export class ClusterNode
-  implements OwnersReach, TakeoverNode, HolderNode, RelayNode, GatewayNode, GivingNode, MembershipListener
-{
+export class ClusterNode implements WholeNode {
   readonly id: NodeId;
   readonly clock: Clock;
   readonly relayLimit: number;
@@ -55,13 +54,13 @@ export class ClusterNode
   readonly #gateways: Gateways;
   readonly #handovers: Handovers;
   readonly #sends: RemoteSends;
-  readonly #cache: OwnerCache;
   readonly #holder: Holder;
   readonly #links: Links;
   readonly #membership: Membership;
   readonly #isolation: Isolation;
-  readonly #givenUp = new GivenUp(this);
+  readonly #givenUp: GivenUp;
   readonly #counters: Counters;
+  readonly #reach: Reach;
   readonly #storeWatch: StoreWatch;
   readonly #identities: Identities;
   readonly #standstill: Standstill;
@@ -69,83 +68,33 @@ export class ClusterNode
   readonly #dispatch: Dispatch;
 
   constructor(options: ClusterNodeOptions) {
-    const { id, clock, times, store, counters } = options;
     this.#options = options;
-    this.id = id;
-    this.clock = clock;
+    this.id = options.id;
+    this.clock = options.clock;
     this.tick = options.tick;
     this.relayLimit = options.relayLimit;
-    this.#counters = counters;
-    this.#counts = counters.frequent;
-    this.#cache = new OwnerCache(options.ownerCache);
-    this.owned = new OwnedSessions(options, this);
-    this.#holder = new Holder(this, times);
-    this.#takeovers = new Takeovers(this, store);
-    this.#notices = new TakenNotices(this);
-    this.#relays = new Relays(this);
-    this.#gateways = new Gateways(this);
-    this.#handovers = new Handovers(this, {
-      holder: this.#holder,
-      gateways: this.#gateways,
-      takeovers: this.#takeovers,
-      handsOver: options.adopts,
-    });
-    this.#sends = new RemoteSends(id, options.tick, options.sendLimit, (asked, connection) => {
-      this.#holder.hold(asked, connection);
-    });
-    this.#links = options.links(this);
-    this.#membership = new Membership({ node: id, store, clock, leaseTtl: times.leaseTtl, listener: this });
-    this.#isolation = new Isolation({
-      clock,
-      lease: this.#membership,
-      leaseTtl: times.leaseTtl,
-      pollGrace: times.pollGrace,
-      busConnected: () => this.#links.connected,
-      withdraw: () => {
-        this.#withdraw();
-      },
-    });
-    this.#standstill = new Standstill(clock, times.leaseTtl);
-    this.#sweeps = new Sweeps(this, store);
-    this.#storeWatch = new StoreWatch({
-      node: id,
-      clock,
-      store,
-      sessions: this.owned.all,
-      patience: Math.max(times.leaseTtl, RESTORED_WITHIN),
-      returned: () => {
-        this.#membership.storeReturned();
-        this.owned.renewals.runNow();
-      },
-    });
-    this.#identities = new Identities({
-      clock,
-      store,
-      sessions: this.owned.all,
-      capacity: options.ownerCache,
-      keptFor: times.recordTtl,
-      patience: times.giveUpAfter,
-      recovering: () => this.#storeWatch.recovering,
-    });
-    const shared = { id, counters, cache: this.#cache, sessions: this.owned, membership: this.#membership };
-    this.#search = new Search({
-      ...shared,
-      store,
-      takeovers: this.#takeovers,
-      storeWatch: this.#storeWatch,
-      isolation: this.#isolation,
-    });
-    this.#dispatch = new Dispatch({
-      ...shared,
-      holder: this.#holder,
-      relays: this.#relays,
-      gateways: this.#gateways,
-      handovers: this.#handovers,
-      isolation: this.#isolation,
-      send: (node, frame) => {
-        this.#links.send(node, frame);
-      },
-    });
+    this.#counters = options.counters;
+    this.#counts = options.counters.frequent;
+    const parts = partsOf(this, options);
+    this.owned = parts.owned;
+    this.#holder = parts.holder;
+    this.#takeovers = parts.takeovers;
+    this.#notices = parts.notices;
+    this.#relays = parts.relays;
+    this.#gateways = parts.gateways;
+    this.#handovers = parts.handovers;
+    this.#sends = parts.sends;
+    this.#links = parts.links;
+    this.#membership = parts.membership;
+    this.#isolation = parts.isolation;
+    this.#standstill = parts.standstill;
+    this.#sweeps = parts.sweeps;
+    this.#storeWatch = parts.storeWatch;
+    this.#reach = parts.reach;
+    this.#identities = parts.identities;
+    this.#search = parts.search;
+    this.#dispatch = parts.dispatch;
+    this.#givenUp = parts.givenUp;
   }
 
   /** Sessions here, those that ended a moment ago included. */
@@ -286,49 +235,6 @@ export class ClusterNode
     return this.#sends;
   }
 
-  // ---- what the owned sessions reach: OwnersReach ----
-
-  answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void {
-    if (holder === this.id) this.#holder.onAnswer(kind, sid, t, answer);
-    else this.#links.send(holder, answerFrame(kind, sid, t, answer));
-  }
-
-  notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void {
-    if (holder === this.id) this.#holder.onNotMine(this.id, kind, sid, t);
-    else this.#links.send(holder, notMine(kind, sid, t));
-  }
-
-  get inDoubt(): boolean {
-    return !this.#links.connected || this.#membership.lapsed;
-  }
-
-  get wasDeaf(): boolean {
-    // Those who joined a moment ago are in no list of leases yet.
-    const alone = this.#membership.alone && !this.#links.speaks;
-    return !alone && this.#links.wasDeaf(this.#options.times.pollGrace);
-  }
-
-  mayHold(node: NodeId): boolean {
-    return this.#membership.mayHold(node);
-  }
-
-  movedTo(sid: string, owner: NodeId): void {
-    this.#cache.set(sid, owner);
-  }
-
-  arrived(sid: string): void {
-    this.#cache.delete(sid);
-  }
-
-  gaveUp(sid: string): boolean {
-    if (this.withdrawn) this.#givenUp.add(sid);
-    return this.withdrawn;
-  }
-
-  unlist(sids: readonly string[]): void {
-    this.owned.unlist(sids);
-  }
-
   // ---- the holder's side: HolderNode ----
 
   guess(sid: string): Whereabouts | undefined {
@@ -375,36 +281,16 @@ export class ClusterNode
     return this.#membership.leaseEnded(node);
   }
 
+  get busConnected(): boolean {
+    return this.#links.connected;
+  }
+
   isDead(node: NodeId): boolean {
     return this.#membership.isDead(node);
   }
 
-  onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void {
-    const { sid } = session;
-    // One that is here was claimed by others meanwhile. Left alone it would be told that its next turns are committed, as repetitions
-    // of those that the others made under the same numbers.
-    this.owned.get(sid)?.replaced();
-    this.owned.add(session);
-    if (from !== this.id) this.#notices.tell(from, sid, record.turn);
-    if (record.phase === "closed") {
-      this.owned.onEnded(session);
-      return;
-    }
-    if (record.transport === "websocket") {
-      session.endOrphan();
-      return;
-    }
-    this.#counters.count(this.isDead(from) ? "takeovers" : "handovers");
-    this.#options.events.onTakeover(sid, from);
-    if (!this.#options.adopts) {
-      session.closeUnadopted();
-      return;
-    }
-    const socket = this.#options.engine.adopt(sid, record, session);
-    session.useSocket(socket);
-    session.resume();
-    // Before any request is handed over: the requests that wait for this claim are put when it resolves.
-    if (record.phase === "open") this.#options.engine.announce(socket);
+  unlist(sids: readonly string[]): void {
+    this.owned.unlist(sids);
   }
 
   // ---- relays: RelayNode, GatewayNode ----
@@ -468,6 +354,7 @@ export class ClusterNode
   }
 
   onNodeDead(node: NodeId): void {
+    if (!this.#handovers.isLeaving(node)) this.#reach.onNodeLost();
     this.#handovers.forget(node);
     this.#links.forget(node);
     this.#options.events.onNodeDead(node);
@@ -483,7 +370,7 @@ export class ClusterNode
   }
 
   /** I3. */
-  #withdraw(): void {
+  withdraw(): void {
     this.#counters.count("withdrawals");
     this.#holder.abandonAll();
     this.#gateways.closeAll();
@@ -500,9 +387,6 @@ export class ClusterNode
     void this.#givenUp.lookForAll();
   }
 }
-
-/** Other owners are given so long at least to restore what the store lost, in milliseconds: some clients try for seconds on their own. */
-const RESTORED_WITHIN = 4000;
 
 /** How long to wait, in milliseconds, before a node that nobody answered for is asked the second time; more than SUSPECT_AFTER. */
 const NO_RESPONDER_PAUSE = 120;

@@ -1,6 +1,7 @@
 import type { OwnedSession } from "../session/owned-session";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
+import { pause } from "../time/pause";
 import { GOING_AWAY } from "./gateways";
 import type { Held } from "./held";
 
@@ -59,11 +60,7 @@ export class Departure {
 
   /** Resolves when nothing is left here, or the time is over. */
   async run(): Promise<void> {
-    while (!this.#step()) {
-      await new Promise<void>((resolve) => {
-        this.#node.clock.after(STEP, resolve);
-      });
-    }
+    while (!this.#step()) await pause(this.#node.clock, STEP);
   }
 
   /** Whether all is done that can be. */

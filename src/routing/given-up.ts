@@ -1,3 +1,4 @@
+import { AT_A_TIME, pauseBetween } from "../ownership/bulk";
 import type { Clock } from "../time/clock";
 import type { Whereabouts } from "./holder";
 
@@ -11,9 +12,6 @@ export interface GivingNode {
   /** The session is no longer in the index of this node. */
   unlist(sids: readonly string[]): void;
 }
-
-const AT_A_TIME = 50;
-const PAUSE = 20;
 
 /**
  * Sessions that a node gave up when it was cut off. Until it holds a lease again they stay in its index, by which others take them
@@ -38,9 +36,7 @@ export class GivenUp {
       const found = await Promise.all(some.map((sid) => this.#node.find(sid, false)));
       this.#sids.push(...some.filter((_, i) => found[i]?.kind === "away"));
       this.#node.unlist(some.filter((sid, i) => found[i]?.kind !== "away" && !this.#node.has(sid)));
-      await new Promise<void>((resolve) => {
-        this.#node.clock.afterUnref(PAUSE, resolve);
-      });
+      await pauseBetween(this.#node.clock);
     }
   }
 }

@@ -79,6 +79,11 @@ export class Handovers implements DepartingNode {
     }
   }
 
+  /** Whether the node said that it leaves. */
+  isLeaving(node: NodeId): boolean {
+    return this.#leavers.has(node);
+  }
+
   /** The node is dead, or begins anew. */
   forget(node: NodeId): void {
     this.#leavers.delete(node);

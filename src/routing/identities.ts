@@ -3,6 +3,7 @@ import { identityOf } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
 import type { SessionStore } from "../store/port";
 import type { Clock } from "../time/clock";
+import { pauseUnref } from "../time/pause";
 
 /** Who opened a session; or that there is no such session, or that nobody could say. */
 export type Identity = AuthorizedSession | "unknown" | "away";
@@ -74,7 +75,7 @@ export class Identities {
       if (result.kind === "found") return this.#remember(identityOf(sid, result.handshake));
       if (result.kind === "unknown" && !recovering()) return "unknown";
       if (clock.now() + PAUSE > end) return "away";
-      await new Promise<void>((resolve) => void clock.afterUnref(PAUSE, resolve));
+      await pauseUnref(clock, PAUSE);
     }
   }
 

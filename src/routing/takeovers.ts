@@ -1,30 +1,25 @@
-import { encodingFor, queryOf } from "../session/handshake";
-import { Outbox } from "../session/outbox";
-import { OwnedSession } from "../session/owned-session";
-import type { NodeId, SessionRecord, SessionStore } from "../store/port";
-import type { Clock } from "../time/clock";
+import type { NodeId, SessionStore } from "../store/port";
+import type { Adoptions } from "./adoptions";
 import type { Whereabouts } from "./holder";
-import type { OwnedSessions } from "./owned-sessions";
 
 /** What takeovers need of their node. */
 export interface TakeoverNode {
   readonly id: NodeId;
-  readonly clock: Clock;
-  readonly owned: OwnedSessions;
+  readonly busConnected: boolean;
   isDead(node: NodeId): boolean;
-  /** The session is claimed, and this node's. */
-  onClaimed(session: OwnedSession, from: NodeId, record: SessionRecord): void;
 }
 
 /** Claims of sessions whose owner is dead, or leaves: one at a time for each session. */
 export class Takeovers {
   readonly #node: TakeoverNode;
   readonly #store: SessionStore;
+  readonly #adoptions: Adoptions;
   readonly #running = new Map<string, Promise<Whereabouts>>();
 
-  constructor(node: TakeoverNode, store: SessionStore) {
+  constructor(node: TakeoverNode, store: SessionStore, adoptions: Adoptions) {
     this.#node = node;
     this.#store = store;
+    this.#adoptions = adoptions;
   }
 
   /** Claims under way. */
@@ -46,10 +41,13 @@ export class Takeovers {
   }
 
   async #claim(sid: string, from: NodeId, turn: number): Promise<Whereabouts> {
+    // I1: it could not say "taken", and may not know that the owner has its lease again. Two that were without the bus one after the
+    // other claimed from each other, and a third one was left with a poll of a session that it had lost long ago.
+    if (from !== this.#node.id && !this.#node.busConnected) return { kind: "away" };
     const result = await this.#store.claim(sid, this.#node.id, turn);
     switch (result.kind) {
       case "ok":
-        this.#adopt(sid, from, result.record);
+        this.#adoptions.adopt(sid, from, result.record);
         return { kind: "here" };
       case "no":
         if (result.owner === this.#node.id || this.#node.isDead(result.owner)) return { kind: "away" };
@@ -59,30 +57,4 @@ export class Takeovers {
         return { kind: result.kind };
     }
   }
-
-  #adopt(sid: string, from: NodeId, record: SessionRecord): void {
-    try {
-      this.#node.onClaimed(sessionOf(sid, this.#node.owned, record), from, record);
-    } catch (error) {
-      // A listener of "connection" threw: the process is to end of it, and whoever waits for this claim is not to wait for ever.
-      this.#node.clock.defer(() => {
-        throw error;
-      });
-    }
-  }
-}
-
-/** The session as its record has it. */
-function sessionOf(sid: string, sessions: OwnedSessions, record: SessionRecord): OwnedSession {
-  return new OwnedSession(sid, sessions, {
-    encoding: encodingFor(record.protocol, queryOf(record.handshake)),
-    transport: record.transport,
-    turn: record.turn,
-    phase: record.phase,
-    outbox: Outbox.fromRecord(record),
-    answered: record.answered,
-    handled: record.handled,
-    handshake: record.handshake,
-    extra: record.data,
-  });
 }

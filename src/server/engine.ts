@@ -1,8 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer, ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
 import base64id from "base64id";
 import cors from "cors";
-import type { WebSocketServer } from "ws";
 import { ERROR_MESSAGES, ErrorCode, type ErrorCallback, type Refusal } from "../errors";
 import { positive } from "../option-error";
 import { resolveOptions, type AttachOptions, type EngineOptions, type ResolvedOptions } from "../options";
@@ -15,20 +13,18 @@ import { Bodies } from "../transports/bodies";
 import { checkCompression } from "../transports/compression";
 import type { EngineRequest, HeadersHook, QueriedRequest } from "../transports/request";
 import type { Transport } from "../transports/transport";
-import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
+import { WebSocketTransport } from "../transports/websocket";
 import { Admission } from "./admission";
 import { attachTo, type RequestSource } from "./attach";
 import { Authorization, type Breakable } from "./authorization";
 import { answerPreflight, isXhr, letOriginIn, refusalHeaders, refusalOf } from "./compat3";
 import { SessionCookie } from "./cookie";
 import { offerOf, type Refuse, type SessionHost, type WebSocketOffer } from "./host";
-import { parseQuery } from "./query";
-import { RequestFace } from "./request-face";
+import { MIDDLEWARE_FAILURE } from "./middlewares";
 import { connectionError, sendRefusal } from "./responses";
 import { pollingFor } from "./transports";
 import { revisionOf, verify } from "./verify";
-import { WebSocketResponse } from "./websocket-response";
-import { refuseUpgrade, upgradeUnavailable, WebSockets, type UpgradeRequest } from "./websockets";
+import { WebSocketFace } from "./websocket-face";
 
 export interface DrainOptions {
   /** How long it may take, in milliseconds: 10,000 unless said. */
@@ -46,7 +42,7 @@ export type HostFactory = (engine: Engine) => SessionHost;
  * Events: `connection(socket)`, `connection_error({req, code, message, context})`, `initial_headers(headers, request)`,
  * `headers(headers, request)`, `flush(socket, packets)`, `drain(socket)`.
  */
-export class Engine extends RequestFace implements SocketHost {
+export class Engine extends WebSocketFace implements SocketHost {
   /** Codes of refused requests, by name. */
   static readonly errors = ErrorCode;
   /** Texts of refused requests, by code. */
@@ -63,10 +59,7 @@ export class Engine extends RequestFace implements SocketHost {
   readonly #clock: Clock;
   readonly #host: SessionHost;
   readonly #authorization: Authorization;
-  #websockets: WebSockets | undefined;
   #cookie: SessionCookie | undefined;
-  /** Websockets that were let in for a session, until they are handed to it. */
-  readonly #accepted = new WeakMap<WebSocketLike, (websocket: WebSocketLike) => void>();
   readonly #attached = new Set<RequestSource>();
   #closing: Promise<void> | undefined;
   /** The HTTP server, where `listen` made it; Socket.IO puts its own here. */
@@ -93,23 +86,12 @@ export class Engine extends RequestFace implements SocketHost {
   protected init(): void {
     if (this.#closing !== undefined && !this.#host.reopens) return;
     this.#closing = undefined;
-    this.#websockets?.close();
-    this.#websockets = new WebSockets(this.opts, this.onHeaders);
-  }
-
-  /** Closes the websocket server. */
-  protected cleanup(): void {
-    this.#websockets?.close();
+    this.openWebSockets();
   }
 
   /** @internal An HTTP server that the engine is attached to listens. */
   onListening(): void {
     this.init();
-  }
-
-  /** The websocket server, of the package `ws`. */
-  get ws(): WebSocketServer | undefined {
-    return this.#websockets?.server;
   }
 
   /** @internal Where the sessions live. */
@@ -200,7 +182,7 @@ export class Engine extends RequestFace implements SocketHost {
     const refuse: Refuse = ({ code, context }) => {
       closeConnection(code, context);
     };
-    const protocol = this.#revision(request, refuse);
+    const protocol = this.revision(request, refuse);
     if (protocol === undefined) return;
     const { websocket } = request;
     if (name !== "websocket" || websocket === undefined) await this.#host.handshake(request, protocol, refuse);
@@ -225,121 +207,19 @@ export class Engine extends RequestFace implements SocketHost {
     this.#host.tryUpgrade(id, transport);
   }
 
-  /** Handles a request to change to the websocket protocol: `socket` is its connection, `head` what came behind it. */
-  handleUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.prepare(incoming);
-    const request = incoming as EngineRequest;
-    request.res = null;
-    const refuse: Refuse = (refusal) => {
-      this.emit("connection_error", connectionError(request, refusal));
-      refuseUpgrade(socket, refusal);
-    };
-    // The connection's errors are nobody's until the websocket has it.
-    socket.on("error", ignore);
-    const upgrade = { request, socket, head };
-    if (this.passesAll) this.#admitUpgrade(upgrade, undefined, refuse);
-    else {
-      const response = new WebSocketResponse(request, socket);
-      // It has what middlewares use of a response.
-      this._applyMiddlewares(request, response as unknown as ServerResponse, (error) => {
-        if (error) refuse(MIDDLEWARE_FAILURE);
-        else this.#admitUpgrade(upgrade, response, refuse);
-      });
-    }
-  }
-
-  #admitUpgrade(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): void {
-    const { request, socket } = upgrade;
-    this.verify(request, true, (code, context) => {
-      const refusal = refusalOf(code, context);
-      if (refusal !== undefined) refuse(refusal);
-      else if (request._query["transport"] !== "websocket") {
-        // As engine.io does: let in, and closed.
-        this.#accept(upgrade, response, (websocket) => {
-          websocket.close();
-        });
-      } else if (!socket.destroyed) {
-        const offer = this.#offer(upgrade, response, refuse);
-        const protocol = this.#revision(request, refuse);
-        if (protocol !== undefined) this.#toSession(offer, protocol, socket);
-      }
-    });
-  }
-
-  #offer(upgrade: UpgradeRequest, response: WebSocketResponse | undefined, refuse: Refuse): WebSocketOffer {
-    return {
-      request: upgrade.request,
-      refuse,
-      unavailable: (why) => {
-        upgradeUnavailable(upgrade.socket, why);
-      },
-      abandon: () => {
-        upgrade.socket.destroy();
-      },
-      accept: (accepted) => {
-        this.#accept(upgrade, response, accepted);
-      },
-    };
-  }
-
-  #accept(
-    upgrade: UpgradeRequest,
-    response: WebSocketResponse | undefined,
-    accepted: (websocket: WebSocketLike) => void,
-  ): void {
-    const headers = response?.takeHeaders() ?? {};
-    this.#websockets?.accept({ ...upgrade, headers }, (websocket) => {
-      upgrade.socket.removeListener("error", ignore);
-      // Of one that is let in only to be closed nobody else hears.
-      websocket.on("error", ignore);
-      this.#accepted.set(websocket, accepted);
-      this.onWebSocket(upgrade.request, upgrade.socket, websocket);
-    });
-  }
-
-  /**
-   * A websocket was let in: by `handleUpgrade`, or by a caller that completed its handshake itself. `socket` is its
-   * connection; callers by engine.io 3 leave it out.
-   */
-  onWebSocket(incoming: IncomingMessage, socket: Duplex | WebSocketLike, websocket?: WebSocketLike): void {
-    const taken = websocket ?? (socket as WebSocketLike);
-    const accepted = this.#accepted.get(taken);
-    if (accepted !== undefined) {
-      accepted(taken);
-      return;
-    }
-    this.prepare(incoming);
-    const request = incoming as EngineRequest;
-    const offer = offerOf(request, taken, (refusal) => {
-      this.emit("connection_error", connectionError(request, refusal));
-      if (websocket === undefined) taken.close();
-      else refuseUpgrade(socket as Duplex, refusal);
-    });
-    this.#toSession(offer, revisionOf(request), taken);
-  }
-
-  #toSession(offer: WebSocketOffer, protocol: Revision, connection: Breakable): void {
+  /** @internal */
+  protected toSession(offer: WebSocketOffer, protocol: Revision, connection: Breakable): void {
     if (this.opts.authorizeRequest === undefined || !isNamed(offer.request._query["sid"]))
       this.#host.websocket(offer, protocol);
     else this.#authorization.websocket(offer, protocol, connection);
   }
 
-  /** The protocol that the client speaks; refuses one that is not spoken here. */
-  #revision(request: EngineRequest, refuse: Refuse): Revision | undefined {
+  /** @internal The protocol that the client speaks; refuses one that is not spoken here. */
+  protected revision(request: EngineRequest, refuse: Refuse): Revision | undefined {
     const revision = revisionOf(request);
     if (revision === 4 || this.opts.allowEIO3 || isNamed(request._query["sid"])) return revision;
     refuse({ code: ErrorCode.UNSUPPORTED_PROTOCOL_VERSION, context: { protocol: 3 } });
     return undefined;
-  }
-
-  /** Parses the query, once. */
-  prepare(incoming: IncomingMessage): EngineRequest {
-    const request = incoming as EngineRequest;
-    // Another engine.io middleware may have been here; its parameters stand.
-    if ((request._query as Record<string, string> | undefined) === undefined) {
-      request._query = parseQuery(request.url ?? "");
-    }
-    return request;
   }
 
   #refuse(request: EngineRequest, response: ServerResponse, refusal: Refusal): void {
@@ -421,15 +301,9 @@ export class Engine extends RequestFace implements SocketHost {
   }
 }
 
-const MIDDLEWARE_FAILURE: Refusal = { code: ErrorCode.BAD_REQUEST, context: { name: "MIDDLEWARE_FAILURE" } };
-
 /** Others take their requests from elsewhere, as one that an application emits them on itself. */
 function isListening(server: RequestSource): server is HttpServer {
   return "listening" in server && server.listening === true;
-}
-
-function ignore(): void {
-  // The connection is still being decided on, or given up.
 }
 
 function isNamed(sid: string | undefined): boolean {

@@ -1,8 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ErrorCode, type Refusal } from "../errors";
 import type { Middleware } from "../options";
 
 /** Told once: nothing where all middlewares went on, else what went wrong. */
 export type PassageDone = (error?: unknown) => void;
+
+/** What a request is refused with where one of them fails. */
+export const MIDDLEWARE_FAILURE: Refusal = { code: ErrorCode.BAD_REQUEST, context: { name: "MIDDLEWARE_FAILURE" } };
 
 /**
  * One request on its way through the middlewares, one after the other, inside the call while they go on at once. A

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { resolvePath, type AttachOptions, type Middleware } from "../options";
+import type { EngineRequest } from "../transports/request";
 import { Passage, type PassageDone } from "./middlewares";
 import { OptionsFace } from "./options-face";
+import { parseQuery } from "./query";
 
 /** What requests pass before they are checked. */
 export abstract class RequestFace extends OptionsFace {
@@ -22,6 +24,16 @@ export abstract class RequestFace extends OptionsFace {
   /** Nothing looks at requests before they are checked. */
   protected get passesAll(): boolean {
     return this.middlewares.length === 0 && this._applyMiddlewares === applyMiddlewares;
+  }
+
+  /** Parses the query, once. */
+  prepare(incoming: IncomingMessage): EngineRequest {
+    const request = incoming as EngineRequest;
+    // Another engine.io middleware may have been here; its parameters stand.
+    if ((request._query as Record<string, string> | undefined) === undefined) {
+      request._query = parseQuery(request.url ?? "");
+    }
+    return request;
   }
 
   /** The path that requests must begin with. */

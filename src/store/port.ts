@@ -137,6 +137,9 @@ export interface CommitWaiter {
   onCommitResult(result: CommitResult): void;
 }
 
+/** Of a node that has not lost its lease yet. */
+export const FIRST_INCARNATION = 1;
+
 export interface LivingNode {
   readonly node: NodeId;
   /** Raised when a lease that had ended is taken again under the same id. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { runCommand } from "../../cluster/command";
-import { SETTINGS, type Config, type Setting } from "../../cluster/config";
+import type { Config } from "../../cluster/config";
+import { SETTINGS, type Setting } from "../../cluster/settings";
 import { FatalError } from "../../cluster/fatal";
 import { serve } from "../../cluster/serve";
 

@@ -2,16 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import {
-  flagName,
-  readConfig,
-  SETTINGS,
-  toEnvironment,
-  withoutPassword,
-  type Config,
-  type Setting,
-} from "../../cluster/config";
+import { readConfig, toEnvironment, withoutPassword, type Config } from "../../cluster/config";
 import { connectionsOf } from "../../cluster/connections";
+import { flagName, SETTINGS, type Setting } from "../../cluster/settings";
 import { clusterOptions } from "../../cluster/worker";
 import { FatalError } from "../../cluster/fatal";
 

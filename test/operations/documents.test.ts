@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { flagName, SETTINGS, type Setting } from "../../cluster/config";
+import { flagName, SETTINGS, type Setting } from "../../cluster/settings";
 import { ROOT } from "./manifests";
 
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");

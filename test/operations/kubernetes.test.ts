@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { readConfig, SETTINGS, type Setting } from "../../cluster/config";
+import { readConfig } from "../../cluster/config";
+import { SETTINGS, type Setting } from "../../cluster/settings";
 import { EXIT_GRACE } from "../../cluster/primary";
 import { LAST_RESPONSES, STOP_GRACE } from "../../cluster/worker";
 import { serversElsewhere } from "../../src/bus/nats/target";

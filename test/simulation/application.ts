@@ -1,5 +1,5 @@
 import type { Socket } from "../../src/session/socket";
-import { TWO_ENDED } from "../../src/session/owned-session";
+import { TWO_ENDED } from "../../src/session/session-requests";
 import type { SimNode } from "./sim-node";
 import type { World } from "./world";
 

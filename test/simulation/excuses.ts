@@ -53,7 +53,7 @@ export class Excuses {
     const all = this.#storeWasAway()
       ? nodes.some((node) => this.#cutOff(node))
       : nodes.every((node) => this.#cutOff(node));
-    if (all) this.#excused.add(sid);
+    if (all && this.#storeWasAway()) this.#excused.add(sid);
   }
 
   /** A client's answer to a ping, or the ping, found no way for nearly as long as it had. */

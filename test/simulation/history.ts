@@ -146,9 +146,7 @@ class History {
   #leave(): void {
     const world = this.#world;
     const polling = this.#clients.filter(({ sid, ended, poll }) => {
-      const owner = world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
-      // A poll that was answered a moment ago is parked nowhere; then it takes a ping.
-      return !ended && poll?.nodes.length === 1 && owner?.node?.session(sid)?.hasPoll === true;
+      return !ended && poll?.nodes.length === 1 && this.#isParked(sid);
     });
     for (const client of this.#clients) client.leave();
     // Whatever became of a websocket, its session does not outlive it.
@@ -165,9 +163,15 @@ class History {
     if (rates.loss > 0 || faults.some(moves)) return;
     for (const { sid } of polling) {
       const found = world.records.look(sid);
-      if (found.kind === "found" && found.phase !== "closed")
+      if (found.kind === "found" && found.phase !== "closed" && this.#isParked(sid))
         world.violate(`${sid} is not given up, and its client is gone`);
     }
+  }
+
+  /** Whether its owner has its poll. One that is being answered is parked nowhere: if nobody gets the answer, it takes a ping. */
+  #isParked(sid: string): boolean {
+    const owner = this.#world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
+    return owner?.node?.session(sid)?.hasPoll === true;
   }
 
   /** The nodes are closed: no timer may be left. */

@@ -10,15 +10,16 @@ import {
 } from "nats";
 import type { NodeId } from "../../store/port";
 import type { Clock, Timer } from "../../time/clock";
+import { pause } from "../../time/pause";
 import { runtimeClock } from "../../time/runtime-clock";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
 import { Backlog } from "./backlog";
 import { Dial } from "./dial";
-import { explain } from "./explain";
 import { inspectServer } from "./inspect";
+import { Reports } from "./reports";
 import { Subjects } from "./subjects";
-import { connectionOptions, describe, isConnection, type NatsTarget } from "./target";
+import { connectionOptions, isConnection, type NatsTarget } from "./target";
 
 export interface NatsBusOptions {
   readonly nats: NatsTarget;
@@ -51,11 +52,10 @@ export class NatsBus implements Bus {
   readonly stats = { dropped: 0 };
   readonly #options: ConnectionOptions;
   readonly #borrowed: NatsConnection | undefined;
-  readonly #onError: (error: Error) => void;
+  readonly #reports: Reports;
   readonly #clock: Clock;
   readonly #joinTimeout: number;
   readonly #backlog: Backlog;
-  readonly #reported = new Set<string>();
   #beatOptions = { reply: "" };
   #connection: NatsConnection | undefined;
   #subscriptions: Subscription[] = [];
@@ -75,7 +75,7 @@ export class NatsBus implements Bus {
     this.#options = isConnection(options.nats)
       ? { servers: options.nats.getServer() }
       : connectionOptions(options.nats, options.prefix);
-    this.#onError = options.onError ?? (() => undefined);
+    this.#reports = new Reports(this.#options, this.#subjects.permission, options.onError ?? (() => undefined));
     this.#clock = options.clock ?? runtimeClock;
     this.#joinTimeout = options.joinTimeout ?? JOIN_TIMEOUT;
     this.#backlog = new Backlog(options.maxPendingBytes ?? MAX_PENDING_BYTES);
@@ -104,7 +104,7 @@ export class NatsBus implements Bus {
       await this.#enter(await this.#dial());
     } catch (error) {
       await this.leave();
-      throw this.#explain("this node cannot join NATS", error);
+      throw this.#reports.explain("this node cannot join NATS", error);
     }
   }
 
@@ -129,7 +129,7 @@ export class NatsBus implements Bus {
       throw new RangeError(`a message of ${message.byteLength} bytes, where ${this.#maxMessageBytes} are the limit`);
     if (!this.#backlog.take(connection, message.byteLength)) {
       this.stats.dropped++;
-      this.#report("backlog", `NATS at ${this.#where()} does not keep up: messages to other nodes are dropped`);
+      this.#reports.backlog();
       return;
     }
     try {
@@ -203,7 +203,7 @@ export class NatsBus implements Bus {
 
   #replace(dead: NatsConnection): void {
     void this.#redial(dead).catch((error: unknown) => {
-      this.#onError(this.#explain("this node has lost NATS", error));
+      this.#reports.tell("this node has lost NATS", error);
     });
   }
 
@@ -222,9 +222,9 @@ export class NatsBus implements Bus {
         return;
       } catch (error) {
         if (this.#isLeaving()) return;
-        this.#report("redial", this.#explain("this node cannot reach NATS again, and tries on", error).message);
+        this.#reports.unreachable(error);
         await this.#discard();
-        await this.#pause(REDIAL_DELAY);
+        await pause(this.#clock, REDIAL_DELAY);
       }
     }
   }
@@ -246,7 +246,7 @@ export class NatsBus implements Bus {
   #watch(connection: NatsConnection): void {
     this.#statuses = connection.status() as Statuses;
     void this.#readStatuses(connection, this.#statuses).catch((error: unknown) => {
-      this.#onError(this.#explain("the status of the connection to NATS is unknown", error));
+      this.#reports.tell("the status of the connection to NATS is unknown", error);
     });
     void connection.closed().then((error) => {
       this.#onClosed(connection, error);
@@ -305,7 +305,7 @@ export class NatsBus implements Bus {
   }
 
   #tellReconnected(): void {
-    this.#reported.clear();
+    this.#reports.reset();
     try {
       this.#listener?.onReconnected();
     } catch (error) {
@@ -315,19 +315,13 @@ export class NatsBus implements Bus {
 
   #onForbidden(context: { operation: string; subject: string }): void {
     // On a borrowed connection there are others' subjects too.
-    if (!this.#subjects.owns(context.subject)) return;
-    this.#report(
-      `${context.operation} ${context.operation === "publish" ? "" : context.subject}`,
-      `NATS at ${this.#where()} forbids ${context.operation} to "${context.subject}": allow publish and subscribe on "${this.#subjects.permission}"`,
-    );
+    if (this.#subjects.owns(context.subject)) this.#reports.forbidden(context);
   }
 
   #onClosed(connection: NatsConnection, error: unknown): void {
     if (connection !== this.#connection || this.#leaving !== undefined) return;
     this.#connected = false;
-    this.#onError(
-      this.#explain("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner")),
-    );
+    this.#reports.tell("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner"));
   }
 
   // ------------------------------------------------------------------ messages
@@ -381,27 +375,6 @@ export class NatsBus implements Bus {
       const timer = this.#clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`)));
       promise.then(resolve, reject).finally(() => timer.stop());
     });
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.after(ms, resolve);
-    });
-  }
-
-  #where(): string {
-    return describe(this.#options);
-  }
-
-  #explain(what: string, error: unknown): Error {
-    return explain(`${what} at ${this.#where()}`, error, this.#subjects.permission);
-  }
-
-  /** Each kind once, until the next reconnect: the cause is one, the messages that suffer from it are many. */
-  #report(kind: string, text: string): void {
-    if (this.#reported.has(kind)) return;
-    this.#reported.add(kind);
-    this.#onError(new Error(text));
   }
 }
 

@@ -1,5 +1,6 @@
 import { Redis, type Cluster, type RedisOptions } from "ioredis";
 import type { Clock } from "../../time/clock";
+import { pause } from "../../time/pause";
 import { isTransient, messageOf, storeError } from "./errors";
 import { inspectServer } from "./inspect";
 
@@ -78,7 +79,7 @@ export class Connection {
           throw new Error("The Redis client was closed: give the store one that is open, or a URL.", { cause: error });
         }
         if (!isTransient(error)) throw error;
-        await new Promise<void>((resolve) => void this.#clock.after(CHECK_AGAIN, resolve));
+        await pause(this.#clock, CHECK_AGAIN);
       }
     }
   }

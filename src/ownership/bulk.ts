@@ -1,0 +1,12 @@
+import type { Clock } from "../time/clock";
+import { pauseUnref } from "../time/pause";
+
+/** So many sessions are looked at at a time, with a pause between: a takeover in bulk must not hold up what goes on. */
+export const AT_A_TIME = 50;
+/** In milliseconds. */
+const PAUSE = 20;
+
+/** Between the sessions looked at and the next. */
+export function pauseBetween(clock: Clock): Promise<void> {
+  return pauseUnref(clock, PAUSE);
+}

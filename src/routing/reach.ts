@@ -1,0 +1,94 @@
+import type { Links } from "../bus/links";
+import type { Isolation } from "../ownership/isolation";
+import type { Membership } from "../ownership/membership";
+import type { Answer, RequestKind } from "../session/answers";
+import type { NodeId } from "../store/port";
+import type { Clock } from "../time/clock";
+import type { GivenUp } from "./given-up";
+import type { Holder } from "./holder";
+import { answerFrame, notMine } from "./messages";
+import type { NodeTimes } from "./node-options";
+import type { OwnersReach } from "./owned-sessions";
+import type { OwnerCache } from "./owner-cache";
+
+export interface ReachParts {
+  readonly id: NodeId;
+  readonly holder: Holder;
+  readonly links: Links;
+  readonly membership: Membership;
+  readonly isolation: Isolation;
+  readonly cache: OwnerCache;
+  readonly givenUp: GivenUp;
+  readonly clock: Clock;
+  readonly times: Pick<NodeTimes, "pollGrace" | "recordTtl">;
+}
+
+/** What the sessions of a node reach of the cluster: the holders of their requests, here and elsewhere, and who lives. */
+export class Reach implements OwnersReach {
+  readonly #id: NodeId;
+  readonly #holder: Holder;
+  readonly #links: Links;
+  readonly #membership: Membership;
+  readonly #isolation: Isolation;
+  readonly #cache: OwnerCache;
+  readonly #givenUp: GivenUp;
+  readonly #clock: Clock;
+  readonly #times: Pick<NodeTimes, "pollGrace" | "recordTtl">;
+  /** Until then a request may lie in the socket of a node that stands still. */
+  #unreadUntil = 0;
+
+  constructor(parts: ReachParts) {
+    this.#id = parts.id;
+    this.#holder = parts.holder;
+    this.#links = parts.links;
+    this.#membership = parts.membership;
+    this.#isolation = parts.isolation;
+    this.#cache = parts.cache;
+    this.#givenUp = parts.givenUp;
+    this.#clock = parts.clock;
+    this.#times = parts.times;
+  }
+
+  answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void {
+    if (holder === this.#id) this.#holder.onAnswer(kind, sid, t, answer);
+    else this.#links.send(holder, answerFrame(kind, sid, t, answer));
+  }
+
+  notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void {
+    if (holder === this.#id) this.#holder.onNotMine(this.#id, kind, sid, t);
+    else this.#links.send(holder, notMine(kind, sid, t));
+  }
+
+  get inDoubt(): boolean {
+    return !this.#links.connected || this.#membership.lapsed;
+  }
+
+  /** O9: a node is taken for dead that did not say that it leaves. It may only stand still, with requests that nobody has read. */
+  onNodeLost(): void {
+    this.#unreadUntil = this.#clock.now() + this.#times.recordTtl;
+  }
+
+  get wasDeaf(): boolean {
+    if (this.#clock.now() < this.#unreadUntil) return true;
+    // Those who joined a moment ago are in no list of leases yet.
+    const alone = this.#membership.alone && !this.#links.speaks;
+    return !alone && this.#links.wasDeaf(this.#times.pollGrace);
+  }
+
+  mayHold(node: NodeId): boolean {
+    return this.#membership.mayHold(node);
+  }
+
+  movedTo(sid: string, owner: NodeId): void {
+    this.#cache.set(sid, owner);
+  }
+
+  arrived(sid: string): void {
+    this.#cache.delete(sid);
+  }
+
+  gaveUp(sid: string): boolean {
+    if (this.#isolation.withdrawn) this.#givenUp.add(sid);
+    return this.#isolation.withdrawn;
+  }
+}

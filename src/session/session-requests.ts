@@ -1,0 +1,225 @@
+import type { NodeId } from "../store/port";
+import { TransportError } from "../transports/transport";
+import { AnswerCode, bare, RequestKind } from "./answers";
+import { handlePayload, sendStored } from "./handle-payload";
+import { OwnPart } from "./own-part";
+import { SessionTurns } from "./session-turns";
+import { waitersOfPost, type Turn, type Waiter } from "./turn";
+
+/** Why a session ends by O14. */
+export const TWO_ENDED = "two nodes ended while they handled this request";
+
+/** What an owner that adopted the session knows of its first POST. */
+interface FirstPost {
+  /** The POST that the owner before was about to handle when it ended. */
+  readonly suspect: string | undefined;
+  /** The POST whose mark is on its way to the record. */
+  marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
+}
+
+/**
+ * What is asked of a session: its polls and POSTs, put to its owner by the nodes that hold them, and the sends of other
+ * nodes. Names of rules (O1…) are those of docs/protocol.md.
+ */
+export abstract class SessionRequests extends SessionTurns {
+  /** The session was offered to another node: its requests are to find it there. */
+  #leaving = false;
+  /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
+  #first: FirstPost | undefined;
+
+  /** The session was adopted: a close that was waiting for a poll goes on waiting. */
+  resume(): void {
+    this.#first = { suspect: this.own.mark, marked: undefined };
+    this.own.mark = undefined;
+    if (this.closeAsked) this.node.closing.add(this);
+  }
+
+  /** O1. */
+  poll(t: string, holder: NodeId): void {
+    const outbox = this.outbox;
+    const taken = this.committing?.taken;
+    if (this.#leaving) {
+      this.node.notMine(holder, RequestKind.Get, this.sid, t);
+    } else if (this.upgraded && !this.over) {
+      this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
+    } else if (taken?.t === t) {
+      this.node.counts["duplicates.polls"]++;
+      this.addHolder(taken.holders, holder);
+    } else if (outbox.inflight?.t === t) {
+      this.node.counts["duplicates.polls"]++;
+      this.answerPackets(t, [holder]);
+    } else if (this.over) {
+      this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
+    } else if (this.parked?.t === t) {
+      this.addHolder(this.parked.holders, holder);
+      this.node.grace.remove(this);
+      // While nobody held it no turn could take it.
+      this.touch();
+    } else if (this.answered.has(t)) {
+      this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
+    } else if (taken !== undefined || this.isHeld()) {
+      this.contradiction(RequestKind.Get, t, holder, "overlap from client");
+    } else {
+      const before = outbox.arrived();
+      if (before !== undefined) this.answered.add(before, this.node.clock.now());
+      this.parked = { t, holders: [holder] };
+      this.node.grace.remove(this);
+      if (outbox.waiting > 0 || this.closeAsked || this.next.ending !== undefined) this.touch();
+    }
+  }
+
+  /** O2. `key` names the POST: its `t` and a hash of its body. */
+  post(key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (this.#leaving) {
+      this.node.notMine(holder, RequestKind.Post, this.sid, key);
+      return;
+    }
+    if (this.handled.has(key)) {
+      this.node.counts["duplicates.posts"]++;
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      return;
+    }
+    const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
+    if (waiters !== undefined) {
+      this.node.counts["duplicates.posts"]++;
+      this.addHolder(waiters, holder);
+    } else if (this.over) {
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
+    } else if (this.upgraded) {
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
+    } else if (this.isEnding) {
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+    } else if (typeof body !== "string" && !this.encoding.binaryPayloads) {
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.Refused);
+      this.socket?.onError(new TransportError("invalid content"));
+    } else if (body === "3" && this.protocol === 4) {
+      this.#pong(key, holder, body);
+    } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
+      this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
+    } else if (this.#first !== undefined) {
+      this.#postFirst(this.#first, key, holder, body);
+    } else {
+      this.#handle(key, [holder], body);
+    }
+  }
+
+  /** O7: a pong changes nothing that a successor would need. One that is not due shows that there may be a successor. */
+  #pong(key: string, holder: NodeId, body: string): void {
+    const due = this.isPongDue;
+    handlePayload(this.socket, this.encoding, body, this.node.clock);
+    if (due) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    // As a refusal is: proved, and no POST that another one could overlap. Its copy at a former owner may have been answered already.
+    else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
+  }
+
+  #handle(key: string, holders: NodeId[], body: string | Uint8Array): void {
+    this.next.addPost(key, holders);
+    this.touch();
+    handlePayload(this.socket, this.encoding, body, this.node.clock);
+  }
+
+  /**
+   * O14: the first POST after a takeover may be what the last owner died of. It is marked in the record before it is handled;
+   * one that was marked already has ended two owners, and is to end its session, not a third.
+   */
+  #postFirst(first: FirstPost, key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (first.marked?.key === key) {
+      this.addHolder(first.marked.holders, holder);
+    } else if (first.marked !== undefined) {
+      this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
+    } else if (first.suspect === key) {
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+      const description = new TransportError(TWO_ENDED);
+      this.end({ packet: "1", reason: "transport error", description });
+    } else {
+      first.marked = { key, holders: [holder], body };
+      this.own.mark = key;
+      this.touch();
+    }
+  }
+
+  /** The mark is recorded: now the POST is handled, and the turn that says so takes the mark away. */
+  #handleFirst(recorded: string): void {
+    const marked = this.#first?.marked;
+    if (marked === undefined || this.isEnding || new OwnPart(recorded).mark !== marked.key) return;
+    this.#first = undefined;
+    this.own.mark = undefined;
+    this.#handle(marked.key, marked.holders, marked.body);
+  }
+
+  /**
+   * O13: a node sends packets to the session, or closes it. `name` is the sender and its number; `body` is JSON: a list of
+   * stored packets, or "close".
+   */
+  sendFrom(name: string, holder: NodeId, body: string | Uint8Array): void {
+    const { sends } = this.next;
+    const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
+    if (this.#leaving) this.node.notMine(holder, RequestKind.Send, this.sid, name);
+    else if (waiters !== undefined) {
+      this.node.counts["duplicates.sends"]++;
+      this.addHolder(waiters, holder);
+    } else if (this.own.senders.has(name)) {
+      this.node.counts["duplicates.sends"]++;
+      this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+    } else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
+    else if (this.isEnding || this.socket?.readyState !== "open")
+      this.refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
+    else {
+      this.own.senders.add(name);
+      if (this.upgraded) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
+      else {
+        this.next.addSend(name, [holder]);
+        this.touch();
+      }
+      sendStored(this.socket, String(body));
+    }
+  }
+
+  /** H4: `holder` has no connection any more for the poll `t`. */
+  gone(t: string, holder: NodeId): void {
+    const parked = this.parked;
+    if (parked?.t !== t || !parked.holders.includes(holder)) return;
+    parked.holders = parked.holders.filter((node) => node !== holder);
+    if (parked.holders.length === 0) this.node.grace.add(this);
+  }
+
+  /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */
+  releasePoll(t: string): void {
+    if (this.parked?.t !== t) return;
+    this.release = true;
+    this.touch();
+  }
+
+  /** O9: nobody came back for the parked poll. */
+  graceOver(): void {
+    if (this.parked === undefined || this.parked.holders.length > 0) return;
+    // Another node may have it, and could not say so.
+    if (this.node.wasDeaf) {
+      this.node.grace.add(this);
+      return;
+    }
+    this.end({
+      packet: "1",
+      reason: "transport error",
+      description: new TransportError("poll connection closed prematurely"),
+    });
+  }
+
+  /**
+   * The session is offered to another node, with the number of its last turn. What asks for it from now on is sent to look
+   * for it, so that no POST is handled here whose turn the claim would refuse.
+   */
+  depart(): void {
+    this.#leaving = true;
+  }
+
+  protected wentOn(turn: Turn): void {
+    if (turn.data !== undefined) this.#handleFirst(turn.data);
+  }
+
+  protected takeOutside(): Waiter[] {
+    const waiters = waitersOfPost(this.#first?.marked);
+    this.#first = undefined;
+    return waiters;
+  }
+}

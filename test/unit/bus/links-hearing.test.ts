@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MessageCodec } from "../../../src/bus/message";
+import { frame, World } from "../../helpers/link-world";
+
+describe("links: who may not have been heard", () => {
+  it("is nobody while all beat", async () => {
+    const world = new World();
+    const [a] = await world.pair();
+    await world.node("c");
+    world.clock.advance(3000);
+    assert.equal(a.links.wasDeaf(2000), false);
+  });
+
+  it("is one whose beats stay away, and for a while behind them", async () => {
+    const world = new World();
+    const [a] = await world.pair();
+    await world.node("c");
+    world.clock.advance(3000);
+    world.medium.intercept = (sender) => (sender === "c" ? "drop" : undefined);
+    world.clock.advance(1300);
+    assert.equal(a.links.wasDeaf(2000), true);
+    world.medium.intercept = undefined;
+    world.clock.advance(600);
+    assert.equal(a.links.wasDeaf(2000), true, "it was away a moment ago");
+    world.clock.advance(2000);
+    assert.equal(a.links.wasDeaf(2000), false);
+  });
+
+  it("is no name that was never heard", async () => {
+    const world = new World();
+    const [a] = await world.pair();
+    a.links.send("nobody", frame(1));
+    world.clock.advance(3000);
+    assert.equal(a.links.wasDeaf(2000), false);
+  });
+});
+
+describe("links: one that was spoken to before it was ever heard", () => {
+  for (const [incarnation, losses] of [
+    [1, 0],
+    [2, 1],
+  ] as const) {
+    it(`is heard with lease ${String(incarnation)}: ${losses > 0 ? "it may have dropped what it was told" : "nothing is lost"}`, async () => {
+      const world = new World();
+      const a = await world.node("a");
+      a.links.send("b", frame(1));
+      world.clock.settle();
+      const codec = new MessageCodec("b", []);
+      codec.begin(incarnation);
+      for (const bytes of codec.beats([], 1000)) a.links.onMessage(bytes);
+      assert.equal(a.losses(), losses);
+    });
+  }
+});
