@@ -254,18 +254,18 @@ export class Links implements BusListener, TickWork {
   }
 
   /**
-   * Says something to a node that this one speaks with: if nobody listens in its name, `onNoResponder` tells. A beat to
-   * all does not: it always has a listener somewhere.
+   * Says something to the node: if nobody listens in its name, `onNoResponder` tells. A beat to all does not: it always has a
+   * listener somewhere.
    */
   probe(node: NodeId): void {
+    if (!this.#running || !this.#bus.connected) return;
     const peer = this.#peers.get(node);
-    if (peer === undefined || !peer.used || !this.#running || !this.#bus.connected) return;
-    for (const message of this.#codec.beats([[node, peer.position()]], this.#bus.maxMessageBytes))
-      this.#bus.send(node, message);
+    const positions = peer?.used === true ? [[node, peer.position()] as const] : [];
+    for (const message of this.#codec.beats(positions, this.#bus.maxMessageBytes)) this.#bus.send(node, message);
   }
 
   #probeSilent(): void {
-    for (const { node } of this.#peers.all()) if (this.isSilent(node)) this.probe(node);
+    for (const { node, used } of this.#peers.all()) if (used && this.isSilent(node)) this.probe(node);
   }
 
   #dropSilent(): void {

@@ -28,7 +28,7 @@ import type { RemoteSends } from "./remote-sends";
 import { MAX_SID_CHARS, type Search } from "./search";
 import { countSessions } from "./session-count";
 import type { Standstill } from "./standstill";
-import type { Reach } from "./reach";
+import type { LostNodes } from "./lost-nodes";
 import type { StoreWatch } from "./store-watch";
 import type { TakenNotices } from "./taken-notices";
 import type { Takeovers } from "./takeovers";
@@ -60,7 +60,7 @@ export class ClusterNode implements WholeNode {
   readonly #isolation: Isolation;
   readonly #givenUp: GivenUp;
   readonly #counters: Counters;
-  readonly #reach: Reach;
+  readonly #lostNodes: LostNodes;
   readonly #storeWatch: StoreWatch;
   readonly #identities: Identities;
   readonly #standstill: Standstill;
@@ -90,7 +90,7 @@ export class ClusterNode implements WholeNode {
     this.#standstill = parts.standstill;
     this.#sweeps = parts.sweeps;
     this.#storeWatch = parts.storeWatch;
-    this.#reach = parts.reach;
+    this.#lostNodes = parts.lostNodes;
     this.#identities = parts.identities;
     this.#search = parts.search;
     this.#dispatch = parts.dispatch;
@@ -174,6 +174,7 @@ export class ClusterNode implements WholeNode {
   async stop(): Promise<void> {
     this.#standstill.stop();
     this.#isolation.stop();
+    this.#lostNodes.stop();
     this.#sweeps.stop();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
@@ -334,6 +335,7 @@ export class ClusterNode implements WholeNode {
   }
 
   onNoResponder(peer: NodeId): void {
+    this.#lostNodes.foundNobody(peer);
     this.#membership.foundNobody(peer);
     if (this.#membership.isDead(peer)) return;
     this.clock.after(NO_RESPONDER_PAUSE, () => {
@@ -348,13 +350,14 @@ export class ClusterNode implements WholeNode {
   // ---- MembershipListener ----
 
   onNodeJoined(node: NodeId): void {
+    this.#lostNodes.found(node);
     this.#notices.sweep();
     this.#handovers.forget(node);
     this.#options.events.onNodeJoined(node);
   }
 
   onNodeDead(node: NodeId): void {
-    if (!this.#handovers.isLeaving(node)) this.#reach.onNodeLost();
+    if (!this.#handovers.isLeaving(node)) this.#lostNodes.add(node);
     this.#handovers.forget(node);
     this.#links.forget(node);
     this.#options.events.onNodeDead(node);

@@ -12,6 +12,7 @@ import { Identities } from "./identities";
 import type { ClusterNodeOptions } from "./node-options";
 import { OwnedSessions } from "./owned-sessions";
 import { OwnerCache } from "./owner-cache";
+import { LostNodes } from "./lost-nodes";
 import { Reach } from "./reach";
 import { Relays, type RelayNode } from "./relays";
 import { RemoteSends } from "./remote-sends";
@@ -45,7 +46,7 @@ export interface NodeParts {
   readonly isolation: Isolation;
   readonly standstill: Standstill;
   readonly storeWatch: StoreWatch;
-  readonly reach: Reach;
+  readonly lostNodes: LostNodes;
   readonly owned: OwnedSessions;
   readonly holder: Holder;
   readonly search: Search;
@@ -71,7 +72,15 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
   const isolation = isolationOf(node, options, membership, links);
   const givenUp = new GivenUp(node);
   const shared = { id, counters, cache, membership, isolation };
-  const reach = new Reach({ ...shared, holder, links, givenUp, clock, times });
+  const lostNodes = new LostNodes({
+    clock,
+    membership,
+    recordTtl: times.recordTtl,
+    probe: (lost) => {
+      links.probe(lost);
+    },
+  });
+  const reach = new Reach({ ...shared, holder, links, givenUp, lostNodes, pollGrace: times.pollGrace });
   const owned = new OwnedSessions(options, reach);
   const storeWatch = storeWatchOf(options, owned, membership);
   const notices = new TakenNotices(node);
@@ -86,7 +95,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
     isolation,
     standstill: new Standstill(clock, times.leaseTtl),
     storeWatch,
-    reach,
+    lostNodes,
     owned,
     holder,
     search: new Search({ ...shared, sessions: owned, store, takeovers, storeWatch }),

@@ -3,11 +3,10 @@ import type { Isolation } from "../ownership/isolation";
 import type { Membership } from "../ownership/membership";
 import type { Answer, RequestKind } from "../session/answers";
 import type { NodeId } from "../store/port";
-import type { Clock } from "../time/clock";
 import type { GivenUp } from "./given-up";
 import type { Holder } from "./holder";
+import type { LostNodes } from "./lost-nodes";
 import { answerFrame, notMine } from "./messages";
-import type { NodeTimes } from "./node-options";
 import type { OwnersReach } from "./owned-sessions";
 import type { OwnerCache } from "./owner-cache";
 
@@ -19,8 +18,8 @@ export interface ReachParts {
   readonly isolation: Isolation;
   readonly cache: OwnerCache;
   readonly givenUp: GivenUp;
-  readonly clock: Clock;
-  readonly times: Pick<NodeTimes, "pollGrace" | "recordTtl">;
+  readonly lostNodes: LostNodes;
+  readonly pollGrace: number;
 }
 
 /** What the sessions of a node reach of the cluster: the holders of their requests, here and elsewhere, and who lives. */
@@ -32,10 +31,8 @@ export class Reach implements OwnersReach {
   readonly #isolation: Isolation;
   readonly #cache: OwnerCache;
   readonly #givenUp: GivenUp;
-  readonly #clock: Clock;
-  readonly #times: Pick<NodeTimes, "pollGrace" | "recordTtl">;
-  /** Until then a request may lie in the socket of a node that stands still. */
-  #unreadUntil = 0;
+  readonly #lostNodes: LostNodes;
+  readonly #pollGrace: number;
 
   constructor(parts: ReachParts) {
     this.#id = parts.id;
@@ -45,8 +42,8 @@ export class Reach implements OwnersReach {
     this.#isolation = parts.isolation;
     this.#cache = parts.cache;
     this.#givenUp = parts.givenUp;
-    this.#clock = parts.clock;
-    this.#times = parts.times;
+    this.#lostNodes = parts.lostNodes;
+    this.#pollGrace = parts.pollGrace;
   }
 
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void {
@@ -63,16 +60,11 @@ export class Reach implements OwnersReach {
     return !this.#links.connected || this.#membership.lapsed;
   }
 
-  /** O9: a node is taken for dead that did not say that it leaves. It may only stand still, with requests that nobody has read. */
-  onNodeLost(): void {
-    this.#unreadUntil = this.#clock.now() + this.#times.recordTtl;
-  }
-
   get wasDeaf(): boolean {
-    if (this.#clock.now() < this.#unreadUntil) return true;
+    if (this.#lostNodes.some) return true;
     // Those who joined a moment ago are in no list of leases yet.
     const alone = this.#membership.alone && !this.#links.speaks;
-    return !alone && this.#links.wasDeaf(this.#times.pollGrace);
+    return !alone && this.#links.wasDeaf(this.#pollGrace);
   }
 
   mayHold(node: NodeId): boolean {
