@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MessageKind } from "../../src/routing/messages";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
 import { RawClient, startEngines, type TestEngines } from "../helpers/engines";
@@ -21,8 +22,12 @@ function connections(engines: TestEngines): Seen[] {
   return seen;
 }
 
-async function withCluster(takeover: "adopt" | "close", test: (engines: TestEngines) => Promise<void>): Promise<void> {
-  const engines = await startEngines("next", {}, { takeover, beatInterval: 100, pollGrace: 300 });
+async function withCluster(
+  takeover: "adopt" | "close",
+  test: (engines: TestEngines) => Promise<void>,
+  leaseTtl = 5000,
+): Promise<void> {
+  const engines = await startEngines("next", {}, { takeover, beatInterval: 100, pollGrace: 300, leaseTtl });
   try {
     await test(engines);
   } finally {
@@ -69,5 +74,39 @@ describe("the owner of a session dies", () => {
       const late = await client.poll();
       assert.deepEqual([late.status, late.body], [400, '{"code":1,"message":"Session ID unknown"}']);
     });
+  });
+});
+
+describe("H7: a node's lease has ended", () => {
+  it("and what it asked under it comes only now: it is not handled, as what it asks under its next lease is", async () => {
+    const ttl = 500;
+    await withCluster(
+      "adopt",
+      async (engines) => {
+        const seen = connections(engines);
+        const client = await RawClient.open(engines);
+        const { node, socket } = seen[0] ?? assert.fail();
+        const heard: unknown[] = [];
+        socket.on("message", (data: unknown) => heard.push(data));
+        const owner = engines.nodes[node] ?? assert.fail();
+        const holder = (node + 1) % engines.nodes.length;
+        const { id } = engines.nodes[holder] ?? assert.fail();
+        const ask = (kind: number, t: string, body: string, incarnation: number): void => {
+          owner.onFrame(id, { kind, sid: client.sid, t, n: 4, body }, incarnation);
+        };
+        ask(MessageKind.AskPost, "1", "4in time", 1);
+        await until("it is handled", () => heard.length === 1);
+        engines.kill(holder);
+        await until("its lease has ended", () => owner.leaseEnded(id));
+        ask(MessageKind.AskPost, "2", "4late", 1);
+        ask(MessageKind.AskGet, "3", "", 1);
+        assert.equal(owner.vitals.parkedPolls, 0);
+        ask(MessageKind.AskPost, "4", "4by its next lease", 2);
+        await until("that is handled", () => heard.length > 1);
+        assert.deepEqual(heard, ["in time", "by its next lease"]);
+        assert.equal(engines.counters[node]?.read()["bygone"], 2);
+      },
+      ttl,
+    );
   });
 });
