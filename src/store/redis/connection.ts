@@ -46,8 +46,8 @@ export class Connection {
     this.#clock = clock;
     this.#onError = onError;
     this.#onReturn = onReturn;
-    this.#own = isClient(redis) ? undefined : connect(redis, clock);
-    this.client = isClient(redis) ? redis : this.#own!;
+    if (isClient(redis)) this.client = redis;
+    else this.client = this.#own = connect(redis, clock);
     this.clustered = this.client.isCluster;
     this.client.on("error", this.#onClientError);
     this.client.on("ready", this.#onClientReady);
