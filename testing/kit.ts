@@ -19,7 +19,7 @@ export interface KitOptions {
   readonly command?: readonly string[];
   /** Added to the environment of each node. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether each node reaches Redis and NATS by proxies of its own, which can be cut and delayed. Default: true. */
+  /** Whether each node reaches Redis and NATS by proxies of its own, which can be cut, delayed and silenced. Default: true. */
   readonly links?: boolean;
   /** A path that a node answers below 500 when it serves. Default: an invalid request of the engine. */
   readonly probe?: string;

@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
+/** Which of the two is not heard any more: what the client says, what the server says, or either. */
+export type Silenced = "client" | "server" | "both";
+
 /** Stands between a client and its server, so that a test can cut, delay or silence the way between the two. */
 export class TcpProxy {
   readonly port: number;
@@ -8,6 +11,7 @@ export class TcpProxy {
   readonly #ways = new Set<Way>();
   #cut = false;
   #delayMs = 0;
+  #silenced: Silenced | undefined;
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -33,17 +37,24 @@ export class TcpProxy {
   /** What is said in either direction arrives so much later. */
   delay(ms: number): void {
     this.#delayMs = ms;
-    for (const way of this.#ways) way.delayMs = ms;
+    this.#setDelays();
   }
 
-  /** Connections stay and nothing passes, as when a network loses everything: until `heal`, which lets it all arrive. */
-  silence(): void {
-    this.delay(Infinity);
+  /**
+   * Connections stay, new ones are taken, what is said is acknowledged by the kernel, and nothing arrives: as with a network that
+   * loses everything, a server that stands still, or a firewall that has forgotten the connection. With "client" only what
+   * the client says does not arrive, with "server" only what the server says. Until `heal`, which lets it all arrive, late, in the
+   * order in which it was said, and the ends of connections too that were closed meanwhile.
+   */
+  silence(who: Silenced = "both"): void {
+    this.#silenced = who;
+    this.#setDelays();
   }
 
   /** Ends whatever is wrong with it. */
   heal(): void {
     this.#cut = false;
+    this.#silenced = undefined;
     this.delay(0);
   }
 
@@ -54,10 +65,19 @@ export class TcpProxy {
     await once(this.#server, "close");
   }
 
+  #setDelays(): void {
+    for (const way of this.#ways) this.#setDelay(way);
+  }
+
+  #setDelay(way: Way): void {
+    const silent = this.#silenced === "both" || this.#silenced === way.speaker;
+    way.delayMs = silent ? Infinity : this.#delayMs;
+  }
+
   #join(client: Socket, upstream: Socket): void {
-    const both = [new Way(client, upstream), new Way(upstream, client)];
+    const both = [new Way("client", client, upstream), new Way("server", upstream, client)];
     for (const way of both) {
-      way.delayMs = this.#delayMs;
+      this.#setDelay(way);
       this.#ways.add(way);
       way.from.once("close", () => {
         this.#ways.delete(way);
@@ -78,13 +98,15 @@ const MOST_PIECES = 1_000;
 
 /** One direction of a connection. */
 class Way {
+  readonly speaker: "client" | "server";
   readonly from: Socket;
   readonly #to: Socket;
   readonly #pieces: Piece[] = [];
   #delayMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(from: Socket, to: Socket) {
+  constructor(speaker: Way["speaker"], from: Socket, to: Socket) {
+    this.speaker = speaker;
     this.from = from;
     this.#to = to;
     from.setNoDelay(true);

@@ -11,7 +11,8 @@ import type { Bus, BusListener } from "./port";
 import { rethrow } from "./rethrow";
 
 export interface LinkHandler {
-  onFrame(from: NodeId, frame: Frame): void;
+  /** The incarnation is the one under which it was sent. */
+  onFrame(from: NodeId, frame: Frame, incarnation: number): void;
   /** Anything held over the link with this peer may be lost, in either direction: ask again. */
   onLoss(peer: NodeId): void;
   onNoResponder(peer: NodeId): void;
@@ -352,7 +353,7 @@ export class Links implements BusListener, TickWork {
       this.#tellLoss(peer);
       return;
     }
-    for (const frame of frames) this.#deliver(peer.node, frame);
+    for (const frame of frames) this.#deliver(peer.node, frame, message.incarnation);
   }
 
   #onBeat(peer: Peer, message: BeatMessage, reborn: boolean): void {
@@ -384,10 +385,10 @@ export class Links implements BusListener, TickWork {
     }
   }
 
-  #deliver(from: NodeId, frame: Frame): void {
+  #deliver(from: NodeId, frame: Frame, incarnation: number): void {
     this.stats.framesReceived++;
     try {
-      this.#handler.onFrame(from, frame);
+      this.#handler.onFrame(from, frame, incarnation);
     } catch (error) {
       rethrow(error);
     }

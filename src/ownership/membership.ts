@@ -158,6 +158,16 @@ export class Membership {
     return this.#dead.get(node)?.why === "lease ended";
   }
 
+  /**
+   * Whether the node sent it under a lease that has ended. Then it may have been under way for longer than owners remember what they
+   * were asked: a connection that was silent lets all through that it kept.
+   */
+  isBygone(node: NodeId, incarnation: number): boolean {
+    const death = this.#dead.get(node);
+    if (death?.why === "lease ended") return incarnation <= death.incarnation;
+    return incarnation < (this.#living.get(node) ?? 0);
+  }
+
   /** Whether what the node holds counts. One that is heard without a lease is cut off from the store, and still has its connections. */
   mayHold(node: NodeId): boolean {
     return this.#dead.get(node)?.heard !== false;

@@ -301,7 +301,7 @@ export class ClusterNode implements WholeNode {
   }
 
   send(node: NodeId, frame: Frame): void {
-    if (node === this.id) this.onFrame(node, frame);
+    if (node === this.id) this.onFrame(node, frame, this.#membership.incarnation);
     else this.#links.send(node, frame);
   }
 
@@ -311,9 +311,9 @@ export class ClusterNode implements WholeNode {
 
   // ---- what comes over the links ----
 
-  onFrame(from: NodeId, frame: Frame): void {
+  onFrame(from: NodeId, frame: Frame, incarnation: number): void {
     this.#membership.heardFrom(from);
-    this.#dispatch.onFrame(from, frame);
+    this.#dispatch.onFrame(from, frame, incarnation);
   }
 
   onBeat(from: NodeId, incarnation: number): void {

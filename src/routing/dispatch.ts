@@ -36,9 +36,14 @@ export class Dispatch {
     this.#parts = parts;
   }
 
-  onFrame(from: NodeId, frame: Frame): void {
+  onFrame(from: NodeId, frame: Frame, incarnation: number): void {
     const parts = this.#parts;
     const { sid, t } = frame;
+    if (isRequest(frame.kind) && parts.membership.isBygone(from, incarnation)) {
+      // H7. A node that lives, and holds the request still, asks again when it has its lease again; or its connections break.
+      parts.counters.count("bygone");
+      return;
+    }
     switch (frame.kind) {
       case MessageKind.AskGet:
         this.#asked(from, frame, RequestKind.Get);
@@ -140,4 +145,9 @@ export class Dispatch {
     else if (kind === RequestKind.Post) session.post(t, holder, body);
     else session.sendFrom(t, holder, body);
   }
+}
+
+/** Polls and POSTs. What other nodes send is known by its number, however late it comes (O13). */
+function isRequest(kind: number): boolean {
+  return kind === MessageKind.AskGet || kind === MessageKind.AskPost;
 }

@@ -358,7 +358,7 @@ describe("abuse: the bus", () => {
                 ["a:b", 2 ** 53 - 1],
                 ["w1.1", 1],
               ] as const)
-                node.onFrame("stranger", { kind, sid, t, n, body });
+                node.onFrame("stranger", { kind, sid, t, n, body }, 1);
       await new Promise((resolve) => setTimeout(resolve, 200));
       await goesOn(other, "after");
       const { status } = await http(`${base(engines)}polling`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MessageKind } from "../../src/routing/messages";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
 import { RawClient, startEngines, type TestEngines } from "../helpers/engines";
@@ -21,8 +22,12 @@ function connections(engines: TestEngines): Seen[] {
   return seen;
 }
 
-async function withCluster(takeover: "adopt" | "close", test: (engines: TestEngines) => Promise<void>): Promise<void> {
-  const engines = await startEngines("next", {}, { takeover, beatInterval: 100, pollGrace: 300 });
+async function withCluster(
+  takeover: "adopt" | "close",
+  test: (engines: TestEngines) => Promise<void>,
+  leaseTtl = 5000,
+): Promise<void> {
+  const engines = await startEngines("next", {}, { takeover, beatInterval: 100, pollGrace: 300, leaseTtl });
   try {
     await test(engines);
   } finally {
@@ -69,5 +74,130 @@ describe("the owner of a session dies", () => {
       const late = await client.poll();
       assert.deepEqual([late.status, late.body], [400, '{"code":1,"message":"Session ID unknown"}']);
     });
+  });
+});
+
+describe("a node claims a session of which it has a copy of the time before", () => {
+  it("closes the copy, which nobody asks or answers any more, and goes on with what the record says", async () => {
+    await withCluster("adopt", async (engines) => {
+      const seen = connections(engines);
+      const client = await RawClient.open(engines);
+      const { node, socket: stale } = seen[0] ?? assert.fail();
+      const owner = engines.nodes[node] ?? assert.fail();
+      const records = engines.records ?? assert.fail();
+      const copy = owner.session(client.sid);
+      const closes: string[] = [];
+      stale.on("close", (reason: string) => closes.push(reason));
+      const poll = client.poll();
+      await until("the poll is parked", () => owner.vitals.parkedPolls === 1);
+      // By a node that says nothing of it, and dies.
+      const found = records.look(client.sid);
+      assert.ok(found.kind === "found");
+      const claimed = records.claim(client.sid, "in between", found.turn);
+      assert.ok(claimed.kind === "ok");
+      const { turn } = claimed.record;
+      await owner.claim(client.sid, { ...found, owner: "in between", turn });
+      assert.deepEqual(closes, ["taken over"]);
+      const { socket: next } = seen[1] ?? assert.fail("there is no second connection");
+      assert.deepEqual([seen[1]?.node, next.recovered], [node, true]);
+      assert.notEqual(owner.session(client.sid), copy);
+      // Its turns would be taken for repetitions of those that were made meanwhile.
+      copy?.prove();
+      stale.send("of the time before");
+      next.send("of now");
+      const packets = (await poll).body.split("\x1e").filter((packet) => packet !== "2");
+      assert.deepEqual(packets, ["4of now"]);
+      assert.equal((await client.post("4hello")).status, 200);
+      const after = (await client.poll()).body.split("\x1e").filter((packet) => packet !== "2");
+      assert.deepEqual(after, ["4hello"]);
+      assert.equal(closes.length, 1);
+    });
+  });
+});
+
+describe("a node that leaves before it has read who the others are", () => {
+  it("finds them, and hands its sessions over", async () => {
+    await withCluster(
+      "adopt",
+      async (engines) => {
+        const seen = connections(engines);
+        const client = await RawClient.open(engines);
+        const { node, socket } = seen[0] ?? assert.fail();
+        const leaver = engines.nodes[node] ?? assert.fail();
+        // The first to take its lease has seen no other, and reads the list again when it renews it.
+        assert.deepEqual(leaver.others, []);
+        const closes: string[] = [];
+        socket.on("close", (reason: string) => closes.push(reason));
+        await leaver.leave(4000, () => undefined);
+        assert.equal(seen.length, 2, "nobody has the session");
+        assert.deepEqual([seen[1]?.node === node, seen[1]?.socket.recovered, closes], [false, true, ["taken over"]]);
+        assert.equal((await client.post("4hello")).status, 200);
+      },
+      60_000,
+    );
+  });
+});
+
+describe("a node dies right behind the answer to a handshake", () => {
+  it("and has the session in its index: it was put there before the record was made", async () => {
+    await withCluster("adopt", async (engines) => {
+      const records = engines.records ?? assert.fail();
+      const open = records.open.bind(records);
+      let listed: boolean | undefined;
+      records.open = (opening) => {
+        listed = records.indexSlice(opening.node, "0").sids.includes(opening.sid);
+        return open(opening);
+      };
+      await RawClient.open(engines);
+      assert.equal(listed, true);
+    });
+  });
+
+  it("and has nothing there of one that was refused", async () => {
+    await withCluster("adopt", async (engines) => {
+      const records = engines.records ?? assert.fail();
+      let asked: { readonly node: string; readonly sid: string } | undefined;
+      records.open = (opening) => {
+        asked = opening;
+        return { kind: "exists" };
+      };
+      await RawClient.open(engines).catch(() => undefined);
+      const { node } = asked ?? assert.fail();
+      await until("the index is empty", () => records.indexSlice(node, "0").sids.length === 0);
+    });
+  });
+});
+
+describe("H7: a node's lease has ended", () => {
+  it("and what it asked under it comes only now: it is not handled, as what it asks under its next lease is", async () => {
+    const ttl = 500;
+    await withCluster(
+      "adopt",
+      async (engines) => {
+        const seen = connections(engines);
+        const client = await RawClient.open(engines);
+        const { node, socket } = seen[0] ?? assert.fail();
+        const heard: unknown[] = [];
+        socket.on("message", (data: unknown) => heard.push(data));
+        const owner = engines.nodes[node] ?? assert.fail();
+        const holder = (node + 1) % engines.nodes.length;
+        const { id } = engines.nodes[holder] ?? assert.fail();
+        const ask = (kind: number, t: string, body: string, incarnation: number): void => {
+          owner.onFrame(id, { kind, sid: client.sid, t, n: 4, body }, incarnation);
+        };
+        ask(MessageKind.AskPost, "1", "4in time", 1);
+        await until("it is handled", () => heard.length === 1);
+        engines.kill(holder);
+        await until("its lease has ended", () => owner.leaseEnded(id));
+        ask(MessageKind.AskPost, "2", "4late", 1);
+        ask(MessageKind.AskGet, "3", "", 1);
+        assert.equal(owner.vitals.parkedPolls, 0);
+        ask(MessageKind.AskPost, "4", "4by its next lease", 2);
+        await until("that is handled", () => heard.length > 1);
+        assert.deepEqual(heard, ["in time", "by its next lease"]);
+        assert.equal(engines.counters[node]?.read()["bygone"], 2);
+      },
+      ttl,
+    );
   });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from "node:net";
 import { resolve } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { connect } from "nats";
@@ -121,6 +122,53 @@ describe("nats: the server", () => {
     await server.kill();
     await until("it is noticed", () => !bus.connected);
     await bus.leave();
+  });
+
+  it("is silent, and takes connections that it says nothing to: the node keeps few of them, and is back when one answers", async (t) => {
+    const server = await serverFor(t);
+    const open = new Set<Socket>();
+    let taken = 0;
+    let silent = false;
+    const gate = createServer((client) => {
+      taken++;
+      open.add(client);
+      client.on("error", () => undefined);
+      client.on("end", () => client.destroy());
+      client.on("close", () => open.delete(client));
+      client.resume();
+      if (silent) return;
+      const upstream = connectTcp(server.port, "127.0.0.1");
+      upstream.on("error", () => undefined);
+      client.on("data", (bytes) => void (!silent && upstream.write(bytes)));
+      upstream.on("data", (bytes) => void (!silent && client.write(bytes)));
+      client.on("close", () => upstream.destroy());
+    }).listen(0, "127.0.0.1");
+    await once(gate, "listening");
+    t.after(() => {
+      for (const socket of open) socket.destroy();
+      gate.close();
+    });
+    const servers = `127.0.0.1:${(gate.address() as AddressInfo).port}`;
+    const ears = new Ears();
+    const times = {
+      pingInterval: 100,
+      maxPingOut: 2,
+      timeout: 200,
+      reconnectTimeWait: 20,
+      reconnectJitter: 20,
+      reconnectJitterTLS: 20,
+    };
+    const bus = new NatsBus({ nats: { servers, ...times }, prefix: "silent" });
+    t.after(() => bus.leave());
+    await bus.join("one", ears);
+    silent = true;
+    await until("it notices", () => !bus.connected);
+    await until("it has tried often", () => taken > 8);
+    assert.ok(open.size <= 4, `${String(open.size)} connections of ${String(taken)} are kept`);
+    silent = false;
+    await until("it is back", () => bus.connected && ears.reconnects === 1);
+    bus.send("one", Buffer.from("hello"));
+    await until("it hears itself", () => ears.messages.length > 0);
   });
 
   it("freezes with much unsent: the node turns to another server, though the client would wait", async (t) => {

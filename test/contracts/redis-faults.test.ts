@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -7,7 +9,7 @@ import { promisify } from "node:util";
 import { Cluster } from "ioredis";
 import { ManualClock } from "../helpers/manual-clock";
 import { eventually, startRedis, startRedisCluster, type RedisServer } from "../helpers/redis";
-import { closeAll, fakeClient, kindOf, openMany, quietClient, storeOn } from "./redis-kit";
+import { closeAll, closeLater, fakeClient, kindOf, openMany, quietClient, storeOn } from "./redis-kit";
 import { commit, commitOk, CONTRACT_LIMITS, openOk, opening, recordOf, turnOf } from "./store-kit";
 
 async function onServer(run: (server: RedisServer) => Promise<void>, args: readonly string[] = []): Promise<void> {
@@ -312,5 +314,80 @@ describe("RedisStore on a cluster that changes", () => {
       client.disconnect();
       await cluster.stop();
     }
+  });
+});
+
+describe("RedisStore where a server is silent", () => {
+  /** Takes connections; each is passed on, or taken and never heard, as `passes` says of its number. What was passed can be muted. */
+  async function gate(
+    port: number,
+    passes: (n: number) => boolean,
+  ): Promise<{ port: number; taken: () => number; mute: () => void }> {
+    const sockets: Socket[] = [];
+    let muted = 0;
+    const server = createServer((client) => {
+      const n = sockets.push(client);
+      client.on("error", () => undefined);
+      if (!passes(n)) return;
+      const upstream = connect(port, "127.0.0.1");
+      upstream.on("error", () => undefined);
+      client.on("data", (bytes) => void (n > muted && upstream.write(bytes)));
+      upstream.on("data", (bytes) => void (n > muted && client.write(bytes)));
+      client.on("close", () => upstream.destroy());
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closeLater(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    return {
+      port: (server.address() as AddressInfo).port,
+      taken: () => sockets.length,
+      mute: () => (muted = sockets.length),
+    };
+  }
+
+  it("leaves the connection after the bound, and the next one that is silent from the start, for one that answers", async () => {
+    await onServer(async (server) => {
+      const { port, taken, mute } = await gate(server.port, (n) => n !== 2);
+      const limits = { ...CONTRACT_LIMITS, awayAfter: 300 };
+      const { store } = storeOn({ host: "127.0.0.1", port, connectTimeout: 300 }, { limits });
+      await store.ready();
+      assert.equal((await store.lease("n1", 1)).kind, "ok");
+      assert.equal(taken(), 1);
+      mute();
+      assert.deepEqual(await store.lease("n1", 1), AWAY);
+      await eventually("it to have turned to a third connection", () => taken() === 3);
+      await eventually("the lease to be taken", async () => (await store.lease("n1", 1)).kind === "ok");
+      await store.close();
+    });
+  });
+
+  it("asks the next sentinel where one says nothing", async () => {
+    await onServer(async (server) => {
+      const silent = await gate(0, () => false);
+      const sentinel = createServer((client) => {
+        client.on("error", () => undefined);
+        client.on("data", (bytes) => {
+          const master = `*2\r\n$9\r\n127.0.0.1\r\n$${String(server.port).length}\r\n${server.port}\r\n`;
+          // Each command is a list, which begins with its length.
+          for (const command of bytes
+            .toString()
+            .split(/^\*\d+\r\n/m)
+            .slice(1)) {
+            client.write(command.includes("get-master-addr-by-name") ? master : "*0\r\n");
+          }
+        });
+      }).listen(0, "127.0.0.1");
+      await once(sentinel, "listening");
+      closeLater(() => void sentinel.close());
+      const ports = [silent.port, (sentinel.address() as AddressInfo).port];
+      const sentinels = ports.map((port) => ({ host: "127.0.0.1", port }));
+      const { store } = storeOn({ sentinels, name: "main", protocol: 2, connectTimeout: 300 });
+      await store.ready();
+      assert.equal(silent.taken() > 0, true);
+      assert.equal((await store.lease("n1", 1)).kind, "ok");
+      await store.close();
+    });
   });
 });

@@ -21,6 +21,11 @@ export async function closeAll(): Promise<void> {
   for (const close of opened.splice(0)) await close();
 }
 
+/** Closed by `closeAll`. */
+export function closeLater(close: () => Promise<void> | void): void {
+  opened.push(close);
+}
+
 /** A store on its own keys, which remembers what it would tell an operator. */
 export function storeOn(
   redis: RedisSource,

@@ -68,6 +68,12 @@ export class NatsBus implements Bus {
   #stopDialling: ((reason: Error) => void) | undefined;
   #maxMessageBytes = 0;
   #stale: Timer | undefined;
+  /** When the client began its last try to connect anew. */
+  #triedAt: number | undefined;
+  /** How many tries were taken and not answered since the connection was lost. */
+  #unanswered = 0;
+  /** Servers of the cluster that the client has learned of. */
+  #learned: readonly string[] = [];
 
   constructor(options: NatsBusOptions) {
     this.#subjects = new Subjects(options.prefix);
@@ -144,7 +150,8 @@ export class NatsBus implements Bus {
 
   async #dial(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
-    const dial = new Dial(() => connect(this.#options));
+    const servers = [this.#options.servers ?? [], ...this.#learned].flat();
+    const dial = new Dial(() => connect({ ...this.#options, ...(servers.length > 0 ? { servers } : {}) }));
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
@@ -197,6 +204,7 @@ export class NatsBus implements Bus {
     // A little below the limit: servers on the way may add headers of their own to what they pass on.
     const payload = connection.info?.max_payload ?? this.#maxMessageBytes;
     this.#maxMessageBytes = payload - Math.min(1024, payload >> 4);
+    this.#learned = connection.info?.connect_urls ?? this.#learned;
     this.#backlog.reset();
     this.#connected = true;
   }
@@ -256,6 +264,8 @@ export class NatsBus implements Bus {
   #unwatch(): void {
     this.#stale?.stop();
     this.#stale = undefined;
+    this.#triedAt = undefined;
+    this.#unanswered = 0;
     // Its type does not show it, but without it the connection keeps the iterator for as long as it lives.
     this.#statuses?.stop?.();
     this.#statuses = undefined;
@@ -281,7 +291,15 @@ export class NatsBus implements Bus {
         this.#stale?.stop();
         this.#stale = undefined;
         break;
+      case Events.Update:
+        this.#learned = connection.info?.connect_urls ?? this.#learned;
+        break;
+      case DebugEvents.Reconnecting:
+        this.#onTry(connection);
+        break;
       case Events.Reconnect:
+        this.#triedAt = undefined;
+        this.#unanswered = 0;
         this.#back(connection);
         break;
       case Events.Error:
@@ -289,6 +307,20 @@ export class NatsBus implements Bus {
         break;
       default:
     }
+  }
+
+  /**
+   * The client leaves the connection of each try behind that a server takes and says nothing to: with one that stands still for an
+   * hour they were hundreds. A dial of this node's own ends them.
+   */
+  #onTry(connection: NatsConnection): void {
+    const before = this.#triedAt;
+    this.#triedAt = this.#clock.now();
+    if (this.#borrowed !== undefined || before === undefined) return;
+    if (this.#triedAt - before < hangsFor(this.#options)) return;
+    // Each server that it knows has had its turn: one that is well would have answered.
+    const known = [this.#options.servers ?? []].flat().length + this.#learned.length;
+    if (++this.#unanswered >= known) this.#replace(connection);
   }
 
   /** The client has sent the subscriptions again; others reach this node only when the server has read them. */
@@ -379,3 +411,11 @@ export class NatsBus implements Bus {
 }
 
 type Statuses = AsyncIterable<Status> & { stop?: () => void };
+
+/** Tries so far apart, in milliseconds, mean that the first one was taken and not answered. */
+function hangsFor(options: ConnectionOptions): number {
+  const { timeout = Infinity, reconnectTimeWait = 0, reconnectJitter = 0, reconnectJitterTLS = 0 } = options;
+  const paused = reconnectTimeWait + Math.max(reconnectJitter, reconnectJitterTLS);
+  // Else it may only have been the pause between the two.
+  return options.reconnectDelayHandler === undefined && timeout > paused ? timeout : Infinity;
+}

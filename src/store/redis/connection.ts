@@ -1,5 +1,5 @@
 import { Redis, type Cluster, type RedisOptions } from "ioredis";
-import type { Clock } from "../../time/clock";
+import type { Clock, Timer } from "../../time/clock";
 import { pause } from "../../time/pause";
 import { isTransient, messageOf, storeError } from "./errors";
 import { inspectServer } from "./inspect";
@@ -18,6 +18,8 @@ export interface ConnectionOptions {
   readonly onReturn: () => void;
 }
 
+/** A server takes a connection and says its first word within so many milliseconds each, where the options name no other time. */
+const CONNECT_TIMEOUT = 5_000;
 const RECONNECT_MOST = 1_000;
 const CHECK_AGAIN = 250;
 const QUIT_WITHIN = 1_000;
@@ -30,12 +32,14 @@ export class Connection {
   readonly #clock: Clock;
   readonly #onError: (error: Error) => void;
   readonly #onReturn: () => void;
-  readonly #own: boolean;
+  /** The client, where it is this store's own. */
+  readonly #own: Redis | undefined;
   #generation = 1;
   #runId: string | undefined;
   #verifying: Promise<void> | undefined;
   #lastError = "";
   #closed = false;
+  #greeting: Timer | undefined;
   #tellClosed: () => void = () => undefined;
   readonly #whenClosed = new Promise<void>((resolve) => (this.#tellClosed = resolve));
 
@@ -43,11 +47,12 @@ export class Connection {
     this.#clock = clock;
     this.#onError = onError;
     this.#onReturn = onReturn;
-    this.#own = !isClient(redis);
-    this.client = isClient(redis) ? redis : connect(redis, clock);
+    if (isClient(redis)) this.client = redis;
+    else this.client = this.#own = connect(redis, clock);
     this.clustered = this.client.isCluster;
     this.client.on("error", this.#onClientError);
     this.client.on("ready", this.#onClientReady);
+    this.#own?.on("connect", this.#onClientConnect);
     this.client.on("-node", this.#onNodeGone);
     if (this.client.status === "ready") this.#onClientReady();
   }
@@ -86,7 +91,7 @@ export class Connection {
 
   /** The server does not answer, or answers as a replica does: look anew for where the data is. Only of an own client. */
   renew(): void {
-    if (this.#own && !this.#closed && this.client.status === "ready") this.client.disconnect(true);
+    if (!this.#closed && this.#own?.status === "ready") this.#own.disconnect(true);
   }
 
   async close(): Promise<void> {
@@ -95,7 +100,9 @@ export class Connection {
     this.#tellClosed();
     this.client.off("ready", this.#onClientReady);
     this.client.off("-node", this.#onNodeGone);
-    if (this.#own) await this.#quit();
+    this.#own?.off("connect", this.#onClientConnect);
+    this.#greeting?.stop();
+    if (this.#own !== undefined) await this.#quit();
     this.client.off("error", this.#onClientError);
   }
 
@@ -114,7 +121,26 @@ export class Connection {
     client.disconnect();
   }
 
+  /**
+   * The client waits for ever for the first word of a server that has taken the connection, and nothing is sent meanwhile that
+   * could come late. One that is silent then may stand still, and what is in front of it may have another by now.
+   */
+  readonly #onClientConnect = (): void => {
+    const client = this.#own;
+    if (client === undefined) return;
+    const { stream } = client;
+    const heard = stream.bytesRead;
+    this.#greeting?.stop();
+    this.#greeting = this.#clock.afterUnref(client.options.connectTimeout ?? CONNECT_TIMEOUT, () => {
+      if (this.#closed || client.status !== "connect" || client.stream !== stream) return;
+      // One that speaks loads its data.
+      if (stream.bytesRead > heard) this.#onClientConnect();
+      else client.disconnect(true);
+    });
+  };
+
   readonly #onClientReady = (): void => {
+    this.#greeting?.stop();
     this.#lastError = "";
     // A cluster has many servers; there, a node that goes tells (see #onNodeGone).
     if (this.clustered) return;
@@ -165,7 +191,9 @@ function connect(source: string | RedisConnectionOptions, clock: Clock): Redis {
     // Sooner than the client's own: sessions wait.
     retryStrategy: (times: number) =>
       Math.min(50 * 2 ** Math.min(times - 1, 10), RECONNECT_MOST) * (0.75 + clock.random() / 4),
-    connectTimeout: 5_000,
+    connectTimeout: CONNECT_TIMEOUT,
+    // Else a sentinel that is silent is waited for, and the others are not asked.
+    sentinelCommandTimeout: given.connectTimeout ?? CONNECT_TIMEOUT,
     // The client waits that long for the end of a connection, of one that was refused too, and keeps the process meanwhile.
     disconnectTimeout: 500,
     lazyConnect: true,

@@ -413,3 +413,32 @@ describe("a look around", () => {
     assert.deepEqual([looked, world.membership.others], [true, ["a"]]);
   });
 });
+
+describe("what comes late from a node", () => {
+  it("is of a time gone by where the lease that it was said under has ended, until it is said under the next one", async () => {
+    const world = await World.joined("a");
+    const { membership } = world;
+    assert.equal(membership.isBygone("a", 1), false);
+    world.store.others.delete("a");
+    await world.pass(2 * TTL);
+    assert.equal(membership.leaseEnded("a"), true);
+    membership.heardFrom("a", 1);
+    assert.deepEqual([membership.isBygone("a", 1), membership.isBygone("a", 2)], [true, false]);
+    // Also where the lease was seen again before anything was heard.
+    world.store.others.set("a", 2);
+    await world.pass(TTL);
+    assert.equal(membership.isDead("a"), false);
+    assert.deepEqual([membership.isBygone("a", 1), membership.isBygone("a", 2)], [true, false]);
+    assert.equal(membership.isBygone("a stranger", 1), false);
+  });
+
+  it("counts where it only was not found: it may hold its lease", async () => {
+    const world = await World.joined("a");
+    const { membership } = world;
+    membership.foundNobody("a");
+    await world.pass(SUSPECT_AFTER);
+    membership.foundNobody("a");
+    assert.equal(membership.isDead("a"), true);
+    assert.equal(membership.isBygone("a", 1), false);
+  });
+});
