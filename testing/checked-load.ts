@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LoadOptions } from "./load-options";
 import { Session } from "./load-session";
 import { stockSocket } from "./stock-client";
@@ -57,6 +58,7 @@ export interface Load {
 
 const OPENING_AT_ONCE = 50;
 const CHECK_EVERY_MS = 20;
+const LAST_REQUESTS_MS = 2_000;
 /** Timers are that late where nothing is wrong. */
 const USUAL_LAG_MS = 5;
 const REOPEN_EVERY_MS = 300;
@@ -249,8 +251,15 @@ class RunningLoad implements Load {
       reject(new Error(`the load ended before ${total} echoes: ${JSON.stringify(verdict).slice(0, 4_000)}`));
     }
     await Promise.all(this.#sessions.map((session) => session.close()));
+    await this.#lastRequests();
     this.#agent.destroy();
     return verdict;
+  }
+
+  /** A client says that it is closed before its server has been told; one that never answers is not waited for long. */
+  async #lastRequests(): Promise<void> {
+    const end = performance.now() + LAST_REQUESTS_MS;
+    while (Object.keys(this.#agent.sockets).length > 0 && performance.now() < end) await sleep(CHECK_EVERY_MS);
   }
 
   get #isOver(): boolean {

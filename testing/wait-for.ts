@@ -21,7 +21,11 @@ export async function waitFor<T>(
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > end) throw new Error(`waited ${withinMs} ms in vain for ${what}`, { cause });
+    if (performance.now() > end) {
+      // Not every reporter shows the cause.
+      const why = cause instanceof Error ? `: ${cause.message}` : "";
+      throw new Error(`waited ${withinMs} ms in vain for ${what}${why}`, { cause });
+    }
     await sleep(PAUSE_MS);
   }
 }

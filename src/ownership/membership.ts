@@ -180,7 +180,8 @@ export class Membership {
     const death = this.#dead.get(node);
     // A word does not give a lease back: a node that is cut off from the store beats on, and can do nothing for its sessions.
     if (death?.why === "lease ended" && incarnation <= death.incarnation) death.heard = true;
-    else this.#dead.delete(node);
+    // Its lease was seen meanwhile, when nothing had been heard of it yet.
+    else if (this.#dead.delete(node) && this.#living.has(node)) this.#options.listener.onNodeJoined(node);
   }
 
   /** A message to the node found nobody. Twice, with some time between: it is dead. */

@@ -370,6 +370,19 @@ describe("a message that finds nobody", () => {
     assert.equal(world.membership.leaseEnded("a"), world.membership.isDead("a"));
   });
 
+  for (const seen of ["before it is heard again", "behind that"]) {
+    it(`is followed by a new beginning, also where its lease is seen ${seen}`, async () => {
+      const world = await World.joined("a");
+      world.membership.foundNobody("a");
+      await world.pass(SUSPECT_AFTER);
+      world.membership.foundNobody("a");
+      if (seen === "before it is heard again") await world.pass(TTL / 3);
+      world.membership.heardFrom("a");
+      await world.pass(TTL / 3);
+      assert.deepEqual(world.events, ["dead a", "joined a"]);
+    });
+  }
+
   it("says so when the lease has ended too", async () => {
     const world = await World.joined("a");
     world.membership.foundNobody("a");
