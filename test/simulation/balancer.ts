@@ -123,7 +123,7 @@ export class BalancedRequest {
     });
   }
 
-  /** As `Exchange` does it; H6 included. */
+  /** As `Exchange` does it; H6 and I3 included. */
   #arrive(attempt: Attempt): void {
     const pause = attempt.node.node?.pause ?? 0;
     if (pause === 0) this.#hold(attempt);
@@ -137,6 +137,10 @@ export class BalancedRequest {
   #hold(attempt: Attempt): void {
     const { kind, sid, t } = this;
     const body = this.#body;
+    if (attempt.node.node?.withdrawn === true) {
+      attempt.ended();
+      return;
+    }
     const asked = { kind, sid, t: kind === RequestKind.Post ? postKey(t, body) : t, body, revision: 4 };
     attempt.held = attempt.node.node?.hold(asked, attempt.connection);
     // The end of a connection lies behind what came by it.

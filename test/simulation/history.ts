@@ -1,7 +1,6 @@
 import { SimClient } from "./client";
 import { endOf, type Schedule } from "./schedule";
 import { runMicrotasks } from "./microtasks";
-import { TUNING } from "./sim-node";
 import { World } from "./world";
 
 export interface Outcome {
@@ -23,6 +22,9 @@ const LONGEST = 120_000;
 /** Behind the last fault, virtual milliseconds. */
 const QUIET = 3000;
 const SHORTEST = 12_000;
+/** Behind the last fault all that others have to know of it is known, in virtual milliseconds; and what is sent then comes within. */
+const SETTLED = 10_000;
+const PROBED_WITHIN = 8000;
 /** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: two sweeps and `linger`. */
 const LOOKED_AT = 500;
 const EMPTY_AFTER = 70_000;
@@ -40,13 +42,16 @@ class History {
   readonly #world: World;
   readonly #clients: readonly SimClient[];
   readonly #quietAt: number;
+  readonly #settledAt: number;
   #events = 0;
   #lookAt = 0;
 
   constructor(schedule: Schedule) {
     this.#world = new World(schedule);
     this.#clients = schedule.clients.map((plan) => new SimClient(this.#world, plan));
-    this.#quietAt = Math.max(SHORTEST, ...schedule.faults.map((fault) => endOf(fault) + QUIET));
+    const last = Math.max(0, ...schedule.faults.map(endOf));
+    this.#quietAt = Math.max(SHORTEST, last + QUIET);
+    this.#settledAt = last + SETTLED;
   }
 
   run(): Outcome {
@@ -54,6 +59,7 @@ class History {
     const { schedule } = world;
     this.#runUntil(LONGEST, () => this.#finished());
     this.#check();
+    this.#probe();
     const ended = this.#clients.filter((client) => client.ended).length;
     if (world.violations.length === 0) this.#close();
     return {
@@ -82,16 +88,16 @@ class History {
   #finished(): boolean {
     return (
       this.#world.time.now > this.#quietAt &&
-      this.#clients.every(
-        (client) => client.sid === "" || client.ended || (client.done && this.#missing(client).length === 0),
-      )
+      this.#clients.every((client) => client.sid === "" || (client.done && this.#missing(client).length === 0))
     );
   }
 
-  /** Pushes that the application was told are on their way, and the client does not have. */
-  #missing(client: SimClient): number[] {
-    const confirmed = this.#world.application.confirmed(client.sid);
-    return [...confirmed].filter((number) => !client.pushes.includes(number));
+  /** What is in the record of the session, or the application was told is on its way, and the client does not have. */
+  #missing(client: SimClient): string[] {
+    if (client.mayMiss) return [];
+    const { application, records } = this.#world;
+    const pushed = [...application.confirmed(client.sid)].map((number) => `p${String(number)}`);
+    return [...records.recorded(client.sid), ...pushed].filter((text) => !client.got.has(text));
   }
 
   #check(): void {
@@ -105,8 +111,31 @@ class History {
         world.violate(`${client.sid} hangs: ${counts}`);
       }
       const lost = this.#missing(client);
-      if (lost.length > 0) world.violate(`${client.sid}: pushes ${lost.join(", ")} were confirmed and never came`);
+      if (lost.length > 0) world.violate(`${client.sid}: ${lost.join(", ")} were recorded and never came`);
+      const refused = [...world.sends.refused(client.sid)];
+      if (refused.length > 0 && !world.sends.isClosing(client.sid))
+        world.violate(
+          `${client.sid} lives, and senders were told that there is no such session: ${refused.join(", ")}`,
+        );
     }
+  }
+
+  /** All has been well for a while: what is sent now, from whatever node, comes soon, with no ping to help. */
+  #probe(): void {
+    const world = this.#world;
+    if (world.violations.length > 0) return;
+    const { time } = world;
+    this.#runUntil(Math.max(time.now, this.#settledAt), () => false);
+    const sent = this.#clients
+      .filter((client) => client.sid !== "" && !client.over)
+      .flatMap((client) => {
+        const node = world.pick();
+        return node === undefined ? [] : [{ client, text: world.sends.send(node, client.sid) }];
+      });
+    const missing = (): typeof sent => sent.filter(({ client, text }) => !client.over && !client.got.has(text));
+    this.#runUntil(time.now + PROBED_WITHIN, () => missing().length === 0);
+    if (world.violations.length > 0) return;
+    for (const { client, text } of missing()) world.violate(`${client.sid}: ${text} did not come, though all was well`);
   }
 
   /** No table of a node grows beyond what there is to keep. */
@@ -161,7 +190,7 @@ class History {
     // A holder that is dead, or was taken for it, or whose owner moved, may say nothing: then it takes a ping too.
     const { rates, faults } = world.schedule;
     const moves = (fault: (typeof faults)[number]): boolean =>
-      fault.kind === "storeAway" ? fault.lasts > TUNING.leaseTtl / 2 : !fault.kind.startsWith("store");
+      fault.kind === "storeAway" ? fault.lasts > world.tuning.leaseTtl / 2 : !fault.kind.startsWith("store");
     if (rates.loss > 0 || faults.some(moves)) return;
     for (const { sid } of polling) {
       const found = world.records.look(sid);

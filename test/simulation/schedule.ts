@@ -48,6 +48,14 @@ export interface ClientPlan {
   readonly connectsAt: number;
   /** When it tries to go over to a websocket. */
   readonly upgradesAt?: number;
+  /** When the application closes its session, at its owner or from whatever node. */
+  readonly closes?: { readonly at: number; readonly from: "owner" | "anywhere" };
+}
+
+/** Of all nodes and clients, in virtual milliseconds. */
+export interface Beating {
+  readonly pingInterval: number;
+  readonly pingTimeout: number;
 }
 
 /** A whole history, but for what its chance decides: all that is shrunk when it fails. */
@@ -58,6 +66,9 @@ export interface Schedule {
   /** Messages that each client sends, and that it is sent without asking at most. */
   readonly messages: number;
   readonly pushes: number;
+  /** How often some node sends each client something. */
+  readonly sends: number;
+  readonly heartbeat: Beating;
   readonly rates: Rates;
   readonly faults: readonly Fault[];
 }

@@ -1,3 +1,4 @@
+import { resolveTuning, type ResolvedTuning } from "../../src/cluster-options";
 import { MemoryMedium } from "../../src/bus/memory/memory-bus";
 import type { NodeId } from "../../src/store/port";
 import { VirtualTime } from "../../src/time/virtual-clock";
@@ -6,7 +7,8 @@ import { Application } from "./application";
 import type { SimClient } from "./client";
 import { Excuses } from "./excuses";
 import type { Fault, Schedule } from "./schedule";
-import { PING_INTERVAL, PING_TIMEOUT, SimNode, TUNING } from "./sim-node";
+import { Sends } from "./sends";
+import { SimNode } from "./sim-node";
 import { SimRecords } from "./sim-records";
 
 /** As the package has it, in milliseconds. */
@@ -29,7 +31,9 @@ export class World {
   readonly time: VirtualTime;
   readonly medium: MemoryMedium;
   readonly records: SimRecords;
+  readonly tuning: ResolvedTuning;
   readonly application: Application;
+  readonly sends: Sends;
   readonly excuses: Excuses;
   readonly nodes: SimNode[] = [];
   readonly clients = new Map<string, SimClient>();
@@ -56,7 +60,9 @@ export class World {
       return time.random() * (BUS_DELAY + this.#slowBy);
     };
     const keeps = schedule.faults.some(({ kind }) => kind === "storeOlder");
-    const limits = storeLimits(TUNING, PING_INTERVAL, PING_TIMEOUT);
+    const { pingInterval, pingTimeout } = schedule.heartbeat;
+    this.tuning = resolveTuning({}, pingInterval, pingTimeout);
+    const limits = storeLimits(this.tuning, pingInterval, pingTimeout);
     this.records = new SimRecords(
       () => time.now,
       limits,
@@ -66,6 +72,7 @@ export class World {
       },
     );
     this.application = new Application(this);
+    this.sends = new Sends(this);
     this.excuses = new Excuses(this);
     for (let i = 0; i < NODES; i++) this.addNode();
     for (const fault of schedule.faults) {
@@ -96,6 +103,20 @@ export class World {
   violate(text: string): void {
     this.log(`VIOLATION ${text}`);
     this.violations.push(text);
+  }
+
+  /** Nodes leave, and nothing else goes wrong: nobody is to notice. */
+  get onlyDepartures(): boolean {
+    const { faults, rates } = this.schedule;
+    return rates.loss === 0 && faults.every(({ kind }) => kind === "drain");
+  }
+
+  /** One node is cut off, from store or bus, and nothing else goes wrong: it is to keep nothing (I1 to I4). */
+  get oneIsCutOff(): boolean {
+    const { faults, rates } = this.schedule;
+    const [first] = faults;
+    if (first === undefined || faults.length > 1 || rates.loss > 0) return false;
+    return first.kind === "busCut" || (first.kind === "storeAway" && first.who >= 0);
   }
 
   get living(): SimNode[] {
@@ -202,6 +223,7 @@ export class World {
   #drain(node: SimNode): void {
     node.process.deliver(() => {
       this.log(`${node.id} leaves`);
+      node.leavesSince = this.time.now;
       const left = node.host.drain(DRAIN_TIMEOUT, () => {
         this.log(`${node.id} has handed over`);
         node.listens = false;
