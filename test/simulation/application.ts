@@ -27,6 +27,10 @@ export class Application {
     if (socket.recovered) this.recovered++;
     socket.on("message", (text: string) => {
       world.log(`${node.id} handles ${socket.id} ${text}`);
+      if (world.clients.get(socket.id)?.isPoison(text) === true) {
+        world.poison(node, socket.id);
+        return;
+      }
       this.#handles(socket.id, text);
       socket.send(`e${text}`);
     });

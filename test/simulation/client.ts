@@ -57,6 +57,16 @@ export class SimClient {
     return this.#transport === "websocket";
   }
 
+  /** Whether no process survives the message. */
+  isPoison(text: string): boolean {
+    return this.#plan.poison !== undefined && text === `m${String(this.#plan.poison)}`;
+  }
+
+  /** Its requests that are under way. */
+  get requests(): BalancedRequest[] {
+    return [this.#polling, this.#posting].filter((request) => request !== undefined);
+  }
+
   /** It says nothing any more. */
   get over(): boolean {
     return this.dropped !== undefined || this.ended || this.closed;
@@ -142,7 +152,7 @@ export class SimClient {
     const found = await cluster.find(this.sid, false);
     if (found.kind === "away" || this.over) return;
     if (found.kind === "unknown") {
-      if (this.#world.sends.isClosing(this.sid)) this.#close();
+      if (this.#world.mayClose(this.sid)) this.#close();
       else this.#drop("the websocket was refused: unknown");
       return;
     }
@@ -204,7 +214,7 @@ export class SimClient {
     this.#websocket = undefined;
     if (this.#transport === "websocket") {
       this.#world.log(`client ${this.sid} loses its websocket`);
-      if (this.#world.sends.isClosing(this.sid)) {
+      if (this.#world.mayClose(this.sid)) {
         this.closed = true;
         return;
       }
@@ -256,13 +266,13 @@ export class SimClient {
 
   /** A session that was closed is unknown from then on: a POST may hear so before the poll that is told. */
   #refused({ code }: Answer, why: string): void {
-    if (code === AnswerCode.UnknownSid && this.#world.sends.isClosing(this.sid)) this.#close();
+    if (code === AnswerCode.UnknownSid && this.#world.mayClose(this.sid)) this.#close();
     else this.#drop(why);
   }
 
   #read(answer: Answer): void {
     const packets = decodePayload(String(answer.body));
-    const closes = packets.some(({ type }) => type === "close") && this.#world.sends.isClosing(this.sid);
+    const closes = packets.some(({ type }) => type === "close") && this.#world.mayClose(this.sid);
     // O8: the stock client of Socket.IO would lose the message.
     if (closes && packets.some(({ type }) => type === "message"))
       this.#world.violate(`${this.sid} is given a message and a close packet at once`);

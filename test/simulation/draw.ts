@@ -85,14 +85,19 @@ export class Draw {
       late: this.one(0, 0.3),
       retry: this.one(0, 0.2, 0.5),
       breaks: this.one(0, 0, 0.1),
+      relays: 0,
     };
   }
 
-  /** `upgrades`, `closes`: how many of them go over to a websocket, and how many sessions the application closes. */
-  clients(upgrades: number, closes: number): ClientPlan[] {
+  /**
+   * `upgrades`, `closes`, `poisons`: how many of them go over to a websocket, how many sessions the application closes, and how
+   * many send what no process survives.
+   */
+  clients(upgrades: number, closes: number, poisons: number): ClientPlan[] {
     return Array.from({ length: CLIENTS }, () => {
       const connectsAt = this.random() * 300 + 50;
       const upgrade = this.random() < upgrades ? { upgradesAt: this.random() * 6000 } : {};
+      if (this.random() < poisons) return { connectsAt, poison: 1 + Math.floor(this.random() * 3) };
       if (this.random() >= closes) return { connectsAt, ...upgrade };
       const at = connectsAt + 500 + this.random() * this.#within;
       return { connectsAt, ...upgrade, closes: { at, from: this.one("owner", "anywhere") } };

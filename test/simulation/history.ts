@@ -30,6 +30,8 @@ const LOOKED_AT = 500;
 const EMPTY_AFTER = 70_000;
 /** Virtual milliseconds. Owners give up a poll after `pollGrace`; a websocket, when they know that its gateway is dead, or a message lost. */
 const ENDED_AFTER = 10_000;
+/** Virtual milliseconds: a lease, and what it takes to know that others hold theirs. */
+const LET_GO_WITHIN = 10_000;
 /** What one node may keep of anything at once, with three clients. */
 const MOST_KEPT = 12;
 
@@ -113,7 +115,7 @@ class History {
       const lost = this.#missing(client);
       if (lost.length > 0) world.violate(`${client.sid}: ${lost.join(", ")} were recorded and never came`);
       const refused = [...world.sends.refused(client.sid)];
-      if (refused.length > 0 && !world.sends.isClosing(client.sid))
+      if (refused.length > 0 && !world.mayClose(client.sid))
         world.violate(
           `${client.sid} lives, and senders were told that there is no such session: ${refused.join(", ")}`,
         );
@@ -142,10 +144,23 @@ class History {
   #look(): void {
     const world = this.#world;
     this.#lookAt = world.time.now + LOOKED_AT;
+    this.#lookAtCutOff();
     for (const { id, alive, node } of world.nodes) {
       if (!alive || node === undefined) continue;
       for (const [name, size] of Object.entries(node.sizes))
         if (size > MOST_KEPT) world.violate(`${id} keeps ${String(size)} ${name}`);
+    }
+  }
+
+  /** I3: what waits at a node that alone is cut off is let go, for another one to have. */
+  #lookAtCutOff(): void {
+    const world = this.#world;
+    const { now } = world.time;
+    const { who: node, from = now } = world.cutOff ?? {};
+    if (node === undefined) return;
+    for (const request of this.#clients.flatMap(({ requests }) => requests)) {
+      const since = Math.max(from, request.waitsSince(node) ?? now);
+      if (now - since > LET_GO_WITHIN) world.violate(`${request.t} waits at ${node.id}, which alone is cut off`);
     }
   }
 

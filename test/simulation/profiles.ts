@@ -16,6 +16,8 @@ interface Drawn {
   readonly sends?: number;
   readonly pushes?: number;
   readonly heartbeat?: Beating;
+  readonly poisons?: number;
+  readonly takeover?: "close";
 }
 
 /** By name: what goes wrong in the histories of each. A seed has one of them; see docs/protocol.md. */
@@ -33,7 +35,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
   /** Much of what sets two nodes against each other. */
   rivals: (draw) => ({
     upgrades: 0,
-    rates: { loss: 0.03, resend: 0.2, late: 0.3, retry: 0.7, breaks: 0 },
+    rates: { loss: 0.03, resend: 0.2, late: 0.3, retry: 0.7, breaks: 0, relays: 0 },
     faults: [...draw.one(draw.kills(1), draw.drains(1)), ...draw.suspects(10)],
   }),
   pauses: (draw) => ({
@@ -105,15 +107,39 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
   /** One node is cut off, and nothing else fails. */
   alone: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
-    rates: { loss: 0, resend: draw.one(0, 0.1), late: draw.one(0, 0.3), retry: draw.one(0, 0.2), breaks: 0 },
+    rates: { loss: 0, resend: draw.one(0, 0.1), late: draw.one(0, 0.3), retry: draw.one(0, 0.2), breaks: 0, relays: 0 },
     faults: draw.cutOffs(),
     pushes: 20,
   }),
   /** Nodes leave, and nothing else fails: nobody is to notice. */
   departures: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
-    rates: { loss: 0, resend: draw.one(0, 0.1), late: 0, retry: draw.one(0, 0.3), breaks: 0 },
+    rates: { loss: 0, resend: draw.one(0, 0.1), late: 0, retry: draw.one(0, 0.3), breaks: 0, relays: 0 },
     faults: draw.drains(draw.one(1, 2, 3)),
+  }),
+  /** Upgrades while what gateways and owners say to each other is lost, and nothing else fails: no websocket closes of it. */
+  upgrades: (draw) => ({
+    upgrades: 1,
+    rates: { ...draw.rates(), loss: 0, relays: draw.one(0.2, 0.4) },
+    faults: [],
+    closes: 0,
+    sends: 12,
+    pushes: 20,
+  }),
+  /** Messages that end whatever process handles them. */
+  poison: (draw) => ({
+    upgrades: 0,
+    rates: draw.rates(),
+    faults: draw.one([], draw.suspects(2)),
+    closes: 0,
+    poisons: 0.4,
+  }),
+  /** Sessions of dead owners are closed, not adopted. */
+  unadopted: (draw) => ({
+    upgrades: draw.one(0, 0.3),
+    rates: draw.rates(),
+    faults: [...draw.kills(draw.one(1, 2)), ...draw.drains(draw.one(0, 1)), ...draw.suspects(draw.one(0, 2))],
+    takeover: "close",
   }),
   /** A little of everything at once. */
   all: (draw) => ({
@@ -138,8 +164,9 @@ export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_
   if (make === undefined)
     throw new Error(`there is no profile ${JSON.stringify(profile)}; there are ${PROFILE_NAMES.join(", ")}`);
   const draw = new Draw(seed);
-  const { upgrades, rates, faults, closes = 0.1, sends = SENDS, pushes = PUSHES, heartbeat = HEARTBEAT } = make(draw);
-  const clients = draw.clients(upgrades, closes);
-  const inOrder = [...faults].sort((a, b) => a.at - b.at);
-  return { seed, profile, clients, messages: MESSAGES, pushes, sends, heartbeat, rates, faults: inOrder };
+  const drawn = make(draw);
+  const { rates, sends = SENDS, pushes = PUSHES, heartbeat = HEARTBEAT, takeover = "adopt" } = drawn;
+  const clients = draw.clients(drawn.upgrades, drawn.closes ?? 0.1, drawn.poisons ?? 0);
+  const faults = [...drawn.faults].sort((a, b) => a.at - b.at);
+  return { seed, profile, clients, messages: MESSAGES, pushes, sends, heartbeat, takeover, rates, faults };
 }

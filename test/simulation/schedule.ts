@@ -42,6 +42,8 @@ export interface Rates {
   readonly retry: number;
   /** The balancer loses a connection, and sends the request again a moment later. */
   readonly breaks: number;
+  /** A message between a websocket's gateway and owner is lost while no upgrade between the two is recorded; see `RelayLosses`. */
+  readonly relays: number;
 }
 
 export interface ClientPlan {
@@ -50,6 +52,8 @@ export interface ClientPlan {
   readonly upgradesAt?: number;
   /** When the application closes its session, at its owner or from whatever node. */
   readonly closes?: { readonly at: number; readonly from: "owner" | "anywhere" };
+  /** The number of the message that ends each process that handles it. */
+  readonly poison?: number;
 }
 
 /** Of all nodes and clients, in virtual milliseconds. */
@@ -69,6 +73,8 @@ export interface Schedule {
   /** How often some node sends each client something. */
   readonly sends: number;
   readonly heartbeat: Beating;
+  /** What becomes of sessions of dead owners; an option of the package. */
+  readonly takeover: "adopt" | "close";
   readonly rates: Rates;
   readonly faults: readonly Fault[];
 }

@@ -7,6 +7,7 @@ import { Application } from "./application";
 import type { SimClient } from "./client";
 import { Excuses } from "./excuses";
 import type { Fault, Schedule } from "./schedule";
+import { RelayLosses } from "./relay-losses";
 import { Sends } from "./sends";
 import { SimNode } from "./sim-node";
 import { SimRecords } from "./sim-records";
@@ -41,6 +42,9 @@ export class World {
   readonly trace: string[] = [];
   readonly troubles: Trouble[] = [];
   readonly #silent = new Map<NodeId, number>();
+  /** How many nodes ended of what a session's client said. */
+  poisonings = 0;
+  readonly #poisoned = new Map<string, number>();
   #slowBy = 0;
   /** How often the store has lost data, and one. */
   #generation = 1;
@@ -55,13 +59,15 @@ export class World {
     const { time } = this;
     // The medium is nobody's process: what is on its way arrives though its sender is dead.
     this.medium = new MemoryMedium(time.process());
-    this.medium.intercept = (from, to) => {
+    const losses = new RelayLosses(schedule.rates.relays, time.random);
+    this.medium.intercept = (from, to, message) => {
+      if (losses.loses(from, to, message)) return "drop";
       if (this.#silent.has(from) || this.#silent.has(to) || time.random() < schedule.rates.loss) return "drop";
       return time.random() * (BUS_DELAY + this.#slowBy);
     };
     const keeps = schedule.faults.some(({ kind }) => kind === "storeOlder");
     const { pingInterval, pingTimeout } = schedule.heartbeat;
-    this.tuning = resolveTuning({}, pingInterval, pingTimeout);
+    this.tuning = resolveTuning({ takeover: schedule.takeover }, pingInterval, pingTimeout);
     const limits = storeLimits(this.tuning, pingInterval, pingTimeout);
     this.records = new SimRecords(
       () => time.now,
@@ -107,8 +113,20 @@ export class World {
 
   /** Nodes leave, and nothing else goes wrong: nobody is to notice. */
   get onlyDepartures(): boolean {
-    const { faults, rates } = this.schedule;
-    return rates.loss === 0 && faults.every(({ kind }) => kind === "drain");
+    const { faults, rates, clients } = this.schedule;
+    const harmless = clients.every(({ poison }) => poison === undefined);
+    return harmless && rates.loss === 0 && faults.every(({ kind }) => kind === "drain");
+  }
+
+  /** Whether the session's client may be told that it is closed: by the application, or since its owner died and none adopts. */
+  mayClose(sid: string): boolean {
+    return this.sends.isClosing(sid) || this.schedule.takeover === "close";
+  }
+
+  /** The node that is cut off, while it is, where nothing else goes wrong, and since when. */
+  get cutOff(): Trouble | undefined {
+    const [trouble] = this.troubles;
+    return this.oneIsCutOff && trouble !== undefined && trouble.until > this.time.now ? trouble : undefined;
   }
 
   /** One node is cut off, from store or bus, and nothing else goes wrong: it is to keep nothing (I1 to I4). */
@@ -229,8 +247,23 @@ export class World {
         node.listens = false;
       });
       void left.then(() => {
-        if (node.alive) this.kill(node);
+        if (!node.alive) return;
+        if (this.onlyDepartures && this.time.now - (node.leavesSince ?? 0) >= DRAIN_TIMEOUT)
+          this.violate(`${node.id} has something left when its time to leave is over`);
+        this.kill(node);
       });
+    });
+  }
+
+  /** What a client said ends the process that handles it, and another one is started. */
+  poison(node: SimNode, sid: string): void {
+    const ended = (this.#poisoned.get(sid) ?? 0) + 1;
+    this.#poisoned.set(sid, ended);
+    this.poisonings++;
+    if (ended > 2) this.violate(`${sid} ends a third node with the same request`);
+    this.kill(node);
+    this.time.schedule(100, () => {
+      this.addNode();
     });
   }
 
