@@ -32,6 +32,8 @@ const EMPTY_AFTER = 70_000;
 const ENDED_AFTER = 10_000;
 /** Virtual milliseconds: a lease, and what it takes to know that others hold theirs. */
 const LET_GO_WITHIN = 10_000;
+/** Virtual milliseconds: longer than the way of a connection's end to the holder, and on to the owner. */
+const TOLD_WITHIN = 20;
 /** What one node may keep of anything at once, with three clients. */
 const MOST_KEPT = 12;
 
@@ -189,12 +191,15 @@ class History {
   /** The clients are gone without a word: where nothing is lost, the owners hear of the polls that broke, and give them up. */
   #leave(): void {
     const world = this.#world;
-    const polling = this.#clients.filter(({ sid, ended, poll }) => {
+    const isParked = ({ sid }: SimClient): boolean => {
       const owner = world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
-      // A poll that was answered a moment ago is parked nowhere; then it takes a ping.
-      return !ended && poll?.nodes.length === 1 && owner?.node?.session(sid)?.hasPoll === true;
-    });
+      return owner?.node?.session(sid)?.hasPoll === true;
+    };
+    let polling = this.#clients.filter((client) => !client.over && client.poll?.nodes.length === 1 && isParked(client));
     for (const client of this.#clients) client.leave();
+    // A poll that was answered a moment ago, or while its owner was told, is parked nowhere; then it takes a ping.
+    this.#runUntil(world.time.now + TOLD_WITHIN, () => false);
+    polling = polling.filter(isParked);
     // Whatever became of a websocket, its session does not outlive it.
     this.#runUntil(world.time.now + ENDED_AFTER, () => false);
     for (const { sid, upgraded } of this.#clients) {

@@ -1,5 +1,5 @@
 import { Draw } from "./draw";
-import type { Beating, Fault, Rates, Schedule } from "./schedule";
+import type { Beating, ClientPlan, Fault, Rates, Schedule } from "./schedule";
 
 const MESSAGES = 6;
 const PUSHES = 8;
@@ -18,6 +18,8 @@ interface Drawn {
   readonly heartbeat?: Beating;
   readonly poisons?: number;
   readonly takeover?: "close";
+  /** Only one client goes over to a websocket: what is lost for it would close those of the others. */
+  readonly oneUpgrades?: boolean;
 }
 
 /** By name: what goes wrong in the histories of each. A seed has one of them; see docs/protocol.md. */
@@ -122,6 +124,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     upgrades: 1,
     rates: { ...draw.rates(), loss: 0, relays: draw.one(0.2, 0.4) },
     faults: [],
+    oneUpgrades: true,
     closes: 0,
     sends: 12,
     pushes: 20,
@@ -166,7 +169,12 @@ export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_
   const draw = new Draw(seed);
   const drawn = make(draw);
   const { rates, sends = SENDS, pushes = PUSHES, heartbeat = HEARTBEAT, takeover = "adopt" } = drawn;
-  const clients = draw.clients(drawn.upgrades, drawn.closes ?? 0.1, drawn.poisons ?? 0);
+  const all = draw.clients(drawn.upgrades, drawn.closes ?? 0.1, drawn.poisons ?? 0);
+  const clients = drawn.oneUpgrades === true ? all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan))) : all;
   const faults = [...drawn.faults].sort((a, b) => a.at - b.at);
   return { seed, profile, clients, messages: MESSAGES, pushes, sends, heartbeat, takeover, rates, faults };
+}
+
+function withoutUpgrade({ upgradesAt: _, ...plan }: ClientPlan): ClientPlan {
+  return plan;
 }
