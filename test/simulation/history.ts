@@ -99,9 +99,10 @@ class History {
   /** What is in the record of the session, or the application was told is on its way, and the client does not have. */
   #missing(client: SimClient): string[] {
     if (client.mayMiss) return [];
-    const { application, records } = this.#world;
+    const { application, records, sends } = this.#world;
     const pushed = [...application.confirmed(client.sid)].map((number) => `p${String(number)}`);
-    return [...records.recorded(client.sid), ...pushed].filter((text) => !client.got.has(text));
+    const owed = new Set([...records.recorded(client.sid), ...sends.taken(client.sid), ...pushed]);
+    return [...owed].filter((text) => !client.got.has(text));
   }
 
   #check(): void {
@@ -178,6 +179,12 @@ class History {
     }
     this.#runUntil(world.time.now + EMPTY_AFTER, () => false);
     if (world.violations.length > 0) return;
+    for (const { sid, upgraded } of this.#clients) {
+      const found = world.records.look(sid);
+      // The record of a dead owner's websocket ends by its time.
+      if (!upgraded && found.kind === "found" && found.phase !== "closed")
+        world.violate(`${sid} goes on, and its client is gone for long`);
+    }
     for (const { id, alive, node, host } of world.nodes) {
       if (!alive || node === undefined) continue;
       for (const [name, size] of Object.entries(node.sizes))
@@ -200,6 +207,10 @@ class History {
     // A poll that was answered a moment ago, or while its owner was told, is parked nowhere; then it takes a ping.
     this.#runUntil(world.time.now + TOLD_WITHIN, () => false);
     polling = polling.filter(isParked);
+    if (world.schedule.endsWithDeath) {
+      const node = world.pick();
+      if (node !== undefined && world.living.length > 1) world.kill(node);
+    }
     // Whatever became of a websocket, its session does not outlive it.
     this.#runUntil(world.time.now + ENDED_AFTER, () => false);
     for (const { sid, upgraded } of this.#clients) {
@@ -209,6 +220,7 @@ class History {
     }
     // A holder that is dead, or was taken for it, or whose owner moved, may say nothing: then it takes a ping too.
     const { rates, faults } = world.schedule;
+    if (world.schedule.endsWithDeath) return;
     const moves = (fault: (typeof faults)[number]): boolean =>
       fault.kind === "storeAway" ? fault.lasts > world.tuning.leaseTtl / 2 : !fault.kind.startsWith("store");
     if (rates.loss > 0 || faults.some(moves)) return;

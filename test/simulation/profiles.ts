@@ -17,6 +17,7 @@ interface Drawn {
   readonly pushes?: number;
   readonly heartbeat?: Beating;
   readonly poisons?: number;
+  readonly endsWithDeath?: boolean;
   readonly takeover?: "close";
   /** Only one client goes over to a websocket: what is lost for it would close those of the others. */
   readonly oneUpgrades?: boolean;
@@ -33,6 +34,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
       ...draw.drains(draw.one(0, 0, 1, 2)),
       ...draw.suspects(draw.one(0, 0, 2, 6)),
     ],
+    endsWithDeath: true,
   }),
   /** Much of what sets two nodes against each other. */
   rivals: (draw) => ({
@@ -168,11 +170,30 @@ export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_
     throw new Error(`there is no profile ${JSON.stringify(profile)}; there are ${PROFILE_NAMES.join(", ")}`);
   const draw = new Draw(seed);
   const drawn = make(draw);
-  const { rates, sends = SENDS, pushes = PUSHES, heartbeat = HEARTBEAT, takeover = "adopt" } = drawn;
+  const {
+    rates,
+    sends = SENDS,
+    pushes = PUSHES,
+    heartbeat = HEARTBEAT,
+    takeover = "adopt",
+    endsWithDeath = false,
+  } = drawn;
   const all = draw.clients(drawn.upgrades, drawn.closes ?? 0.1, drawn.poisons ?? 0);
   const clients = drawn.oneUpgrades === true ? all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan))) : all;
   const faults = [...drawn.faults].sort((a, b) => a.at - b.at);
-  return { seed, profile, clients, messages: MESSAGES, pushes, sends, heartbeat, takeover, rates, faults };
+  return {
+    seed,
+    profile,
+    clients,
+    messages: MESSAGES,
+    pushes,
+    sends,
+    heartbeat,
+    takeover,
+    rates,
+    faults,
+    endsWithDeath,
+  };
 }
 
 function withoutUpgrade({ upgradesAt: _, ...plan }: ClientPlan): ClientPlan {

@@ -77,6 +77,8 @@ export interface Schedule {
   readonly takeover: "adopt" | "close";
   readonly rates: Rates;
   readonly faults: readonly Fault[];
+  /** When all clients are gone, a node is killed: nobody asks for its sessions any more. */
+  readonly endsWithDeath: boolean;
 }
 
 /** When a fault is over. */

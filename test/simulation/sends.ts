@@ -5,7 +5,8 @@ import type { World } from "./world";
 interface Sent {
   /** Of each node, the number of its last message. */
   readonly numbers: Map<string, number>;
-  /** Messages whose sender was told that there is no such session. */
+  /** Messages whose sender was told that they are taken, and that there is no such session. */
+  readonly taken: Set<string>;
   readonly refused: Set<string>;
   left: number;
 }
@@ -28,7 +29,7 @@ export class Sends {
   #of(sid: string): Sent {
     let sent = this.#sessions.get(sid);
     if (sent === undefined) {
-      sent = { numbers: new Map(), refused: new Set(), left: this.#world.schedule.sends };
+      sent = { numbers: new Map(), taken: new Set(), refused: new Set(), left: this.#world.schedule.sends };
       this.#sessions.set(sid, sent);
     }
     return sent;
@@ -64,20 +65,25 @@ export class Sends {
 
   /** Sends the session the node's next message, and gives its text. */
   send(node: SimNode, sid: string): string {
-    const { numbers, refused } = this.#of(sid);
+    const { numbers, taken, refused } = this.#of(sid);
     const number = (numbers.get(node.id) ?? 0) + 1;
     numbers.set(node.id, number);
     const text = `x${node.id}.${String(number)}`;
     this.#world.log(`${node.id} sends ${sid} ${text}`);
     node.node?.sends.send(sid, text, undefined).then(
-      (taken) => {
-        if (!taken) refused.add(text);
+      (isTaken) => {
+        (isTaken ? taken : refused).add(text);
       },
       () => {
         this.#world.excuses.unavailable(`${text} to ${sid}`);
       },
     );
     return text;
+  }
+
+  /** Messages of which a sender was told that they are taken. */
+  taken(sid: string): ReadonlySet<string> {
+    return this.#sessions.get(sid)?.taken ?? NONE;
   }
 
   /** Messages of which a sender was told that there is no such session. */
