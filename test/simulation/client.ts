@@ -31,6 +31,7 @@ export class SimClient {
   ended = false;
   #websocket: SimWebSocket | undefined;
   #webSocketAt: SimNode | undefined;
+  #tried = false;
   /** Whether its websocket was not at the owner. */
   #relayed = false;
   #transport: "polling" | "upgrading" | "websocket" = "polling";
@@ -55,6 +56,11 @@ export class SimClient {
 
   get upgraded(): boolean {
     return this.#transport === "websocket";
+  }
+
+  /** Whether it has tried to go over to a websocket, and did not. */
+  get failedToUpgrade(): boolean {
+    return this.#tried && !this.upgraded && !this.over;
   }
 
   /** Whether no process survives the message. */
@@ -165,6 +171,7 @@ export class SimClient {
         this.#onWebSocketClose();
       },
     });
+    this.#tried = true;
     this.#websocket = websocket;
     this.#webSocketAt = node;
     node.host.join(cluster, this.sid, websocket);
@@ -297,6 +304,8 @@ export class SimClient {
   #close(): void {
     this.#world.log(`client ${this.sid} is closed`);
     this.closed = true;
+    // It was given up meanwhile, for what cannot be promised.
+    if (this.#world.excuses.excused(this.sid)) this.ended = true;
     this.#polling?.abandon();
     this.#posting?.abandon();
     this.#websocket?.leave();
@@ -342,7 +351,7 @@ export class SimClient {
 
   #sendSoon(): void {
     const { time } = this.#world;
-    time.schedule(time.random() * 1500, () => {
+    time.schedule(time.random() * this.#world.schedule.pace, () => {
       if (this.over) return;
       if (this.sent < this.#messages) this.sent++;
       this.#post();

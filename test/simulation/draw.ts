@@ -104,6 +104,19 @@ export class Draw {
     });
   }
 
+  /** The store stands still for all, and a node dies meanwhile: what it let out before its commits is noticed. */
+  deathsBehindHangs(count: number): Fault[] {
+    return Array.from({ length: count }, (): Fault[] => {
+      const { at } = this;
+      const lasts = this.between(100, 1000);
+      const dies = at + this.random() * lasts;
+      return [
+        { kind: "storeAway", at, who: -1, lasts, hangs: true },
+        { kind: "kill", at: dies, who: this.random(), back: this.random() * 2000 },
+      ];
+    }).flat();
+  }
+
   /** One node is cut off, from the bus or from the store, for longer than its lease and what others then take to notice. */
   cutOffs(): Fault[] {
     const { at } = this;

@@ -117,6 +117,8 @@ class History {
       }
       const lost = this.#missing(client);
       if (lost.length > 0) world.violate(`${client.sid}: ${lost.join(", ")} were recorded and never came`);
+      if (world.schedule.rates.relays > 0 && client.failedToUpgrade)
+        world.violate(`${client.sid} did not go over to its websocket, though only a few messages were lost`);
       const refused = [...world.sends.refused(client.sid)];
       if (refused.length > 0 && !world.mayClose(client.sid))
         world.violate(

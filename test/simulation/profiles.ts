@@ -1,11 +1,16 @@
 import { Draw } from "./draw";
 import type { Beating, ClientPlan, Fault, Rates, Schedule } from "./schedule";
 
-const MESSAGES = 6;
-const PUSHES = 8;
-const SENDS = 3;
-/** As the package has it. */
-const HEARTBEAT: Beating = { pingInterval: 25_000, pingTimeout: 20_000 };
+/** What a history has where its profile says nothing else. The heartbeat is as the package has it. */
+const USUAL = {
+  messages: 6,
+  pace: 1500,
+  pushes: 8,
+  sends: 3,
+  heartbeat: { pingInterval: 25_000, pingTimeout: 20_000 },
+  takeover: "adopt",
+  endsWithDeath: false,
+} as const;
 
 interface Drawn {
   readonly upgrades: number;
@@ -15,6 +20,8 @@ interface Drawn {
   readonly closes?: number;
   readonly sends?: number;
   readonly pushes?: number;
+  readonly messages?: number;
+  readonly pace?: number;
   readonly heartbeat?: Beating;
   readonly poisons?: number;
   readonly endsWithDeath?: boolean;
@@ -64,7 +71,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
         { kind: "storeOlder", at: 1000 + draw.at, by: draw.one(draw.between(1, 20), draw.between(20, 1500)) },
       ),
     );
-    return { upgrades: draw.one(0, 0.5, 1), rates: { ...draw.rates(), late: 0 }, faults };
+    return { upgrades: draw.one(0, 1, 1), rates: { ...draw.rates(), late: 0 }, faults };
   },
   bus: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
@@ -88,13 +95,13 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     rates: { ...draw.rates(), loss: draw.one(0, 0.03, 0.1) },
     faults: draw.one(draw.kills(1), draw.suspects(6), draw.pauses(1), draw.busTroubles(1), draw.drains(1)),
   }),
-  /** What other nodes send, and sessions that are closed, while owners change. */
+  /** What other nodes send, and sessions that are closed, while owners change and the store makes them wait. */
   sends: (draw) => ({
     upgrades: draw.one(0, 0, 0.3),
-    rates: { ...draw.rates(), loss: draw.one(0.01, 0.05), late: draw.one(0, 0.3) },
-    faults: [...draw.kills(draw.one(1, 2)), ...draw.drains(draw.one(0, 1)), ...draw.suspects(draw.one(0, 4))],
-    closes: 0.3,
-    sends: 12,
+    rates: { ...draw.rates(), loss: draw.one(0.02, 0.1), late: 0 },
+    faults: [...draw.deathsBehindHangs(3), ...draw.suspects(draw.one(0, 4)), ...draw.drains(draw.one(0, 0, 1))],
+    closes: 0.4,
+    sends: 20,
     pushes: 2,
   }),
   /** Pings often: they, and their answers, are under way whatever happens. */
@@ -110,7 +117,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
   }),
   /** One node is cut off, and nothing else fails. */
   alone: (draw) => ({
-    upgrades: draw.one(0, 0, 0.5),
+    upgrades: draw.one(0, 0.5, 1),
     rates: { loss: 0, resend: draw.one(0, 0.1), late: draw.one(0, 0.3), retry: draw.one(0, 0.2), breaks: 0, relays: 0 },
     faults: draw.cutOffs(),
     pushes: 20,
@@ -120,6 +127,8 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     upgrades: draw.one(0, 0, 0.5),
     rates: { loss: 0, resend: draw.one(0, 0.1), late: 0, retry: draw.one(0, 0.3), breaks: 0, relays: 0 },
     faults: draw.drains(draw.one(1, 2, 3)),
+    messages: 60,
+    pace: 200,
   }),
   /** Upgrades while what gateways and owners say to each other is lost, and nothing else fails: no websocket closes of it. */
   upgrades: (draw) => ({
@@ -127,6 +136,8 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     rates: { ...draw.rates(), loss: 0, relays: draw.one(0.2, 0.4) },
     faults: [],
     oneUpgrades: true,
+    messages: 60,
+    pace: 100,
     closes: 0,
     sends: 12,
     pushes: 20,
@@ -169,30 +180,16 @@ export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_
   if (make === undefined)
     throw new Error(`there is no profile ${JSON.stringify(profile)}; there are ${PROFILE_NAMES.join(", ")}`);
   const draw = new Draw(seed);
-  const drawn = make(draw);
-  const {
-    rates,
-    sends = SENDS,
-    pushes = PUSHES,
-    heartbeat = HEARTBEAT,
-    takeover = "adopt",
-    endsWithDeath = false,
-  } = drawn;
-  const all = draw.clients(drawn.upgrades, drawn.closes ?? 0.1, drawn.poisons ?? 0);
-  const clients = drawn.oneUpgrades === true ? all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan))) : all;
-  const faults = [...drawn.faults].sort((a, b) => a.at - b.at);
+  const { upgrades, rates, faults, closes = 0.1, poisons = 0, oneUpgrades = false, ...drawn } = make(draw);
+  const all = draw.clients(upgrades, closes, poisons);
   return {
+    ...USUAL,
+    ...drawn,
     seed,
     profile,
-    clients,
-    messages: MESSAGES,
-    pushes,
-    sends,
-    heartbeat,
-    takeover,
+    clients: oneUpgrades ? all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan))) : all,
     rates,
-    faults,
-    endsWithDeath,
+    faults: [...faults].sort((a, b) => a.at - b.at),
   };
 }
 

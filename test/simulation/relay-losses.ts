@@ -18,6 +18,7 @@ const OF_RELAYS: ReadonlySet<number> = new Set([
 export class RelayLosses {
   readonly #rate: number;
   readonly #random: () => number;
+  #left = MOST;
   /** Pairs of nodes between which an upgrade was asked for, and those where it came. */
   readonly #asked = new Set<string>();
   readonly #came = new Set<string>();
@@ -36,12 +37,17 @@ export class RelayLosses {
     const asks = frames.some(({ kind, body }) => kind === MessageKind.RelayIn && body === UPGRADE);
     const may = asks || (frames.length > 0 && !this.#asked.has(pair));
     if (asks) this.#asked.add(pair);
-    if (may && this.#random() < this.#rate) return true;
+    if (may && this.#left > 0 && this.#random() < this.#rate) {
+      this.#left--;
+      return true;
+    }
     if (asks) this.#came.add(pair);
     return false;
   }
 }
 
+/** So many messages are lost in a history at most: an upgrade has ten seconds. */
+const MOST = 6;
 /** What the client says when it goes over. */
 const UPGRADE = "5";
 

@@ -69,6 +69,8 @@ export interface Schedule {
   readonly clients: readonly ClientPlan[];
   /** Messages that each client sends, and that it is sent without asking at most. */
   readonly messages: number;
+  /** The longest pause between two messages of a client, in virtual milliseconds. */
+  readonly pace: number;
   readonly pushes: number;
   /** How often some node sends each client something. */
   readonly sends: number;
