@@ -183,8 +183,8 @@ class History {
     if (world.violations.length > 0) return;
     for (const { sid, upgraded } of this.#clients) {
       const found = world.records.look(sid);
-      // The record of a dead owner's websocket ends by its time.
-      if (!upgraded && found.kind === "found" && found.phase !== "closed")
+      // The record of a dead owner's websocket ends by its time, and one that was closed before the store went back.
+      if (!upgraded && !world.storeGoesBack && found.kind === "found" && found.phase !== "closed")
         world.violate(`${sid} goes on, and its client is gone for long`);
     }
     for (const { id, alive, node, host } of world.nodes) {

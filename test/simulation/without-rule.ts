@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import type { Rule } from "./rules";
+import type { Rule } from "./rule";
 
 const ROOT = dirname(dirname(__dirname));
 /** How long the histories without one rule may take, in milliseconds: one that is missing can make an endless loop. */

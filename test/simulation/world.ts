@@ -65,14 +65,13 @@ export class World {
       if (this.#silent.has(from) || this.#silent.has(to) || time.random() < schedule.rates.loss) return "drop";
       return time.random() * (BUS_DELAY + this.#slowBy);
     };
-    const keeps = schedule.faults.some(({ kind }) => kind === "storeOlder");
     const { pingInterval, pingTimeout } = schedule.heartbeat;
     this.tuning = resolveTuning({ takeover: schedule.takeover }, pingInterval, pingTimeout);
     const limits = storeLimits(this.tuning, pingInterval, pingTimeout);
     this.records = new SimRecords(
       () => time.now,
       limits,
-      keeps,
+      this.storeGoesBack,
       (text) => {
         this.violate(text);
       },
@@ -121,6 +120,10 @@ export class World {
   /** Whether the session's client may be told that it is closed: by the application, or since its owner died and none adopts. */
   mayClose(sid: string): boolean {
     return this.sends.isClosing(sid) || this.schedule.takeover === "close";
+  }
+
+  get storeGoesBack(): boolean {
+    return this.schedule.faults.some(({ kind }) => kind === "storeOlder");
   }
 
   /** The node that is cut off, while it is, where nothing else goes wrong, and since when. */
