@@ -75,7 +75,8 @@ export class Sends {
         (isTaken ? taken : refused).add(text);
       },
       () => {
-        this.#world.excuses.unavailable(`${text} to ${sid}`);
+        // A node that ends answers its own with that, and does not know either.
+        if (node.leavesSince === undefined) this.#world.excuses.unavailable(`${text} to ${sid}`);
       },
     );
     return text;
