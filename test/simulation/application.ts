@@ -13,6 +13,8 @@ interface Pushes {
 export class Application {
   readonly #world: World;
   readonly #pushes = new Map<string, Pushes>();
+  /** When a session's owner last had a pong, by session and node. */
+  readonly #ponged = new Map<string, number>();
   readonly #handled = new Set<string>();
   /** How often sessions were adopted. */
   recovered = 0;
@@ -34,6 +36,9 @@ export class Application {
       this.#handles(socket.id, text);
       socket.send(`e${text}`);
     });
+    socket.on("heartbeat", () => {
+      this.#pong(node, socket.id);
+    });
     socket.on("close", (reason: string, description?: Error) => {
       const why = description === undefined ? "" : `: ${description.message}`;
       world.log(`${node.id} close ${socket.id} ${reason}${why}`);
@@ -49,6 +54,19 @@ export class Application {
     const name = `${sid} ${text}`;
     if (this.#world.onlyDepartures && this.#handled.has(name)) this.#world.violate(`${name} is handled twice`);
     this.#handled.add(name);
+  }
+
+  /**
+   * O7: an owner that is none any more, and has a ping out whose answer went to its successor, takes the answer to the successor's
+   * ping for its own.
+   */
+  #pong(node: SimNode, sid: string): void {
+    const { records, time, excuses } = this.#world;
+    const name = `${sid} ${node.id}`;
+    const due = (records.pinged(sid, node.id) ?? -1) > (this.#ponged.get(name) ?? -1);
+    this.#ponged.set(name, time.now);
+    const found = records.look(sid);
+    if (due && found.kind === "found" && found.owner !== node.id) excuses.pongAstray(sid);
   }
 
   /** O12. */
