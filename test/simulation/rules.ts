@@ -200,7 +200,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O13: the record has the numbers of the senders",
-    find: /return senders === \"\" \? this\.data : `[^`]*`;/,
+    find: /return senders === "" \? this\.data : `[^`]*`;/,
     replace: "return this.data;",
     profiles: ["sends"],
   },
