@@ -150,12 +150,6 @@ export const RULES: readonly Rule[] = [
     profiles: ["store lost"],
   },
   {
-    rule: "O7: a pong that is not awaited is answered behind a commit",
-    find: "const due = this.isPongDue;",
-    replace: "const due = true;",
-    profiles: ["heartbeats"],
-  },
-  {
     rule: "O8: a message and a close never share an answer",
     find: "if (!this.closeAsked || this.outbox.waiting > 0) return {",
     replace: "if (!this.closeAsked) return {",
@@ -211,12 +205,6 @@ export const RULES: readonly Rule[] = [
     profiles: ["poison"],
   },
   // ---- takeover ----
-  {
-    rule: "Takeover: a session that is here still is lost first",
-    find: "this.owned.get(sid)?.replaced();",
-    replace: "",
-    profiles: ["stale", "rivals"],
-  },
   {
     rule: "Takeover: the first ping comes soon",
     find: "else this.server.heartbeat.soon(this, spread);",
