@@ -23,6 +23,9 @@ export interface GatewayNode {
 const SEARCH_PAUSE = 20;
 const LONGEST_SEARCH_PAUSE = 500;
 
+/** So many times the search may find a node that is not the owner before the record's word is doubted. */
+const STRANGERS_BEFORE_DOUBT = 3;
+
 /** Going away: the session's node is gone, and with it what was under way. */
 export const GOING_AWAY = 1001;
 
@@ -65,6 +68,8 @@ class Gateway implements TickWork {
   #said = 0;
   #creditDue = false;
   #misses = 0;
+  /** How often the node that was found said that the session is not its own. */
+  #strangers = 0;
   #searching = false;
 
   constructor(
@@ -116,7 +121,8 @@ class Gateway implements TickWork {
 
   readonly #search = (): void => {
     const { node } = this.#gateways;
-    void node.find(this.sid, this.#misses > 3).then((found) => {
+    // Losses say nothing against the owner: claimed from while it lives, what it has in hand would be handled twice.
+    void node.find(this.sid, this.#strangers >= STRANGERS_BEFORE_DOUBT).then((found) => {
       this.#searching = false;
       if (this.#over) return;
       if (found.kind === "here") this.#ask(node.id);
@@ -192,6 +198,7 @@ class Gateway implements TickWork {
 
   onNotMine(from: NodeId, tried: string): void {
     if (from !== this.owner || tried !== String(this.#try)) return;
+    this.#strangers++;
     if (this.#acked) this.close(GOING_AWAY);
     else this.restart();
   }

@@ -180,6 +180,8 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
   }
 
   timedOut(): void {
+    // Behind a commit that the store does not answer the ping may still be in the buffer, and has no number.
+    this.encode(this.socket?.writeBuffer ?? []);
     // O12: a ping that no commit has confirmed may never have left; the client is not to blame.
     if (this.lastPing > this.outbox.recorded) this.socket?.server.heartbeat.await(this.socket);
     else this.end({ packet: "1", reason: "ping timeout" });

@@ -29,8 +29,8 @@ export abstract class SessionRequests extends SessionTurns {
 
   /** The session was adopted: a close that was waiting for a poll goes on waiting. */
   resume(): void {
+    // The mark stays until a POST is handled here: should the session move on before, the next owner is to know as well.
     this.#first = { suspect: this.own.mark, marked: undefined };
-    this.own.mark = undefined;
     if (this.closeAsked) this.node.closing.add(this);
   }
 

@@ -43,6 +43,8 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   protected closeAsked: boolean;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   protected lastPing = 0;
+  /** Number of the last ping whose time has started. */
+  #timedPing = 0;
   protected readonly own: OwnPart;
   #socket: Socket | undefined;
   /** The client contradicted itself, as far as this node knows, which may not know all. */
@@ -177,6 +179,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   protected letOut(turn: Turn): void {
     const node = this.node;
     if (turn.data !== undefined) this.#recordedOwn = turn.data;
+    if (this.lastPing !== this.#timedPing) this.#timePing();
     for (const [key, waiters] of turn.next.posts) {
       this.handled.add(key, node.clock.now());
       for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
@@ -203,6 +206,14 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     if (turn.next.refusals.length > 0) this.#closeCharged();
     this.wentOn(turn);
     if (turn.commit.phase === "closing") this.node.closing.add(this);
+  }
+
+  /** O12: the time of a ping starts here, where its client can have it at the earliest. */
+  #timePing(): void {
+    const socket = this.#socket;
+    if (this.lastPing > this.outbox.recorded) return;
+    this.#timedPing = this.lastPing;
+    if (socket?.server.heartbeat.isAwaiting(socket) === true) socket.resetPingTimeout();
   }
 
   protected takeBack(taken: Taken): void {

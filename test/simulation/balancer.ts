@@ -7,6 +7,7 @@ import type { World } from "./world";
 /** One attempt at one node. */
 interface Attempt {
   readonly node: SimNode;
+  readonly since: number;
   readonly connection: WaitingConnection;
   readonly ended: () => void;
   readonly impatient: () => void;
@@ -21,6 +22,7 @@ interface Attempt {
 const DELAY = 2;
 /** A front notices within this time that a node has died. */
 const NOTICED = 20;
+const LAST_MOMENT = 50;
 /** A request that was answered 503 is sent again after this time. */
 const RETRY_AFTER = 1000;
 /**
@@ -62,6 +64,11 @@ export class BalancedRequest {
   /** The nodes where it is open. */
   get nodes(): SimNode[] {
     return this.#attempts.filter(({ over }) => !over).map(({ node }) => node);
+  }
+
+  /** Since when it waits at the node; undefined where it does not. */
+  waitsSince(node: SimNode): number | undefined {
+    return this.#attempts.find((attempt) => attempt.node === node && !attempt.over)?.since;
   }
 
   /** The nodes that it was sent to, now or before. */
@@ -111,7 +118,7 @@ export class BalancedRequest {
     };
     const what = `${this.sid} ${this.kind === RequestKind.Post ? "POST" : "GET"} ${this.t}`;
     this.#world.log(`${what} goes to ${node.id}${node.process.paused ? ", which stands still" : ""}`);
-    const attempt: Attempt = { node, connection, ended, impatient, over: false, broken: false };
+    const attempt: Attempt = { node, since: time.now, connection, ended, impatient, over: false, broken: false };
     this.#attempts.push(attempt);
     node.onDeath.add(ended);
     node.onPause.add(impatient);
@@ -123,7 +130,7 @@ export class BalancedRequest {
     });
   }
 
-  /** As `Exchange` does it; H6 included. */
+  /** As `Exchange` does it; H6 and I3 included. */
   #arrive(attempt: Attempt): void {
     const pause = attempt.node.node?.pause ?? 0;
     if (pause === 0) this.#hold(attempt);
@@ -137,6 +144,10 @@ export class BalancedRequest {
   #hold(attempt: Attempt): void {
     const { kind, sid, t } = this;
     const body = this.#body;
+    if (attempt.node.node?.withdrawn === true) {
+      attempt.ended();
+      return;
+    }
     const asked = { kind, sid, t: kind === RequestKind.Post ? postKey(t, body) : t, body, revision: 4 };
     attempt.held = attempt.node.node?.hold(asked, attempt.connection);
     // The end of a connection lies behind what came by it.
@@ -182,6 +193,10 @@ export class BalancedRequest {
     if (attempt.over) return;
     attempt.over = true;
     attempt.broken = true;
+    const { time, onlyDepartures } = this.#world;
+    // One that came in the very last moment may find nobody.
+    if (!attempt.node.alive && onlyDepartures && time.now - attempt.since > LAST_MOMENT)
+      this.#world.violate(`${this.t} breaks with ${attempt.node.id}, which left`);
     this.#again(this.#world.time.random() * NOTICED);
   }
 

@@ -4,7 +4,7 @@ import { SimWebSocket } from "./sim-websocket";
 import { BalancedRequest } from "./balancer";
 import { fakeRequest } from "./fake-request";
 import type { ClientPlan } from "./schedule";
-import { PING_INTERVAL, PING_TIMEOUT, type SimNode } from "./sim-node";
+import type { SimNode } from "./sim-node";
 import type { World } from "./world";
 
 /**
@@ -21,10 +21,17 @@ export class SimClient {
   acknowledged = 0;
   echoes = 0;
   readonly pushes: number[] = [];
+  /** All messages that it got. */
+  readonly got = new Set<string>();
+  /** The number of the last message that it got from each node that sends to it. */
+  readonly #sends = new Map<string, number>();
+  /** The application closed its session, and it was told so. */
+  closed = false;
   /** Its websocket was closed: allowed where a fault can explain it, and the end of the session. */
   ended = false;
   #websocket: SimWebSocket | undefined;
   #webSocketAt: SimNode | undefined;
+  #tried = false;
   /** Whether its websocket was not at the owner. */
   #relayed = false;
   #transport: "polling" | "upgrading" | "websocket" = "polling";
@@ -51,11 +58,36 @@ export class SimClient {
     return this.#transport === "websocket";
   }
 
+  /** Whether it has tried to go over to a websocket, and did not. */
+  get failedToUpgrade(): boolean {
+    return this.#tried && !this.upgraded && !this.over;
+  }
+
+  /** Whether no process survives the message. */
+  isPoison(text: string): boolean {
+    return this.#plan.poison !== undefined && text === `m${String(this.#plan.poison)}`;
+  }
+
+  /** Its requests that are under way. */
+  get requests(): BalancedRequest[] {
+    return [this.#polling, this.#posting].filter((request) => request !== undefined);
+  }
+
+  /** It says nothing any more. */
+  get over(): boolean {
+    return this.dropped !== undefined || this.ended || this.closed;
+  }
+
   get done(): boolean {
+    if (this.over) return true;
+    if (this.#plan.closes !== undefined) return false;
+    return this.echoes === this.#messages && this.acknowledged === this.#messages;
+  }
+
+  /** Whether it may miss something that is in its record: its websocket was closed, and took that with it. */
+  get mayMiss(): boolean {
     return (
-      this.dropped !== undefined ||
-      this.ended ||
-      (this.echoes === this.#messages && this.acknowledged === this.#messages)
+      this.sid === "" || this.ended || (this.closed && this.upgraded && this.#world.excuses.websockets(this.#relayed))
     );
   }
 
@@ -94,6 +126,13 @@ export class SimClient {
       this.#sendSoon();
       this.#watchPings();
       this.#world.clients.set(this.sid, this);
+      this.#world.sends.begin(this.sid);
+      const { closes } = this.#plan;
+      if (closes !== undefined) {
+        time.schedule(Math.max(0, closes.at - time.now), () => {
+          this.#world.sends.close(this.sid, closes.from, () => this.over);
+        });
+      }
       if (this.#plan.upgradesAt !== undefined) {
         time.schedule(this.#plan.upgradesAt, () => {
           this.#upgrade();
@@ -106,7 +145,7 @@ export class SimClient {
 
   #upgrade(): void {
     const node = this.#world.pick();
-    if (node === undefined || this.dropped !== undefined || this.ended) return;
+    if (node === undefined || this.over) return;
     node.process.deliver(() => {
       void this.#open(node);
     });
@@ -117,9 +156,10 @@ export class SimClient {
     // A node that leaves refuses it, and the client goes on polling.
     if (cluster === undefined || cluster.leaving) return;
     const found = await cluster.find(this.sid, false);
-    if (found.kind === "away" || this.dropped !== undefined || this.ended) return;
+    if (found.kind === "away" || this.over) return;
     if (found.kind === "unknown") {
-      this.#drop("the websocket was refused: unknown");
+      if (this.#world.mayClose(this.sid)) this.#close();
+      else this.#drop("the websocket was refused: unknown");
       return;
     }
     this.#world.log(`client ${this.sid} opens a websocket at ${node.id}`);
@@ -131,6 +171,7 @@ export class SimClient {
         this.#onWebSocketClose();
       },
     });
+    this.#tried = true;
     this.#websocket = websocket;
     this.#webSocketAt = node;
     node.host.join(cluster, this.sid, websocket);
@@ -166,7 +207,13 @@ export class SimClient {
     this.#relayed = found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
     this.#world.log(`client ${this.sid} goes over`);
     this.#websocket.say("5");
-    for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket.say(`4m${String(i)}`);
+    this.#sayAll(this.#websocket);
+  }
+
+  /** What waits goes by the websocket. */
+  #sayAll(websocket: SimWebSocket): void {
+    for (; this.#pongs > 0; this.#pongs--) websocket.say("3");
+    for (let i = this.acknowledged + 1; i <= this.sent; i++) websocket.say(`4m${String(i)}`);
     this.acknowledged = this.sent;
   }
 
@@ -174,6 +221,10 @@ export class SimClient {
     this.#websocket = undefined;
     if (this.#transport === "websocket") {
       this.#world.log(`client ${this.sid} loses its websocket`);
+      if (this.#world.mayClose(this.sid)) {
+        this.closed = true;
+        return;
+      }
       this.ended = true;
       if (!this.#world.excuses.websockets(this.#relayed)) this.#drop("the websocket was closed though nothing failed");
     } else {
@@ -187,9 +238,13 @@ export class SimClient {
   #watchPings(): void {
     const { time } = this.#world;
     time.schedule(1000, () => {
-      if (this.dropped !== undefined || this.ended) return;
-      if (time.now - this.#lastPing > PING_INTERVAL + PING_TIMEOUT) this.#drop("no ping came in time");
-      else this.#watchPings();
+      if (this.over) return;
+      const { pingInterval, pingTimeout } = this.#world.schedule.heartbeat;
+      if (time.now - this.#lastPing <= pingInterval + pingTimeout) this.#watchPings();
+      else {
+        this.#world.excuses.noPing(this.sid);
+        this.#drop("no ping came in time");
+      }
     });
   }
 
@@ -203,11 +258,11 @@ export class SimClient {
   }
 
   #poll(): void {
-    if (this.dropped !== undefined || this.ended) return;
+    if (this.over) return;
     this.#polling = new BalancedRequest(this.#world, RequestKind.Get, this.sid, "", (answer) => {
       this.#polling = undefined;
       if (answer.code !== AnswerCode.Packets) {
-        this.#drop(`a poll was answered with code ${String(answer.code)}`);
+        this.#refused(answer, `a poll was answered with code ${String(answer.code)}`);
         return;
       }
       this.#read(answer);
@@ -216,8 +271,19 @@ export class SimClient {
     });
   }
 
+  /** A session that was closed is unknown from then on: a POST may hear so before the poll that is told. */
+  #refused({ code }: Answer, why: string): void {
+    if (code === AnswerCode.UnknownSid && this.#world.mayClose(this.sid)) this.#close();
+    else this.#drop(why);
+  }
+
   #read(answer: Answer): void {
-    for (const packet of decodePayload(String(answer.body))) {
+    const packets = decodePayload(String(answer.body));
+    const closes = packets.some(({ type }) => type === "close") && this.#world.mayClose(this.sid);
+    // O8: the stock client of Socket.IO would lose the message.
+    if (closes && packets.some(({ type }) => type === "message"))
+      this.#world.violate(`${this.sid} is given a message and a close packet at once`);
+    for (const packet of packets) {
       if (packet.type === "ping") {
         this.#lastPing = this.#world.time.now;
         this.#pongs++;
@@ -227,11 +293,32 @@ export class SimClient {
         if (!this.#world.records.hasRecorded(this.sid, text))
           this.#world.violate(`${this.sid} is given "${text}", which is in no record`);
         this.#message(text);
+      } else if (closes && packet.type === "close") {
+        this.#close();
+        return;
       } else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
     }
   }
 
+  /** Its session was closed, with all that was in its record delivered. */
+  #close(): void {
+    this.#world.log(`client ${this.sid} is closed`);
+    this.closed = true;
+    // It was given up meanwhile, for what cannot be promised.
+    if (this.#world.excuses.excused(this.sid)) this.ended = true;
+    this.#polling?.abandon();
+    this.#posting?.abandon();
+    this.#websocket?.leave();
+  }
+
   #message(text: string): void {
+    this.got.add(text);
+    if (this.#world.sends.refused(this.sid).has(text))
+      this.#world.violate(`${this.sid} is given "${text}", whose sender was told that there is no such session`);
+    if (text.startsWith("x")) {
+      this.#sent(text);
+      return;
+    }
     const number = Number(text.slice(text.startsWith("e") ? 2 : 1));
     this.#world.log(`client ${this.sid} gets ${text}`);
     if (text.startsWith("e")) {
@@ -245,6 +332,15 @@ export class SimClient {
     }
   }
 
+  /** O13: what one node sends to one session is taken once, in order. */
+  #sent(text: string): void {
+    this.#world.log(`client ${this.sid} gets ${text}`);
+    const [sender = "", number = ""] = text.slice(1).split(".");
+    const last = this.#sends.get(sender) ?? 0;
+    if (Number(number) <= last) this.#world.violate(`${this.sid}: ${text} after ${String(last)}`);
+    this.#sends.set(sender, Number(number));
+  }
+
   /** It is gone, without a word. */
   leave(): void {
     this.ended = true;
@@ -255,8 +351,8 @@ export class SimClient {
 
   #sendSoon(): void {
     const { time } = this.#world;
-    time.schedule(time.random() * 1500, () => {
-      if (this.ended) return;
+    time.schedule(time.random() * this.#world.schedule.pace, () => {
+      if (this.over) return;
       if (this.sent < this.#messages) this.sent++;
       this.#post();
       if (this.sent < this.#messages) this.#sendSoon();
@@ -265,11 +361,9 @@ export class SimClient {
 
   /** One POST at a time, with all that waits: pongs and messages. */
   #post(): void {
-    if (this.#posting !== undefined || this.dropped !== undefined || this.ended || this.#transport === "upgrading")
-      return;
+    if (this.#posting !== undefined || this.over || this.#transport === "upgrading") return;
     if (this.#transport === "websocket") {
-      for (let i = this.acknowledged + 1; i <= this.sent; i++) this.#websocket?.say(`4m${String(i)}`);
-      this.acknowledged = this.sent;
+      if (this.#websocket !== undefined) this.#sayAll(this.#websocket);
       return;
     }
     const packets = Array.from({ length: this.#pongs }, () => "3");
@@ -281,7 +375,7 @@ export class SimClient {
     this.#posting = new BalancedRequest(this.#world, RequestKind.Post, this.sid, packets.join("\x1e"), (answer) => {
       this.#posting = undefined;
       if (answer.code !== AnswerCode.Ok) {
-        this.#drop(`a POST was answered with code ${String(answer.code)}`);
+        this.#refused(answer, `a POST was answered with code ${String(answer.code)}`);
         return;
       }
       this.acknowledged = upTo;

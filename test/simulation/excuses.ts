@@ -1,5 +1,5 @@
 import type { Fault } from "./schedule";
-import { PING_TIMEOUT, TUNING, type SimNode } from "./sim-node";
+import type { SimNode } from "./sim-node";
 import type { World } from "./world";
 
 /** A holder that was cut off is not heard again at once. */
@@ -7,6 +7,8 @@ const AFTERWARDS = 1500;
 /** So much trouble in the last `giveUpAfter` or so explains that a request found no owner. */
 const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
+/** Faults last longer than a client with such a heartbeat waits. */
+const SHORT = 15_000;
 
 /** After these a node is dead, or is taken for it. */
 const ENDS: ReadonlySet<Fault["kind"]> = new Set([
@@ -26,6 +28,7 @@ const ENDS: ReadonlySet<Fault["kind"]> = new Set([
 export class Excuses {
   readonly #world: World;
   readonly #excused = new Set<string>();
+  readonly #astray = new Set<string>();
   /** Requests that were answered 503. */
   unavailables = 0;
 
@@ -34,7 +37,8 @@ export class Excuses {
   }
 
   excused(sid: string): boolean {
-    return this.#excused.has(sid);
+    // O14: of the nodes that end of one client's request, two may have had another one's in hand; the second may end before it says so.
+    return this.#excused.has(sid) || this.#world.poisonings > 1;
   }
 
   /** O14: two owners ended, or seemed to, with the same POST in hand, which looks as if it had ended them. */
@@ -58,7 +62,21 @@ export class Excuses {
 
   /** A client's answer to a ping, or the ping, found no way for nearly as long as it had. */
   pingLost(sid: string): void {
-    if (this.#trouble() > PING_TIMEOUT / 2) this.#excused.add(sid);
+    const { schedule, oneIsCutOff } = this.#world;
+    if (this.#astray.has(sid)) this.#excused.add(sid);
+    // What waits at a node that alone is cut off is let go in time (I3).
+    if (this.#trouble() > schedule.heartbeat.pingTimeout / 2 && !oneIsCutOff) this.#excused.add(sid);
+  }
+
+  /** See `Application`: the session ends by the ping that seems not to be answered. */
+  pongAstray(sid: string): void {
+    this.#astray.add(sid);
+  }
+
+  /** No ping came for as long as the client waits: for nearly all of that time there was no way, where that is short. */
+  noPing(sid: string): void {
+    const { pingInterval, pingTimeout } = this.#world.schedule.heartbeat;
+    if (pingInterval + pingTimeout < SHORT) this.pingLost(sid);
   }
 
   /** How much trouble there was lately, in milliseconds, one after the other or at once. */
@@ -89,12 +107,13 @@ export class Excuses {
 
   /** Whether anything fails in this history that may end a websocket; `relayed`: its gateway is not the owner. */
   websockets(relayed: boolean): boolean {
-    const { faults, rates } = this.#world.schedule;
-    return (rates.loss > 0 && relayed) || faults.some((fault) => mayEndWebSocket(fault, relayed));
+    const { schedule, tuning } = this.#world;
+    const { faults, rates } = schedule;
+    return (rates.loss > 0 && relayed) || faults.some((fault) => mayEndWebSocket(fault, relayed, tuning.leaseTtl));
   }
 }
 
-function mayEndWebSocket(fault: Fault, relayed: boolean): boolean {
+function mayEndWebSocket(fault: Fault, relayed: boolean, leaseTtl: number): boolean {
   switch (fault.kind) {
     case "storeLost":
     case "storeOlder":
@@ -103,7 +122,7 @@ function mayEndWebSocket(fault: Fault, relayed: boolean): boolean {
     case "storeAway":
       // One node: its lease ends, and its sessions are claimed. All: none is dead, but their leases have ended, and their links
       // begin anew.
-      return fault.who >= 0 || (relayed && fault.lasts > TUNING.leaseTtl / 2);
+      return fault.who >= 0 || (relayed && fault.lasts > leaseTtl / 2);
     case "kill":
     case "drain":
     case "pause":

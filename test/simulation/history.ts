@@ -1,7 +1,6 @@
 import { SimClient } from "./client";
 import { endOf, type Schedule } from "./schedule";
 import { runMicrotasks } from "./microtasks";
-import { TUNING } from "./sim-node";
 import { World } from "./world";
 
 export interface Outcome {
@@ -23,11 +22,18 @@ const LONGEST = 120_000;
 /** Behind the last fault, virtual milliseconds. */
 const QUIET = 3000;
 const SHORTEST = 12_000;
+/** Behind the last fault all that others have to know of it is known, in virtual milliseconds; and what is sent then comes within. */
+const SETTLED = 10_000;
+const PROBED_WITHIN = 8000;
 /** How often the nodes' tables are looked at, and how long they are given to be empty when all is over: two sweeps and `linger`. */
 const LOOKED_AT = 500;
 const EMPTY_AFTER = 70_000;
 /** Virtual milliseconds. Owners give up a poll after `pollGrace`; a websocket, when they know that its gateway is dead, or a message lost. */
 const ENDED_AFTER = 10_000;
+/** Virtual milliseconds: a lease, and what it takes to know that others hold theirs. */
+const LET_GO_WITHIN = 10_000;
+/** Virtual milliseconds: longer than the way of a connection's end to the holder, and on to the owner. */
+const TOLD_WITHIN = 20;
 /** What one node may keep of anything at once, with three clients. */
 const MOST_KEPT = 12;
 
@@ -40,13 +46,16 @@ class History {
   readonly #world: World;
   readonly #clients: readonly SimClient[];
   readonly #quietAt: number;
+  readonly #settledAt: number;
   #events = 0;
   #lookAt = 0;
 
   constructor(schedule: Schedule) {
     this.#world = new World(schedule);
     this.#clients = schedule.clients.map((plan) => new SimClient(this.#world, plan));
-    this.#quietAt = Math.max(SHORTEST, ...schedule.faults.map((fault) => endOf(fault) + QUIET));
+    const last = Math.max(0, ...schedule.faults.map(endOf));
+    this.#quietAt = Math.max(SHORTEST, last + QUIET);
+    this.#settledAt = last + SETTLED;
   }
 
   run(): Outcome {
@@ -54,6 +63,7 @@ class History {
     const { schedule } = world;
     this.#runUntil(LONGEST, () => this.#finished());
     this.#check();
+    this.#probe();
     const ended = this.#clients.filter((client) => client.ended).length;
     if (world.violations.length === 0) this.#close();
     return {
@@ -82,16 +92,17 @@ class History {
   #finished(): boolean {
     return (
       this.#world.time.now > this.#quietAt &&
-      this.#clients.every(
-        (client) => client.sid === "" || client.ended || (client.done && this.#missing(client).length === 0),
-      )
+      this.#clients.every((client) => client.sid === "" || (client.done && this.#missing(client).length === 0))
     );
   }
 
-  /** Pushes that the application was told are on their way, and the client does not have. */
-  #missing(client: SimClient): number[] {
-    const confirmed = this.#world.application.confirmed(client.sid);
-    return [...confirmed].filter((number) => !client.pushes.includes(number));
+  /** What is in the record of the session, or the application was told is on its way, and the client does not have. */
+  #missing(client: SimClient): string[] {
+    if (client.mayMiss) return [];
+    const { application, records, sends } = this.#world;
+    const pushed = [...application.confirmed(client.sid)].map((number) => `p${String(number)}`);
+    const owed = new Set([...records.recorded(client.sid), ...sends.taken(client.sid), ...pushed]);
+    return [...owed].filter((text) => !client.got.has(text));
   }
 
   #check(): void {
@@ -105,18 +116,56 @@ class History {
         world.violate(`${client.sid} hangs: ${counts}`);
       }
       const lost = this.#missing(client);
-      if (lost.length > 0) world.violate(`${client.sid}: pushes ${lost.join(", ")} were confirmed and never came`);
+      if (lost.length > 0) world.violate(`${client.sid}: ${lost.join(", ")} were recorded and never came`);
+      if (world.schedule.rates.relays > 0 && client.failedToUpgrade)
+        world.violate(`${client.sid} did not go over to its websocket, though only a few messages were lost`);
+      const refused = [...world.sends.refused(client.sid)];
+      if (refused.length > 0 && !world.mayClose(client.sid))
+        world.violate(
+          `${client.sid} lives, and senders were told that there is no such session: ${refused.join(", ")}`,
+        );
     }
+  }
+
+  /** All has been well for a while: what is sent now, from whatever node, comes soon, with no ping to help. */
+  #probe(): void {
+    const world = this.#world;
+    if (world.violations.length > 0) return;
+    const { time } = world;
+    this.#runUntil(Math.max(time.now, this.#settledAt), () => false);
+    const sent = this.#clients
+      .filter((client) => client.sid !== "" && !client.over)
+      .flatMap((client) => {
+        const node = world.pick();
+        return node === undefined ? [] : [{ client, text: world.sends.send(node, client.sid) }];
+      });
+    const missing = (): typeof sent => sent.filter(({ client, text }) => !client.over && !client.got.has(text));
+    this.#runUntil(time.now + PROBED_WITHIN, () => missing().length === 0);
+    if (world.violations.length > 0) return;
+    for (const { client, text } of missing()) world.violate(`${client.sid}: ${text} did not come, though all was well`);
   }
 
   /** No table of a node grows beyond what there is to keep. */
   #look(): void {
     const world = this.#world;
     this.#lookAt = world.time.now + LOOKED_AT;
+    this.#lookAtCutOff();
     for (const { id, alive, node } of world.nodes) {
       if (!alive || node === undefined) continue;
       for (const [name, size] of Object.entries(node.sizes))
         if (size > MOST_KEPT) world.violate(`${id} keeps ${String(size)} ${name}`);
+    }
+  }
+
+  /** I3: what waits at a node that alone is cut off is let go, for another one to have. */
+  #lookAtCutOff(): void {
+    const world = this.#world;
+    const { now } = world.time;
+    const { who: node, from = now } = world.cutOff ?? {};
+    if (node === undefined) return;
+    for (const request of this.#clients.flatMap(({ requests }) => requests)) {
+      const since = Math.max(from, request.waitsSince(node) ?? now);
+      if (now - since > LET_GO_WITHIN) world.violate(`${request.t} waits at ${node.id}, which alone is cut off`);
     }
   }
 
@@ -132,6 +181,12 @@ class History {
     }
     this.#runUntil(world.time.now + EMPTY_AFTER, () => false);
     if (world.violations.length > 0) return;
+    for (const { sid, upgraded } of this.#clients) {
+      const found = world.records.look(sid);
+      // The record of a dead owner's websocket ends by its time, and one that was closed before the store went back.
+      if (!upgraded && !world.storeGoesBack && found.kind === "found" && found.phase !== "closed")
+        world.violate(`${sid} goes on, and its client is gone for long`);
+    }
     for (const { id, alive, node, host } of world.nodes) {
       if (!alive || node === undefined) continue;
       for (const [name, size] of Object.entries(node.sizes))
@@ -145,10 +200,19 @@ class History {
   /** The clients are gone without a word: where nothing is lost, the owners hear of the polls that broke, and give them up. */
   #leave(): void {
     const world = this.#world;
-    const polling = this.#clients.filter(({ sid, ended, poll }) => {
-      return !ended && poll?.nodes.length === 1 && this.#isParked(sid);
-    });
+    const isParked = ({ sid }: SimClient): boolean => {
+      const owner = world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
+      return owner?.node?.session(sid)?.hasPoll === true;
+    };
+    let polling = this.#clients.filter((client) => !client.over && client.poll?.nodes.length === 1 && isParked(client));
     for (const client of this.#clients) client.leave();
+    // A poll that was answered a moment ago, or while its owner was told, is parked nowhere; then it takes a ping.
+    this.#runUntil(world.time.now + TOLD_WITHIN, () => false);
+    polling = polling.filter(isParked);
+    if (world.schedule.endsWithDeath) {
+      const node = world.pick();
+      if (node !== undefined && world.living.length > 1) world.kill(node);
+    }
     // Whatever became of a websocket, its session does not outlive it.
     this.#runUntil(world.time.now + ENDED_AFTER, () => false);
     for (const { sid, upgraded } of this.#clients) {
@@ -158,20 +222,15 @@ class History {
     }
     // A holder that is dead, or was taken for it, or whose owner moved, may say nothing: then it takes a ping too.
     const { rates, faults } = world.schedule;
+    if (world.schedule.endsWithDeath) return;
     const moves = (fault: (typeof faults)[number]): boolean =>
-      fault.kind === "storeAway" ? fault.lasts > TUNING.leaseTtl / 2 : !fault.kind.startsWith("store");
+      fault.kind === "storeAway" ? fault.lasts > world.tuning.leaseTtl / 2 : !fault.kind.startsWith("store");
     if (rates.loss > 0 || faults.some(moves)) return;
     for (const { sid } of polling) {
       const found = world.records.look(sid);
-      if (found.kind === "found" && found.phase !== "closed" && this.#isParked(sid))
+      if (found.kind === "found" && found.phase !== "closed")
         world.violate(`${sid} is not given up, and its client is gone`);
     }
-  }
-
-  /** Whether its owner has its poll. One that is being answered is parked nowhere: if nobody gets the answer, it takes a ping. */
-  #isParked(sid: string): boolean {
-    const owner = this.#world.nodes.find(({ alive, node }) => alive && node?.session(sid)?.over === false);
-    return owner?.node?.session(sid)?.hasPoll === true;
   }
 
   /** The nodes are closed: no timer may be left. */

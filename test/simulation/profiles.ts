@@ -1,107 +1,33 @@
-import { seeded } from "../../src/time/virtual-clock";
-import type { ClientPlan, Fault, Rates, Schedule } from "./schedule";
+import { Draw } from "./draw";
+import type { Beating, ClientPlan, Fault, Rates, Schedule } from "./schedule";
 
-const CLIENTS = 3;
-const MESSAGES = 6;
-const PUSHES = 8;
-/** Faults begin behind this time, in virtual milliseconds, and within one of these: while clients have much to say, or later too. */
-const FROM = 500;
-const WITHIN = [8000, 8000, 20_000] as const;
-
-/** What a profile draws from. */
-class Draw {
-  readonly random: () => number;
-  readonly #within: number;
-
-  constructor(seed: number) {
-    this.random = seeded(seed ^ 0x5eed);
-    this.#within = this.one(...WITHIN);
-  }
-
-  one<Value>(...list: readonly [Value, ...Value[]]): Value {
-    return list[Math.floor(this.random() * list.length)] ?? list[0];
-  }
-
-  between(least: number, most: number): number {
-    return least + this.random() * (most - least);
-  }
-
-  times(count: number, make: () => Fault): Fault[] {
-    return Array.from({ length: count }, make);
-  }
-
-  get at(): number {
-    return FROM + this.random() * this.#within;
-  }
-
-  kills(count: number): Fault[] {
-    return this.times(count, () => ({ kind: "kill", at: this.at, who: this.random(), back: this.random() * 3000 }));
-  }
-
-  drains(count: number): Fault[] {
-    return this.times(count, () => ({ kind: "drain", at: this.at, who: this.random(), back: this.random() * 3000 }));
-  }
-
-  suspects(count: number): Fault[] {
-    return this.times(count, () => ({ kind: "suspect", at: this.at, who: this.random(), whom: this.random() }));
-  }
-
-  /** Around a lease, and around what detection and the grace of a poll add to it. */
-  pauses(count: number): Fault[] {
-    return this.times(count, () => {
-      const lasts = this.one(this.between(50, 1500), this.between(1500, 4500), this.between(4500, 9000));
-      return { kind: "pause", at: this.at, who: this.random(), lasts };
-    });
-  }
-
-  storeAways(count: number): Fault[] {
-    return this.times(count, () => {
-      const lasts = this.one(this.between(20, 1000), this.between(1000, 6000), this.between(6000, 13_000));
-      const who = this.one(-1, this.random());
-      return { kind: "storeAway", at: this.at, who, lasts, hangs: this.random() < 0.5 };
-    });
-  }
-
-  busTroubles(count: number): Fault[] {
-    return this.times(count, () => {
-      const { at } = this;
-      const kind = this.one("busSlow", "busCut", "busSilent");
-      if (kind === "busSlow") return { kind, at, lasts: this.between(200, 4000), by: this.between(50, 600) };
-      return { kind, at, who: this.random(), lasts: this.one(this.between(50, 1500), this.between(1500, 9000)) };
-    });
-  }
-
-  silences(count: number): Fault[] {
-    return this.times(count, () => ({
-      kind: "busSilent",
-      at: this.at,
-      who: this.random(),
-      lasts: this.between(500, 12_000),
-    }));
-  }
-
-  rates(): Rates {
-    return {
-      loss: this.one(0, 0.01, 0.03),
-      resend: this.one(0, 0.05, 0.2),
-      late: this.one(0, 0.3),
-      retry: this.one(0, 0.2, 0.5),
-      breaks: this.one(0, 0, 0.1),
-    };
-  }
-
-  clients(upgrades: number): ClientPlan[] {
-    return Array.from({ length: CLIENTS }, () => {
-      const connectsAt = this.random() * 300 + 50;
-      return this.random() < upgrades ? { connectsAt, upgradesAt: this.random() * 6000 } : { connectsAt };
-    });
-  }
-}
+/** What a history has where its profile says nothing else. The heartbeat is as the package has it. */
+const USUAL = {
+  messages: 6,
+  pace: 1500,
+  pushes: 8,
+  sends: 3,
+  heartbeat: { pingInterval: 25_000, pingTimeout: 20_000 },
+  takeover: "adopt",
+  endsWithDeath: false,
+} as const;
 
 interface Drawn {
   readonly upgrades: number;
   readonly rates: Rates;
   readonly faults: readonly Fault[];
+  /** How many sessions the application closes; one in ten where nothing is said. */
+  readonly closes?: number;
+  readonly sends?: number;
+  readonly pushes?: number;
+  readonly messages?: number;
+  readonly pace?: number;
+  readonly heartbeat?: Beating;
+  readonly poisons?: number;
+  readonly endsWithDeath?: boolean;
+  readonly takeover?: "close";
+  /** Only one client goes over to a websocket: what is lost for it would close those of the others. */
+  readonly oneUpgrades?: boolean;
 }
 
 /** By name: what goes wrong in the histories of each. A seed has one of them; see docs/protocol.md. */
@@ -115,11 +41,12 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
       ...draw.drains(draw.one(0, 0, 1, 2)),
       ...draw.suspects(draw.one(0, 0, 2, 6)),
     ],
+    endsWithDeath: true,
   }),
   /** Much of what sets two nodes against each other. */
   rivals: (draw) => ({
     upgrades: 0,
-    rates: { loss: 0.03, resend: 0.2, late: 0.3, retry: 0.7, breaks: 0 },
+    rates: { loss: 0.03, resend: 0.2, late: 0.3, retry: 0.7, breaks: 0, relays: 0 },
     faults: [...draw.one(draw.kills(1), draw.drains(1)), ...draw.suspects(10)],
   }),
   pauses: (draw) => ({
@@ -144,7 +71,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
         { kind: "storeOlder", at: 1000 + draw.at, by: draw.one(draw.between(1, 20), draw.between(20, 1500)) },
       ),
     );
-    return { upgrades: draw.one(0, 0.5, 1), rates: { ...draw.rates(), late: 0 }, faults };
+    return { upgrades: draw.one(0, 1, 1), rates: { ...draw.rates(), late: 0 }, faults };
   },
   bus: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
@@ -167,6 +94,68 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     upgrades: 1,
     rates: { ...draw.rates(), loss: draw.one(0, 0.03, 0.1) },
     faults: draw.one(draw.kills(1), draw.suspects(6), draw.pauses(1), draw.busTroubles(1), draw.drains(1)),
+  }),
+  /** What other nodes send, and sessions that are closed, while owners change and the store makes them wait. */
+  sends: (draw) => ({
+    upgrades: draw.one(0, 0, 0.3),
+    rates: { ...draw.rates(), loss: draw.one(0.02, 0.1), late: 0 },
+    faults: [...draw.deathsBehindHangs(3), ...draw.suspects(draw.one(0, 4)), ...draw.drains(draw.one(0, 0, 1))],
+    closes: 0.4,
+    sends: 20,
+    pushes: 2,
+  }),
+  /** Pings often: they, and their answers, are under way whatever happens. */
+  heartbeats: (draw) => ({
+    upgrades: draw.one(0, 0, 0.5),
+    rates: draw.rates(),
+    faults: draw.one(draw.storeAways(2), [...draw.kills(1), ...draw.suspects(4)], draw.pauses(1), [
+      ...draw.silences(1),
+      ...draw.suspects(3),
+    ]),
+    pushes: 2,
+    heartbeat: { pingInterval: draw.between(1000, 3000), pingTimeout: draw.between(7000, 9000) },
+  }),
+  /** One node is cut off, and nothing else fails. */
+  alone: (draw) => ({
+    upgrades: draw.one(0, 0.5, 1),
+    rates: { loss: 0, resend: draw.one(0, 0.1), late: draw.one(0, 0.3), retry: draw.one(0, 0.2), breaks: 0, relays: 0 },
+    faults: draw.cutOffs(),
+    pushes: 20,
+  }),
+  /** Nodes leave, and nothing else fails: nobody is to notice. */
+  departures: (draw) => ({
+    upgrades: draw.one(0, 0, 0.5),
+    rates: { loss: 0, resend: draw.one(0, 0.1), late: 0, retry: draw.one(0, 0.3), breaks: 0, relays: 0 },
+    faults: draw.drains(draw.one(1, 2, 3)),
+    messages: 60,
+    pace: 200,
+  }),
+  /** Upgrades while what gateways and owners say to each other is lost, and nothing else fails: no websocket closes of it. */
+  upgrades: (draw) => ({
+    upgrades: 1,
+    rates: { ...draw.rates(), loss: 0, relays: draw.one(0.2, 0.4) },
+    faults: [],
+    oneUpgrades: true,
+    messages: 60,
+    pace: 100,
+    closes: 0,
+    sends: 12,
+    pushes: 20,
+  }),
+  /** Messages that end whatever process handles them. */
+  poison: (draw) => ({
+    upgrades: 0,
+    rates: draw.rates(),
+    faults: draw.one([], draw.suspects(2)),
+    closes: 0,
+    poisons: 0.4,
+  }),
+  /** Sessions of dead owners are closed, not adopted. */
+  unadopted: (draw) => ({
+    upgrades: draw.one(0, 0.3),
+    rates: draw.rates(),
+    faults: [...draw.kills(draw.one(1, 2)), ...draw.drains(draw.one(0, 1)), ...draw.suspects(draw.one(0, 2))],
+    takeover: "close",
   }),
   /** A little of everything at once. */
   all: (draw) => ({
@@ -191,8 +180,19 @@ export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_
   if (make === undefined)
     throw new Error(`there is no profile ${JSON.stringify(profile)}; there are ${PROFILE_NAMES.join(", ")}`);
   const draw = new Draw(seed);
-  const { upgrades, rates, faults } = make(draw);
-  const clients = draw.clients(upgrades);
-  const inOrder = [...faults].sort((a, b) => a.at - b.at);
-  return { seed, profile, clients, messages: MESSAGES, pushes: PUSHES, rates, faults: inOrder };
+  const { upgrades, rates, faults, closes = 0.1, poisons = 0, oneUpgrades = false, ...drawn } = make(draw);
+  const all = draw.clients(upgrades, closes, poisons);
+  return {
+    ...USUAL,
+    ...drawn,
+    seed,
+    profile,
+    clients: oneUpgrades ? all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan))) : all,
+    rates,
+    faults: [...faults].sort((a, b) => a.at - b.at),
+  };
+}
+
+function withoutUpgrade({ upgradesAt: _, ...plan }: ClientPlan): ClientPlan {
+  return plan;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { describe, it } from "node:test";
-import { RULES, type Rule } from "./rules";
+import type { Rule } from "./rule";
+import { RULES } from "./rules";
 import { runWithout, withoutRule, type Noticed } from "./without-rule";
 
 /** Histories without a rule, at most. Nearly all are noticed in the first ten. */

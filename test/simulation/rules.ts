@@ -1,12 +1,5 @@
-/** A rule of docs/protocol.md, and how it is taken away: a text of src/, wherever it stands, is replaced. */
-export interface Rule {
-  readonly rule: string;
-  /** Is there once in all of src/. */
-  readonly find: string | RegExp;
-  readonly replace: string;
-  /** Histories in which it counts; all, where nothing is said. */
-  readonly profiles?: readonly string[];
-}
+import type { Rule } from "./rule";
+import { RULES_OF_NODES } from "./rules-of-nodes";
 
 /** Every rule whose absence the simulation notices. Those that it cannot notice are listed in docs/protocol.md. */
 export const RULES: readonly Rule[] = [
@@ -30,6 +23,12 @@ export const RULES: readonly Rule[] = [
     rule: "H4: the owner is told of a poll whose last connection broke",
     find: /if \(held\.kind === RequestKind\.Get && asked !== undefined\) this\.#node\.hintGone\(asked, held\);/,
     replace: "",
+  },
+  {
+    rule: "H2: what waits here is asked again when the lease was taken again",
+    find: 'this.#holder.askAgainAt(this.id, "lease retaken");',
+    replace: "",
+    profiles: ["pauses", "store away", "alone"],
   },
   // ---- the owner ----
   {
@@ -126,34 +125,103 @@ export const RULES: readonly Rule[] = [
     replace: "if (false) {",
     profiles: ["bus", "all", "stale"],
   },
-  // ---- takeover, restores ----
-  // ---- leases, links ----
   {
-    rule: "Leases: after the store was away a missing one says nothing",
-    find: "clock.now() - this.#wellSince < leaseTtl",
+    rule: "O6: an owner that is told of a claim proves its session",
+    find: "if (session !== undefined && session.turn < frame.n) session.prove();",
+    replace: "",
+    profiles: ["stale", "rivals", "bus"],
+  },
+  {
+    rule: "O6: the claim is told again when something was lost",
+    find: "this.#notices.onLoss(peer);",
+    replace: "",
+    profiles: ["stale", "rivals", "bus"],
+  },
+  {
+    rule: "O6: sessions are proved when the store can be reached again",
+    find: "for (const session of sessions.values()) if (!session.direct) session.prove();",
+    replace: "",
+    profiles: ["store lost", "store away"],
+  },
+  {
+    rule: "O6: a websocket's record that was not renewed is written again",
+    find: "for (const sid of result.lost) void this.#sessions.get(sid)?.renewFailed();",
+    replace: "",
+    profiles: ["store lost"],
+  },
+  {
+    rule: "O8: a message and a close never share an answer",
+    find: "if (!this.closeAsked || this.outbox.waiting > 0) return {",
+    replace: "if (!this.closeAsked) return {",
+    profiles: ["sends"],
+  },
+  {
+    rule: "O12: no ping timeout before the ping is recorded",
+    find: /if \(this\.lastPing > this\.outbox\.recorded\) this\.socket\?\.server\.heartbeat\.await\(this\.socket\);\s+else/,
+    replace: "",
+    profiles: ["heartbeats"],
+  },
+  {
+    rule: "O12: the time of a ping starts with its commit",
+    find: "if (this.lastPing !== this.#timedPing) this.#timePing();",
+    replace: "",
+    profiles: ["heartbeats"],
+  },
+  {
+    rule: "O13: what was sent before is known",
+    find: "this.own.senders.has(name)",
     replace: "false",
-  },
-  { rule: "Links: a gap is a loss", find: "if (position.number > this.#received + 1) {", replace: "if (false) {" },
-  { rule: "Links: a beat tells of a loss", find: "if (this.#claimed > this.#received) {", replace: "if (false) {" },
-  {
-    rule: "Links: a loss is told to its sender",
-    find: "if (position.missed > this.#peerMissed) {",
-    replace: "if (false) {",
-  },
-  // ---- websockets ----
-  {
-    rule: "U4: before the ack the gateway starts again when something was lost",
-    find: /onTrouble\(\): void \{\s+if \(this\.#acked\) this\.close\(GOING_AWAY\);\s+else this\.restart\(\);/,
-    replace: "onTrouble(): void {\n    if (this.#acked) this.close(GOING_AWAY);",
+    profiles: ["sends"],
   },
   {
-    rule: "U5: a loss on the link closes the websocket, at the owner",
-    find: /if \(!relay\.acked\) continue;\s+relay\.close\(\);\s+relay\.transport\.onClose\(\);/,
+    rule: "O13: a send is answered behind its commit",
+    find: "this.next.addSend(name, [holder]);",
+    replace:
+      "this.next.addSend(name, [holder]);\n        this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));",
+    profiles: ["sends"],
+  },
+  {
+    rule: "O13: one batch is under way",
+    find: "if (queue.waiting.length === 0 && !queue.asked) this.#due(queue);",
+    replace: "if (!this.#ready.includes(queue)) this.#due(queue);",
+    profiles: ["sends"],
+  },
+  {
+    rule: "O13: a close goes behind the packets",
+    find: 'const body = JSON.stringify(packets.length > 0 ? packets : "close");',
+    replace: 'const body = JSON.stringify(closes ? "close" : packets);',
+    profiles: ["sends"],
+  },
+  {
+    rule: "O13: the record has the numbers of the senders",
+    find: /return senders === "" \? this\.data : `[^`]*`;/,
+    replace: "return this.data;",
+    profiles: ["sends"],
+  },
+  {
+    rule: "O14: a request that ended two owners ends its session",
+    find: "} else if (first.suspect === key) {",
+    replace: "} else if (first.suspect === null) {",
+    profiles: ["poison"],
+  },
+  // ---- takeover ----
+  {
+    rule: "Takeover: the first ping comes soon",
+    find: "else this.server.heartbeat.soon(this, spread);",
     replace: "",
+    profiles: ["heartbeats"],
   },
   {
-    rule: "U5: a dead gateway closes its websockets",
-    find: "this.#relays.onGatewayDead(node);",
+    rule: 'Takeover: with "close" the session closes',
+    find: "session.closeUnadopted();",
     replace: "",
+    profiles: ["unadopted"],
   },
+  {
+    rule: "Takeover: sessions that nobody asks for are swept",
+    find: "this.#sweeps.onLeaseEnded(node);",
+    replace: "void node;",
+    profiles: ["deaths"],
+  },
+  ...RULES_OF_NODES,
 ];

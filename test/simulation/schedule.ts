@@ -42,12 +42,24 @@ export interface Rates {
   readonly retry: number;
   /** The balancer loses a connection, and sends the request again a moment later. */
   readonly breaks: number;
+  /** A message between a websocket's gateway and owner is lost while no upgrade between the two is recorded; see `RelayLosses`. */
+  readonly relays: number;
 }
 
 export interface ClientPlan {
   readonly connectsAt: number;
   /** When it tries to go over to a websocket. */
   readonly upgradesAt?: number;
+  /** When the application closes its session, at its owner or from whatever node. */
+  readonly closes?: { readonly at: number; readonly from: "owner" | "anywhere" };
+  /** The number of the message that ends each process that handles it. */
+  readonly poison?: number;
+}
+
+/** Of all nodes and clients, in virtual milliseconds. */
+export interface Beating {
+  readonly pingInterval: number;
+  readonly pingTimeout: number;
 }
 
 /** A whole history, but for what its chance decides: all that is shrunk when it fails. */
@@ -57,9 +69,18 @@ export interface Schedule {
   readonly clients: readonly ClientPlan[];
   /** Messages that each client sends, and that it is sent without asking at most. */
   readonly messages: number;
+  /** The longest pause between two messages of a client, in virtual milliseconds. */
+  readonly pace: number;
   readonly pushes: number;
+  /** How often some node sends each client something. */
+  readonly sends: number;
+  readonly heartbeat: Beating;
+  /** What becomes of sessions of dead owners; an option of the package. */
+  readonly takeover: "adopt" | "close";
   readonly rates: Rates;
   readonly faults: readonly Fault[];
+  /** When all clients are gone, a node is killed: nobody asks for its sessions any more. */
+  readonly endsWithDeath: boolean;
 }
 
 /** When a fault is over. */

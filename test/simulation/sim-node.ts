@@ -1,4 +1,3 @@
-import { resolveTuning } from "../../src/cluster-options";
 import type { MemoryBus } from "../../src/bus/memory/memory-bus";
 import type { ClusterNode } from "../../src/routing/cluster-node";
 import type { NodeEngine } from "../../src/routing/node-options";
@@ -13,10 +12,6 @@ import { SimBus } from "./sim-bus";
 import { SimStore } from "./sim-store";
 import type { World } from "./world";
 
-export const PING_INTERVAL = 25_000;
-export const PING_TIMEOUT = 20_000;
-export const TUNING = resolveTuning({}, PING_INTERVAL, PING_TIMEOUT);
-
 /** A node of the simulated cluster: the real engine over simulated store, bus and connections. */
 export class SimNode {
   readonly id: string;
@@ -29,6 +24,8 @@ export class SimNode {
   /** Whether it takes new connections. */
   listens = true;
   ready = false;
+  /** When it began to leave. */
+  leavesSince: number | undefined;
   /** Called when it dies: what was connected to it notices. */
   readonly onDeath = new Set<() => void>();
   /** Called when it begins to stand still. */
@@ -39,23 +36,22 @@ export class SimNode {
     this.process = world.time.process();
     this.bus = world.medium.bus();
     const { resend, late } = world.schedule.rates;
-    const { records, time } = world;
+    const { records, time, tuning } = world;
     const { process } = this;
-    this.store = new SimStore({ records, time, process, resend, late, awayAfter: TUNING.storeAwayAfter });
+    this.store = new SimStore({ records, time, process, resend, late, awayAfter: tuning.storeAwayAfter });
     const parts = {
       id,
       clock: process,
       tick: new Tick(process),
       store: this.store,
       bus: new SimBus(this.bus, process),
-      tuning: TUNING,
+      tuning,
       counters: new Counters(),
       events: NO_EVENTS,
     };
-    const options = { pingInterval: PING_INTERVAL, pingTimeout: PING_TIMEOUT };
-    this.engine = new Engine(options, process, (engine) => {
+    this.engine = new Engine({ ...world.schedule.heartbeat }, process, (engine) => {
       const make = (host: NodeEngine) => Promise.resolve(wireNode(parts, host, engine.opts));
-      return new ClusterHost(engine, { clock: process, nodeId: id, bufferLimit: bufferLimit(TUNING), make });
+      return new ClusterHost(engine, { clock: process, nodeId: id, bufferLimit: bufferLimit(tuning), make });
     });
     this.engine.generateId = () => world.nextSid();
     this.engine.on("connection", (socket: Socket) => {

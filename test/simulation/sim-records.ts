@@ -19,6 +19,8 @@ export class SimRecords {
   #mayRestore = false;
   /** Messages that were ever in a record, by session. */
   readonly #recorded = new Map<string, Set<string>>();
+  /** When the newest ping of an owner came into a record, by session and node. */
+  readonly #pinged = new Map<string, number>();
 
   /** `keeps`: whether it can be put back. */
   constructor(time: () => number, limits: RecordsOptions["limits"], keeps: boolean, violate: (text: string) => void) {
@@ -70,6 +72,16 @@ export class SimRecords {
     return this.#recorded.get(sid)?.has(message) === true;
   }
 
+  /** All of those. */
+  recorded(sid: string): ReadonlySet<string> {
+    return this.#recorded.get(sid) ?? NONE;
+  }
+
+  /** When the node's newest ping to the session was recorded. */
+  pinged(sid: string, node: NodeId): number | undefined {
+    return this.#pinged.get(`${sid} ${node}`);
+  }
+
   // ---- what is asked of a store ----
 
   open(opening: Opening) {
@@ -90,6 +102,8 @@ export class SimRecords {
     if (result.kind !== "ok") return result;
     this.#ledger.committed(commit, before);
     for (const packet of commit.packets) if (isMessage(packet)) this.#record(commit.sid, packet);
+    const isNew = before.kind === "found" && before.turn < commit.turn;
+    if (isNew && commit.packets.includes(PING)) this.#pinged.set(`${commit.sid} ${commit.node}`, this.#time());
     return result;
   }
 
@@ -138,3 +152,7 @@ export class SimRecords {
     return this.#records.indexSlice(node, cursor);
   }
 }
+
+/** In stored form. */
+const PING = "2";
+const NONE: ReadonlySet<string> = new Set();

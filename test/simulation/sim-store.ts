@@ -134,6 +134,8 @@ export class SimStore implements SessionStore {
   }
 
   #run<R>(operation: (records: SimRecords) => R, answer: (result: R | Away) => void): void {
+    // A process that its own handler ended asks for nothing more, though the call goes on here.
+    if (this.dead) return;
     const asked: Asked = { operation, over: false, answer: answer as (result: unknown) => void, deadline: undefined };
     asked.deadline = this.#deadlines.add(asked);
     this.#send(asked);

@@ -32,6 +32,8 @@ export class SimWebSocket extends EventEmitter implements WebSocketLike {
 
   /** The client notices after a while. */
   readonly #onNodeDeath = (): void => {
+    if (this.#clientOpen && this.#nodeOpen && this.#world.onlyDepartures)
+      this.#world.violate(`a websocket breaks with ${this.#node.id}, which left`);
     this.#world.time.schedule(this.#world.time.random() * 20, () => {
       this.#closeClient();
     });

@@ -1,16 +1,16 @@
 import { runHistory } from "./history";
-import { PROFILE_NAMES, scheduleOf } from "./profiles";
+import { scheduleOf } from "./profiles";
 
-/** Arguments: how many seeds; the profiles, where not all. Says on standard output what the first one that failed did. */
+/**
+ * Arguments: the first seed; how many; the profiles, in turn, where not those of the seeds. Says on standard output what the
+ * first history that failed did.
+ */
 function main(): void {
-  const [seeds = "0", ...profiles] = process.argv.slice(2);
-  for (const profile of profiles)
-    if (!PROFILE_NAMES.includes(profile)) throw new Error(`there is no profile ${profile}`);
+  const [first = "1", seeds = "0", ...profiles] = process.argv.slice(2);
   let histories = 0;
   let violation: string | undefined;
-  for (let seed = 1; seed <= Number(seeds) && violation === undefined; seed++) {
-    const schedule = scheduleOf(seed);
-    if (profiles.length > 0 && !profiles.includes(schedule.profile)) continue;
+  for (let seed = Number(first); histories < Number(seeds) && violation === undefined; seed++) {
+    const schedule = profiles.length === 0 ? scheduleOf(seed) : scheduleOf(seed, profiles[seed % profiles.length]);
     histories++;
     try {
       violation = runHistory(schedule).violations[0];

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import type { Rule } from "./rules";
+import type { Rule } from "./rule";
 
 const ROOT = dirname(dirname(__dirname));
 /** How long the histories without one rule may take, in milliseconds: one that is missing can make an endless loop. */
@@ -72,12 +72,12 @@ async function bundle(replaced: ReadonlyMap<string, string>): Promise<string> {
   return file.text;
 }
 
-/** Runs histories without the rule until one fails; seeds from 1 on, of the rule's profiles. */
-export async function runWithout(rule: Rule, seeds: number): Promise<Noticed> {
+/** Runs histories without the rule until one fails, `seeds` at most from `first` on; of the rule's profiles, where it names some. */
+export async function runWithout(rule: Rule, seeds: number, first = 1): Promise<Noticed> {
   const { path, text } = withoutRule(rule);
   const script = await bundle(new Map([[join(ROOT, path), text]]));
   return new Promise((resolve, reject) => {
-    const args = ["-", String(seeds), ...(rule.profiles ?? [])];
+    const args = ["-", String(first), String(seeds), ...(rule.profiles ?? [])];
     const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"], timeout: LONGEST });
     let said = "";
     let errors = "";

@@ -1,3 +1,4 @@
+import { resolveTuning, type ResolvedTuning } from "../../src/cluster-options";
 import { MemoryMedium } from "../../src/bus/memory/memory-bus";
 import type { NodeId } from "../../src/store/port";
 import { VirtualTime } from "../../src/time/virtual-clock";
@@ -6,7 +7,9 @@ import { Application } from "./application";
 import type { SimClient } from "./client";
 import { Excuses } from "./excuses";
 import type { Fault, Schedule } from "./schedule";
-import { PING_INTERVAL, PING_TIMEOUT, SimNode, TUNING } from "./sim-node";
+import { RelayLosses } from "./relay-losses";
+import { Sends } from "./sends";
+import { SimNode } from "./sim-node";
 import { SimRecords } from "./sim-records";
 
 /** As the package has it, in milliseconds. */
@@ -29,7 +32,9 @@ export class World {
   readonly time: VirtualTime;
   readonly medium: MemoryMedium;
   readonly records: SimRecords;
+  readonly tuning: ResolvedTuning;
   readonly application: Application;
+  readonly sends: Sends;
   readonly excuses: Excuses;
   readonly nodes: SimNode[] = [];
   readonly clients = new Map<string, SimClient>();
@@ -37,6 +42,9 @@ export class World {
   readonly trace: string[] = [];
   readonly troubles: Trouble[] = [];
   readonly #silent = new Map<NodeId, number>();
+  /** How many nodes ended of what a session's client said. */
+  poisonings = 0;
+  readonly #poisoned = new Map<string, number>();
   #slowBy = 0;
   /** How often the store has lost data, and one. */
   #generation = 1;
@@ -51,21 +59,25 @@ export class World {
     const { time } = this;
     // The medium is nobody's process: what is on its way arrives though its sender is dead.
     this.medium = new MemoryMedium(time.process());
-    this.medium.intercept = (from, to) => {
+    const losses = new RelayLosses(schedule.rates.relays, time.random);
+    this.medium.intercept = (from, to, message) => {
+      if (losses.loses(from, to, message)) return "drop";
       if (this.#silent.has(from) || this.#silent.has(to) || time.random() < schedule.rates.loss) return "drop";
       return time.random() * (BUS_DELAY + this.#slowBy);
     };
-    const keeps = schedule.faults.some(({ kind }) => kind === "storeOlder");
-    const limits = storeLimits(TUNING, PING_INTERVAL, PING_TIMEOUT);
+    const { pingInterval, pingTimeout } = schedule.heartbeat;
+    this.tuning = resolveTuning({ takeover: schedule.takeover }, pingInterval, pingTimeout);
+    const limits = storeLimits(this.tuning, pingInterval, pingTimeout);
     this.records = new SimRecords(
       () => time.now,
       limits,
-      keeps,
+      this.storeGoesBack,
       (text) => {
         this.violate(text);
       },
     );
     this.application = new Application(this);
+    this.sends = new Sends(this);
     this.excuses = new Excuses(this);
     for (let i = 0; i < NODES; i++) this.addNode();
     for (const fault of schedule.faults) {
@@ -96,6 +108,36 @@ export class World {
   violate(text: string): void {
     this.log(`VIOLATION ${text}`);
     this.violations.push(text);
+  }
+
+  /** Nodes leave, and nothing else goes wrong: nobody is to notice. */
+  get onlyDepartures(): boolean {
+    const { faults, rates, clients } = this.schedule;
+    const harmless = clients.every(({ poison }) => poison === undefined);
+    return harmless && rates.loss === 0 && faults.every(({ kind }) => kind === "drain");
+  }
+
+  /** Whether the session's client may be told that it is closed: by the application, or since its owner died and none adopts. */
+  mayClose(sid: string): boolean {
+    return this.sends.isClosing(sid) || this.schedule.takeover === "close";
+  }
+
+  get storeGoesBack(): boolean {
+    return this.schedule.faults.some(({ kind }) => kind === "storeOlder");
+  }
+
+  /** The node that is cut off, while it is, where nothing else goes wrong, and since when. */
+  get cutOff(): Trouble | undefined {
+    const [trouble] = this.troubles;
+    return this.oneIsCutOff && trouble !== undefined && trouble.until > this.time.now ? trouble : undefined;
+  }
+
+  /** One node is cut off, from store or bus, and nothing else goes wrong: it is to keep nothing (I1 to I4). */
+  get oneIsCutOff(): boolean {
+    const { faults, rates } = this.schedule;
+    const [first] = faults;
+    if (first === undefined || faults.length > 1 || rates.loss > 0) return false;
+    return first.kind === "busCut" || (first.kind === "storeAway" && first.who >= 0);
   }
 
   get living(): SimNode[] {
@@ -202,13 +244,29 @@ export class World {
   #drain(node: SimNode): void {
     node.process.deliver(() => {
       this.log(`${node.id} leaves`);
+      node.leavesSince = this.time.now;
       const left = node.host.drain(DRAIN_TIMEOUT, () => {
         this.log(`${node.id} has handed over`);
         node.listens = false;
       });
       void left.then(() => {
-        if (node.alive) this.kill(node);
+        if (!node.alive) return;
+        if (this.onlyDepartures && this.time.now - (node.leavesSince ?? 0) >= DRAIN_TIMEOUT)
+          this.violate(`${node.id} has something left when its time to leave is over`);
+        this.kill(node);
       });
+    });
+  }
+
+  /** What a client said ends the process that handles it, and another one is started. */
+  poison(node: SimNode, sid: string): void {
+    const ended = (this.#poisoned.get(sid) ?? 0) + 1;
+    this.#poisoned.set(sid, ended);
+    this.poisonings++;
+    if (ended > 2) this.violate(`${sid} ends a third node with the same request`);
+    this.kill(node);
+    this.time.schedule(100, () => {
+      this.addNode();
     });
   }
 

@@ -115,6 +115,16 @@ describe("a websocket at a gateway", () => {
     assert.deepEqual(world.doubts, [false, false, false, true, true, true]);
   });
 
+  it("doubts no owner because of losses: claimed from while it lives, it would have handled in vain what it has in hand", async () => {
+    const world = await GatewayWorld.open();
+    for (let tried = 1; tried <= 5; tried++) {
+      world.gateways.onTrouble("owner");
+      world.clock.advance(1000);
+      await world.settle();
+    }
+    assert.deepEqual(world.doubts, [false, false, false, false, false, false]);
+  });
+
   it("after the ack gives its client what comes, in order", async () => {
     const world = await GatewayWorld.open();
     world.hears(MessageKind.RelayAck, 0);

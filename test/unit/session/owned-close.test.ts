@@ -193,6 +193,33 @@ describe("O12: ping timeout", () => {
     assert.equal(world.events.at(-1), "close ping timeout");
   });
 
+  it("is none while the ping waits behind a commit that the store does not answer", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.post("p1", "4x", "b");
+    world.committing();
+    world.owner.clock.advance(PING_INTERVAL + 2 * PING_TIMEOUT);
+    world.ok();
+    assert.deepEqual(world.ok().packets, ["2"]);
+    world.idle();
+    assert.equal(world.socket.readyState, "open");
+  });
+
+  it("comes a whole time-out behind the commit of the ping, however long that took", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.owner.clock.advance(PING_INTERVAL);
+    world.committing();
+    world.owner.clock.advance(PING_TIMEOUT - 1);
+    world.ok();
+    world.poll("t2");
+    world.owner.clock.advance(PING_TIMEOUT - 1);
+    world.idle();
+    assert.equal(world.socket.readyState, "open");
+    world.owner.clock.advance(1);
+    assert.equal(world.ok().phase, "closed");
+  });
+
   it("is none where the pong comes, and the next ping is an interval away", () => {
     const world = new OwnedWorld();
     world.poll("t1");

@@ -225,6 +225,17 @@ describe("O14: the first POST after a takeover", () => {
     assert.deepEqual(world.events, ["message y"]);
   });
 
+  it("stays marked while no POST is handled: the session may move on before it comes", () => {
+    const world = new OwnedWorld({ turn: 7, data: '"p1"\n\n' });
+    world.socket.send("x");
+    world.poll("t1");
+    const { data } = world.committing();
+    assert.equal(data ?? '"p1"\n\n', '"p1"\n\n');
+    world.ok();
+    world.post("p1", "4x");
+    assert.equal(world.committing().phase, "closed");
+  });
+
   it("is not answered by an owner that lost the session while it was marked", () => {
     const world = new OwnedWorld({ turn: 5 });
     world.post("p1", "4x");
