@@ -13,9 +13,9 @@ export class Hearing {
     this.#silence = silence;
   }
 
-  /** Something came, from one who was last heard at `before`. */
+  /** Something came, from one who was last heard at `before`; undefined where it was not known, or was forgotten. */
   heard(now: number, before: number | undefined): void {
-    if (now - (before ?? this.#heardAt) > this.#silence) this.#deafUntil = now;
+    if (before === undefined || now - before > this.#silence) this.#deafUntil = now;
     this.#heardAt = now;
   }
 

@@ -369,6 +369,7 @@ export class ClusterNode implements WholeNode {
   }
 
   onLeaseEnded(node: NodeId): void {
+    this.#lostNodes.leaseEnded(node);
     this.#sweeps.onLeaseEnded(node);
   }
 

@@ -6,22 +6,30 @@ const LOOK = 500;
 
 export interface LostNodesParts {
   readonly clock: Clock;
-  readonly membership: { leaseEnded(node: NodeId): boolean };
   /** Says something to the node: where nobody listens in its name, the bus tells. */
   readonly probe: (node: NodeId) => void;
+  /** So long behind the end of its lease a node that is cut off from the bus has withdrawn (I1), in milliseconds. */
+  readonly withdrawal: number;
   /** After so many milliseconds each client that is gone has been found by its ping. */
   readonly recordTtl: number;
 }
 
+interface Lost {
+  /** When it is forgotten. */
+  readonly until: number;
+  /** When its lease was seen to have ended. */
+  endedAt: number | undefined;
+}
+
 /**
  * Nodes that were taken for dead and did not say that they leave. One that was killed is gone, and its connections broke with it.
- * One that only stands still has requests in its sockets that nobody has read: it is still listened for in its name on the bus. So
- * it is lost until its lease has ended and nobody is found at it then.
+ * One that only stands still has requests in its sockets that nobody has read: it is still listened for in its name on the bus.
+ * At one that is cut off from the bus nobody is found, but it lets go what it holds when its lease has ended. So a node is lost until
+ * that is over and nobody is found at it then.
  */
 export class LostNodes {
   readonly #parts: LostNodesParts;
-  /** With when each is forgotten. */
-  readonly #lost = new Map<NodeId, number>();
+  readonly #lost = new Map<NodeId, Lost>();
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -36,7 +44,7 @@ export class LostNodes {
 
   add(node: NodeId): void {
     const { clock, recordTtl } = this.#parts;
-    this.#lost.set(node, clock.now() + recordTtl);
+    this.#lost.set(node, { until: clock.now() + recordTtl, endedAt: undefined });
     if (this.#timer === undefined) this.#again();
   }
 
@@ -45,9 +53,14 @@ export class LostNodes {
     this.#lost.delete(node);
   }
 
-  /** A message to the node found nobody. Before its lease has ended that may be said of one whose connection is just made anew. */
+  leaseEnded(node: NodeId): void {
+    const lost = this.#lost.get(node);
+    if (lost !== undefined) lost.endedAt ??= this.#parts.clock.now();
+  }
+
+  /** A message to the node found nobody. */
   foundNobody(node: NodeId): void {
-    if (this.#parts.membership.leaseEnded(node)) this.#lost.delete(node);
+    if (this.#isOver(this.#lost.get(node))) this.#lost.delete(node);
   }
 
   stop(): void {
@@ -61,11 +74,17 @@ export class LostNodes {
 
   readonly #look = (): void => {
     this.#timer = undefined;
-    const { clock, membership, probe } = this.#parts;
-    for (const [node, until] of this.#lost) {
-      if (until <= clock.now()) this.#lost.delete(node);
-      else if (membership.leaseEnded(node)) probe(node);
+    const { clock, probe } = this.#parts;
+    for (const [node, lost] of this.#lost) {
+      if (lost.until <= clock.now()) this.#lost.delete(node);
+      else if (this.#isOver(lost)) probe(node);
     }
     if (this.#lost.size > 0) this.#again();
   };
+
+  /** Whether it is gone, if it is not there. */
+  #isOver(lost: Lost | undefined): boolean {
+    const { clock, withdrawal } = this.#parts;
+    return lost?.endedAt !== undefined && clock.now() - lost.endedAt >= withdrawal;
+  }
 }

@@ -74,7 +74,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
   const shared = { id, counters, cache, membership, isolation };
   const lostNodes = new LostNodes({
     clock,
-    membership,
+    withdrawal: times.pollGrace,
     recordTtl: times.recordTtl,
     probe: (lost) => {
       links.probe(lost);

@@ -64,7 +64,10 @@ export class Reach implements OwnersReach {
     if (this.#lostNodes.some) return true;
     // Those who joined a moment ago are in no list of leases yet.
     const alone = this.#membership.alone && !this.#links.speaks;
-    return !alone && this.#links.wasDeaf(this.#pollGrace);
+    if (alone) return false;
+    // One that has a lease and was never heard is as silent as one that is heard no longer.
+    for (const node of this.#membership.others) if (this.#links.lastHeard(node) === undefined) return true;
+    return this.#links.wasDeaf(this.#pollGrace);
   }
 
   mayHold(node: NodeId): boolean {

@@ -4,27 +4,30 @@ import { LostNodes } from "../../../src/routing/lost-nodes";
 import { HandClock } from "../../helpers/hand-clock";
 
 const RECORD = 60_000;
+const WITHDRAWAL = 2_000;
 
 class World {
   readonly clock = new HandClock();
-  readonly ended = new Set<string>();
   readonly probed: string[] = [];
   readonly lost = new LostNodes({
     clock: this.clock,
-    membership: { leaseEnded: (node) => this.ended.has(node) },
+    withdrawal: WITHDRAWAL,
     probe: (node) => this.probed.push(node),
     recordTtl: RECORD,
   });
 }
 
 describe("a node that is taken for dead and did not say that it leaves", () => {
-  it("is lost until its lease has ended and nobody is found at it then", () => {
+  it("is lost until its lease has ended, it had the time to withdraw, and nobody is found at it then", () => {
     const world = new World();
     world.lost.add("b");
-    world.clock.advance(2_000);
+    world.clock.advance(5_000);
     world.lost.foundNobody("b");
     assert.deepEqual([world.lost.some, world.probed], [true, []], "its connection may just be made anew");
-    world.ended.add("b");
+    world.lost.leaseEnded("b");
+    world.clock.advance(WITHDRAWAL - 1);
+    world.lost.foundNobody("b");
+    assert.deepEqual([world.lost.some, world.probed], [true, []], "it may be cut off");
     world.clock.advance(500);
     assert.deepEqual(world.probed, ["b"]);
     world.lost.foundNobody("b");
@@ -35,11 +38,11 @@ describe("a node that is taken for dead and did not say that it leaves", () => {
 
   it("is looked for while it stands still, until each client that is gone has been found by its ping", () => {
     const world = new World();
-    world.ended.add("b");
     world.lost.add("b");
+    world.lost.leaseEnded("b");
     world.clock.advance(RECORD - 1);
     assert.equal(world.lost.some, true);
-    assert.equal(world.probed.length, RECORD / 500 - 1);
+    assert.equal(world.probed.length, (RECORD - WITHDRAWAL) / 500);
     world.clock.advance(1);
     assert.deepEqual([world.lost.some, world.clock.timers], [false, 0]);
   });

@@ -6,7 +6,8 @@ const GRACE = 2_000;
 
 class World {
   readonly lostNodes = { some: false };
-  readonly membership = { alone: false };
+  readonly membership = { alone: false, others: ["b"] };
+  heardAt: number | undefined = 1;
   readonly asked: number[] = [];
   deaf = false;
   readonly reach = new Reach({
@@ -16,6 +17,7 @@ class World {
     membership: this.membership,
     links: {
       speaks: false,
+      lastHeard: () => this.heardAt,
       wasDeaf: (ms: number) => {
         this.asked.push(ms);
         return this.deaf;
@@ -31,6 +33,12 @@ describe("what a node may not have heard of a poll", () => {
     world.deaf = true;
     assert.equal(world.reach.wasDeaf, true);
     assert.deepEqual(world.asked, [GRACE, GRACE]);
+  });
+
+  it("is what one would say that has a lease and was never heard", () => {
+    const world = new World();
+    world.heardAt = undefined;
+    assert.equal(world.reach.wasDeaf, true);
   });
 
   it("is nothing where it is alone", () => {
