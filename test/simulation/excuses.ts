@@ -48,16 +48,15 @@ export class Excuses {
   }
 
   /**
-   * O9: the owner gave up a poll whose holders were all dead or cut off for longer than `pollGrace`. Where the store was away
-   * that may have been a while ago: the close had to be committed.
+   * O9: the owner gave up a poll while a node could not reach the store. That node has the poll and cannot find its owner; or it was
+   * the owner, was wrongly taken for dead, and cannot learn that the session is another's.
    */
   pollLost(sid: string): void {
-    const poll = this.#world.clients.get(sid)?.poll;
-    const nodes = (this.#storeWasAway() ? poll?.tried : poll?.nodes) ?? [];
-    const all = this.#storeWasAway()
-      ? nodes.some((node) => this.#cutOff(node))
-      : nodes.every((node) => this.#cutOff(node));
-    if (all && this.#storeWasAway()) this.#excused.add(sid);
+    if (!this.#storeWasAway()) return;
+    const { schedule, clients } = this.#world;
+    const tried = clients.get(sid)?.poll?.tried ?? [];
+    const suspected = schedule.faults.some(({ kind }) => kind === "suspect");
+    if (suspected || tried.some((node) => this.#cutOff(node))) this.#excused.add(sid);
   }
 
   /** A client's answer to a ping, or the ping, found no way for nearly as long as it had. */
@@ -95,8 +94,9 @@ export class Excuses {
 
   #cutOff(node: SimNode): boolean {
     const { now } = this.#world.time;
-    const since = this.#storeWasAway() ? LOOKED_BACK : AFTERWARDS;
-    return this.#world.troubles.some(({ who, until }) => (who === undefined || who === node) && now < until + since);
+    return this.#world.troubles.some(
+      ({ who, until }) => (who === undefined || who === node) && now < until + LOOKED_BACK,
+    );
   }
 
   /** A request found no owner within `giveUpAfter`. */

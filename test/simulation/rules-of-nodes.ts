@@ -60,13 +60,13 @@ export const RULES_OF_NODES: readonly Rule[] = [
   },
   {
     rule: "Leases: a word does not give one back",
-    find: /if \(death\?\.why === "lease ended" && incarnation <= death\.incarnation\) death\.heard = true;\s+else/,
+    find: /if \(death\?\.why === "lease ended" && incarnation <= death\.incarnation\) death\.heard = true;\s+\/\/.*\s+else/,
     replace: "void incarnation; void death;",
     profiles: ["store away", "alone", "pauses"],
   },
   {
     rule: "Leases: a store that was away is told of",
-    find: "this.#membership.storeReturned();",
+    find: "membership.storeReturned();",
     replace: "",
     profiles: ["store away", "store lost"],
   },

@@ -126,6 +126,18 @@ export const RULES: readonly Rule[] = [
     profiles: ["bus", "all", "stale"],
   },
   {
+    rule: "O9: one that is not heard may have the poll",
+    find: "if (lastHeard < before) return true;",
+    replace: "",
+    profiles: ["bus", "all", "stale", "pauses"],
+  },
+  {
+    rule: "O9: one that is taken for dead may have the poll",
+    find: "if (this.#lostNodes.some) return true;",
+    replace: "",
+    profiles: ["bus", "all", "stale", "pauses"],
+  },
+  {
     rule: "O6: an owner that is told of a claim proves its session",
     find: "if (session !== undefined && session.turn < frame.n) session.prove();",
     replace: "",
