@@ -7,7 +7,7 @@ import type { RawData } from "./protocol/packet";
 import type { TransportName } from "./protocol/names";
 import type { ClusterOptions } from "./cluster-options";
 import { resolveLimits, type LimitOptions, type ResolvedLimits, type TrustProxy } from "./limit-options";
-import { OptionError, positive } from "./option-error";
+import { OptionError, positive, size } from "./option-error";
 
 /** Decides whether a handshake may go on: `decide(null, true)`, or `decide("why not", false)` for a 403. */
 export type AllowRequest = (
@@ -65,7 +65,7 @@ export interface EngineOptions {
   pingTimeout?: number;
   /** Time between two pings. Default 25000. */
   pingInterval?: number;
-  /** The largest body of a POST; a larger one is answered 413 and the session lives. Default 1e6. */
+  /** The largest body of a POST, in bytes; a larger one is answered 413 and the session lives. Infinity is no limit. Default 1e6. */
   maxHttpBufferSize?: number;
   /** Called for each handshake; see `AllowRequest`. */
   allowRequest?: AllowRequest;
@@ -191,7 +191,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const compat: unknown = options.compat;
   if (compat !== undefined && compat !== 3) throw new OptionError("compat", compat, "3, or nothing");
   const defaults = compat === 3 ? DEFAULTS_3 : DEFAULTS;
-  const maxHttpBufferSize = positive("maxHttpBufferSize", options.maxHttpBufferSize ?? defaults.maxHttpBufferSize);
+  const maxHttpBufferSize = size("maxHttpBufferSize", options.maxHttpBufferSize ?? defaults.maxHttpBufferSize);
   return {
     ...options,
     pingTimeout: positive("pingTimeout", options.pingTimeout ?? defaults.pingTimeout),

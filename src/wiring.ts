@@ -8,6 +8,7 @@ import type { SessionStore, StoreLimits } from "./store/port";
 import type { Counters } from "./telemetry/counters";
 import type { Clock } from "./time/clock";
 import type { Tick } from "./time/tick";
+import { CLOSE_TIMEOUT } from "./transports/polling";
 
 /** How many handled POSTs and answered polls a session remembers at least. */
 const RING = 64;
@@ -84,6 +85,8 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
       giveUpAfter: tuning.giveUpAfter,
       recordTtl: recordTtl(opts.pingInterval, opts.pingTimeout, tuning.leaseTtl),
       upgradeTimeout: opts.upgradeTimeout,
+      // No longer than a client is given that is not closing: with short pings the record ended first, and its session as taken over.
+      closeTimeout: Math.min(CLOSE_TIMEOUT, opts.pingInterval + opts.pingTimeout),
     },
     links: (handler) =>
       new Links({

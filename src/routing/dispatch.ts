@@ -86,6 +86,9 @@ export class Dispatch {
         parts.counters.frequent["relayFrames.fromClient"]++;
         parts.relays.onMessage(from, frame);
         return;
+      case MessageKind.RelayOpen:
+        parts.relays.onOpen(from, frame);
+        return;
       case MessageKind.RelayGone:
         parts.relays.onGone(from, frame);
         return;

@@ -135,6 +135,9 @@ class Gateway implements TickWork {
   #ask(owner: NodeId): void {
     this.owner = owner;
     this.#try++;
+    // The owner hears of a websocket whose client says nothing too, or nobody would ever close that: one that came second, or never
+    // completed its upgrade, stayed open for as long as its client liked.
+    this.#gateways.node.send(owner, relayFrame(MessageKind.RelayOpen, this.sid, this.#tried, 0));
     this.#kept.forEach((body, n) => {
       this.#in(n, body);
     });
@@ -142,8 +145,12 @@ class Gateway implements TickWork {
 
   #in(n: number, body: string | Buffer): void {
     if (this.owner === undefined) return;
-    const t = `${this.name}.${String(this.#try)}`;
-    this.#gateways.node.send(this.owner, relayFrame(MessageKind.RelayIn, this.sid, t, n, body));
+    this.#gateways.node.send(this.owner, relayFrame(MessageKind.RelayIn, this.sid, this.#tried, n, body));
+  }
+
+  /** The websocket's name and the number of the try. */
+  get #tried(): string {
+    return `${this.name}.${String(this.#try)}`;
   }
 
   onAck(from: NodeId, handled: number): void {

@@ -40,6 +40,8 @@ export const MessageKind = {
   Leaving: 17,
   /** To a node that beats though its lease has ended: the store is there, and it is that node that cannot reach it. */
   LeaseOver: 18,
+  /** Gateway to owner: a websocket is there, whose client may have said nothing yet. `t` as of `RelayIn`. */
+  RelayOpen: 19,
 } as const;
 
 /** A node that does not know of it decides by the size alone. */

@@ -29,6 +29,8 @@ export interface NodeTimes extends HolderTimes {
   readonly leaseTtl: number;
   readonly recordTtl: number;
   readonly upgradeTimeout: number;
+  /** How long a close waits for a poll to carry it; less than `recordTtl`. */
+  readonly closeTimeout: number;
 }
 
 export interface ClusterNodeOptions {

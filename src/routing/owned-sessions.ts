@@ -17,7 +17,6 @@ import type { Counters, FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import { Deadlines } from "../time/deadlines";
 import type { Tick, TickWork } from "../time/tick";
-import { CLOSE_TIMEOUT } from "../transports/polling";
 import type { NodeTimes } from "./node-options";
 import { Renewals } from "./renewals";
 
@@ -86,7 +85,7 @@ export class OwnedSessions implements OwnerNode {
     this.#reach = reach;
     this.renewals = new Renewals(clock, store, id, times.recordTtl / 4);
     this.grace = new Deadlines(clock, times.pollGrace, graceOver);
-    this.closing = new Deadlines(clock, CLOSE_TIMEOUT, closingOver);
+    this.closing = new Deadlines(clock, times.closeTimeout, closingOver);
     this.#lingering = new Deadlines(clock, times.linger, (session) => {
       if (this.#sessions.get(session.sid) === session) this.#sessions.delete(session.sid);
     });

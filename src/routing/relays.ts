@@ -126,13 +126,20 @@ export class Relays {
     return size;
   }
 
+  /** From here on it is the owner's to close: a second one at once, one whose upgrade is not completed in time then. */
+  onOpen(from: NodeId, frame: Frame): void {
+    this.#relay(from, frame);
+  }
+
   onMessage(from: NodeId, frame: Frame): void {
+    this.#relay(from, frame)?.onMessage(frame.n, frame.body);
+  }
+
+  #relay(from: NodeId, frame: Frame): Relay | undefined {
     const [name = "", tried = "0"] = frame.t.split(".");
-    const known = this.#byGateway.get(from)?.get(name);
-    const relay = known ?? this.#open(from, frame, name);
-    if (relay === undefined) return;
-    relay.tried = tried;
-    relay.onMessage(frame.n, frame.body);
+    const relay = this.#byGateway.get(from)?.get(name) ?? this.#open(from, frame, name);
+    if (relay !== undefined) relay.tried = tried;
+    return relay;
   }
 
   #open(from: NodeId, frame: Frame, name: string): Relay | undefined {

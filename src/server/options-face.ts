@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { positive } from "../option-error";
+import { positive, size } from "../option-error";
 import {
   resolveCompression,
   resolveCookie,
@@ -47,7 +47,7 @@ export abstract class OptionsFace extends EventEmitter {
   }
 
   set maxHttpBufferSize(bytes: number) {
-    this.opts.maxHttpBufferSize = positive("maxHttpBufferSize", bytes);
+    this.opts.maxHttpBufferSize = size("maxHttpBufferSize", bytes);
   }
 
   get transports(): TransportName[] {

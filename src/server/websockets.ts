@@ -26,6 +26,9 @@ interface WebSocketServerOptions {
   readonly maxPayload: number;
 }
 
+/** The largest message that ws can be told of, in bytes. */
+const MAX_PAYLOAD = 2 ** 31 - 1;
+
 type WebSocketServerClass = new (options: WebSocketServerOptions) => WebSocketServer;
 
 /** The constructor that the option `wsEngine` means: it is one, or a module that has one, or such a module's name. */
@@ -63,8 +66,10 @@ export class WebSockets {
   readonly #headers = new WeakMap<IncomingMessage, OutgoingHttpHeaders>();
 
   constructor(options: WebSocketsOptions, hook: HeadersHook) {
-    const { maxHttpBufferSize: maxPayload, perMessageDeflate } = options;
+    const { maxHttpBufferSize, perMessageDeflate } = options;
     const ServerClass = serverClassOf(options);
+    // ws takes 32 bits of it: Infinity would be no limit, and 2 ** 32 + 1 one byte.
+    const maxPayload = Math.min(maxHttpBufferSize, MAX_PAYLOAD);
     this.server = new ServerClass({ noServer: true, clientTracking: false, perMessageDeflate, maxPayload });
     // Not all of them tell.
     if (typeof (this.server as Partial<WebSocketServer>).on !== "function") return;

@@ -148,14 +148,15 @@ export class Socket extends SocketFace {
   /** @internal Starts a new session: the open packet and the initial packet wait for the handshake's answer. */
   onOpen(): void {
     this.#become("opened");
-    const { pingInterval, pingTimeout, maxHttpBufferSize, initialPacket } = this.server.opts;
+    const { pingInterval, pingTimeout, maxHttpBufferSize, initialPacket, compat } = this.server.opts;
     this.transport.sid = this.id;
     const opening = {
       sid: this.id,
       upgrades: this.getAvailableUpgrades(),
       pingInterval,
       pingTimeout,
-      maxPayload: maxHttpBufferSize,
+      // engine.io 3 did not say it.
+      ...(compat === 3 && this.protocol === 3 ? {} : { maxPayload: maxHttpBufferSize }),
     };
     this.sendPacket("open", JSON.stringify(opening));
     if (initialPacket !== undefined) this.sendPacket("message", initialPacket);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Bodies, BeingRead } from "./bodies";
+import { Pieces } from "./pieces";
 import { BINARY_PAYLOAD } from "./request";
 
 /** Why a body is not read to its end, as its request is answered. */
@@ -35,7 +36,7 @@ export class BodyReader implements BeingRead {
   readonly #maxBytes: number;
   readonly #listener: BodyListener;
   readonly #bodies: Bodies | undefined;
-  #chunks: Buffer[] = [];
+  #pieces: Pieces | undefined = new Pieces();
   #length = 0;
   /** The listener was told. The request's own listeners stay: taking them off costs more than one that finds this. */
   #done = false;
@@ -73,15 +74,14 @@ export class BodyReader implements BeingRead {
     else {
       this.#length += chunk.length;
       if (bodies !== undefined) bodies.load.bodyBytes += chunk.length;
-      this.#chunks.push(chunk);
+      this.#pieces?.add(chunk);
     }
   };
 
   readonly #onEnd = (): void => {
     if (this.#done) return;
-    const chunks = this.#chunks;
+    const bytes = this.#pieces?.whole() ?? NOTHING;
     this.#stop();
-    const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
     this.#listener.onBody(isBinaryBody(this.#request) ? bytes : bytes.toString("utf8"), this.#length);
   };
 
@@ -112,11 +112,11 @@ export class BodyReader implements BeingRead {
 
   #stop(): void {
     this.#done = true;
-    this.#chunks = NONE;
+    this.#pieces = undefined;
     if (this.#bodies === undefined) return;
     this.#bodies.load.bodyBytes -= this.#length;
     this.#bodies.remove(this);
   }
 }
 
-const NONE: Buffer[] = [];
+const NOTHING = Buffer.alloc(0);

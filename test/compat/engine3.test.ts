@@ -37,10 +37,7 @@ function shown({ status, headers, text }: RawReply): string {
   const kind = text.startsWith("___eio") ? "a script" : String(type);
   const lines = [`type ${kind}`, ...cors.sort().map((name) => `${name}: ${String(headers[name])}`)];
   for (const cookie of cookies ?? []) lines.push(`cookie ${cookie.replace("; SameSite=Strict", "")}`);
-  // The member was added with engine.io 4.
-  return [String(status), ...lines, text.replace(/,\\*"maxPayload\\*":\d+/, "").replace(/^(___eio\[0\]\(")?\d+:/, "$1")]
-    .join("\n")
-    .replace(/[\w-]{20}(?=["';\\]|$)/gm, "<sid>");
+  return [String(status), ...lines, text].join("\n").replace(/[\w-]{20}(?=["';\\]|$)/gm, "<sid>");
 }
 
 async function outcome(made: Engine3, scenario: (ask: Ask) => Promise<void>): Promise<string[]> {

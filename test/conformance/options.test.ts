@@ -34,7 +34,7 @@ describe("options", () => {
     pingTimeout: [0, -1, NaN, Infinity, "20000"],
     pingInterval: [0, -1, 2 ** 31],
     upgradeTimeout: [0],
-    maxHttpBufferSize: [0, "1mb"],
+    maxHttpBufferSize: [0, NaN, "1mb"],
     transports: [[], ["tobi"], "polling", ["polling", "webtransport"]],
     cors: [5, "http://a"],
     cookie: [5],
@@ -62,6 +62,31 @@ describe("options", () => {
   it("that are unknown are ignored", () => {
     new Server({ tobi: 1 } as object).close();
   });
+});
+
+describe("maxHttpBufferSize beyond what 32 bits hold", () => {
+  // 2 ** 32 + 1 is 1 in 32 bits, which is how ws keeps its own limit.
+  for (const maxHttpBufferSize of [1e10, 2 ** 32 + 1, Infinity]) {
+    behaviour(
+      `${String(maxHttpBufferSize)} lets messages in by both transports`,
+      async (engines) => {
+        const polling = await RawClient.open(engines);
+        assert.equal((await polling.post(`4${"x".repeat(2000)}`)).body, "ok");
+        const websocket = new WebSocket(`${engines.next()}/engine.io/?EIO=4&transport=websocket`);
+        await once(websocket, "open");
+        const [socket] = Object.values(engines.engines[0]?.clients ?? {}).filter(
+          ({ transport }) => transport.name === "websocket",
+        );
+        assert.ok(socket !== undefined);
+        const message = once(socket, "message");
+        websocket.send(`4${"y".repeat(2000)}`);
+        assert.deepEqual(await message, ["y".repeat(2000)]);
+        websocket.close();
+      },
+      { maxHttpBufferSize },
+      ["local"],
+    );
+  }
 });
 
 describe("cookie, as engine.io 3 names it", () => {

@@ -218,6 +218,18 @@ describe("what programs tell a socket", () => {
     await client.post("4own");
     assert.deepEqual(messages, ["injected", "own"]);
   });
+  behaviour(
+    "that closes, and whose client does not come for the close, ends when a silent client would",
+    async (engines) => {
+      const { socket } = await open(engines);
+      const reasons: string[] = [];
+      socket.on("close", (reason: string) => reasons.push(reason));
+      socket.close();
+      await until("it has closed", () => reasons.length > 0);
+      assert.deepEqual(reasons, [engines.mode === "local" ? "ping timeout" : "forced close"]);
+    },
+    { pingInterval: 300, pingTimeout: 300 },
+  );
   behaviour("onError and onClose end it in the call, once, and its client is told", async (engines) => {
     for (const end of ["onError", "onClose"] as const) {
       const { client, socket } = await openAnother(engines);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, it } from "node:test";
 import { Socket as Client } from "engine.io-client";
 import { WebSocket } from "ws";
@@ -121,6 +122,47 @@ describe("websocket", () => {
     assert.equal(sockets[0]?.readyState, "open");
     client.close();
   });
+  behaviour(
+    "a second websocket that says nothing is closed at whichever node it is, while the first upgrades too",
+    async (engines) => {
+      const sockets = echo(engines);
+      const { sid } = await RawClient.open(engines);
+      const at = (port: number): WebSocket =>
+        new WebSocket(`ws://127.0.0.1:${String(port)}/engine.io/?EIO=4&transport=websocket&sid=${sid}`);
+      const [first, ...others] = [...engines.balanced].reverse();
+      const websocket = at(first ?? 0);
+      await once(websocket, "open");
+      websocket.send("2probe");
+      await once(websocket, "message");
+      for (const port of [first ?? 0, ...others]) await once(at(port), "close");
+      websocket.send("5");
+      await until("it is upgraded", () => sockets[0]?.upgraded === true);
+      for (const port of [first ?? 0, ...others]) await once(at(port), "close");
+      websocket.send("4still");
+      assert.deepEqual(String((await once(websocket, "message"))[0]), "4still");
+      websocket.close();
+    },
+  );
+  behaviour(
+    "a websocket that says nothing is closed when an upgrade may take no longer, or its session ends",
+    async (engines) => {
+      const sockets = echo(engines);
+      const client = await RawClient.open(engines);
+      for (const port of engines.balanced) {
+        const url = `ws://127.0.0.1:${String(port)}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`;
+        await once(new WebSocket(url), "close");
+        await until("another one may try", () => sockets[0]?.upgrading === false);
+      }
+      const last = new WebSocket(
+        `ws://127.0.0.1:${String(engines.balanced.at(-1))}/engine.io/?EIO=4&transport=websocket&sid=${client.sid}`,
+      );
+      const closed = once(last, "close");
+      await until("it is there", () => sockets[0]?.upgrading === true);
+      sockets[0]?.close(true);
+      await closed;
+    },
+    { upgradeTimeout: 300 },
+  );
   behaviour("a wrong probe closes only the websocket", async (engines, url) => {
     const sockets = echo(engines);
     const client = await RawClient.open(engines);

@@ -83,6 +83,7 @@ class GatewayWorld implements GatewayNode {
 describe("a websocket at a gateway", () => {
   it("before the ack starts again at the owner of now, from its first message (U4)", async () => {
     const world = await GatewayWorld.open();
+    assert.deepEqual(world.told(), ["owner RelayOpen w1.1 0"]);
     world.websocket.says("2probe");
     world.hears(MessageKind.RelayOut, 0, "3probe");
     world.websocket.says("5");
@@ -91,7 +92,7 @@ describe("a websocket at a gateway", () => {
     world.gateways.onTrouble("owner");
     world.clock.advance(1000);
     await world.settle();
-    assert.deepEqual(world.told(), ["next RelayIn w1.2 0 2probe", "next RelayIn w1.2 1 5"]);
+    assert.deepEqual(world.told(), ["next RelayOpen w1.2 0", "next RelayIn w1.2 0 2probe", "next RelayIn w1.2 1 5"]);
     assert.deepEqual(world.websocket.sent, ["3probe"]);
     assert.equal(world.websocket.closed, "open");
   });
@@ -136,6 +137,7 @@ describe("a websocket at a gateway", () => {
   const ends = (what: string, happens: (world: GatewayWorld) => void, sent: string[]): void => {
     it(`closes with 1001, and its owner is told: ${what} (U5)`, async () => {
       const world = await GatewayWorld.open();
+      world.told();
       happens(world);
       await world.settle();
       assert.deepEqual([world.websocket.sent, world.websocket.closed], [sent, GOING_AWAY]);
@@ -176,6 +178,7 @@ describe("a websocket at a gateway", () => {
 
   it("closes with the owner's code, and says nothing to it then", async () => {
     const world = await GatewayWorld.open();
+    world.told();
     acked(world);
     world.hears(MessageKind.RelayClose, 1009);
     assert.equal(world.websocket.closed, 1009);
@@ -185,6 +188,7 @@ describe("a websocket at a gateway", () => {
 
   it("tells the owner when its client closes it", async () => {
     const world = await GatewayWorld.open();
+    world.told();
     acked(world);
     world.websocket.emit("close");
     assert.deepEqual(world.told(), ["owner RelayGone w1 0"]);
