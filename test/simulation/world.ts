@@ -12,6 +12,8 @@ import { Sends } from "./sends";
 import { SimNode } from "./sim-node";
 import { SimRecords } from "./sim-records";
 
+/** What the responses that are written last may take, in milliseconds. */
+const LAST_RESPONSES = 10;
 /** As the package has it, in milliseconds. */
 const DRAIN_TIMEOUT = 10_000;
 /** Longest way of a message of the bus, in virtual milliseconds. */
@@ -253,7 +255,10 @@ export class World {
         if (!node.alive) return;
         if (this.onlyDepartures && this.time.now - (node.leavesSince ?? 0) >= DRAIN_TIMEOUT)
           this.violate(`${node.id} has something left when its time to leave is over`);
-        this.kill(node);
+        // What it has answered is written first.
+        this.time.schedule(LAST_RESPONSES, () => {
+          if (node.alive) this.kill(node);
+        });
       });
     });
   }
