@@ -58,6 +58,7 @@ export interface Load {
 
 const OPENING_AT_ONCE = 50;
 const CHECK_EVERY_MS = 20;
+const POLLS_PARKED_MS = 200;
 const LAST_REQUESTS_MS = 2_000;
 /** Timers are that late where nothing is wrong. */
 const USUAL_LAG_MS = 5;
@@ -250,6 +251,8 @@ class RunningLoad implements Load {
     for (const { total, reject } of this.#waiters) {
       reject(new Error(`the load ended before ${total} echoes: ${JSON.stringify(verdict).slice(0, 4_000)}`));
     }
+    // A poll on its way that the close overtakes would be refused, as by any server.
+    await sleep(POLLS_PARKED_MS);
     await Promise.all(this.#sessions.map((session) => session.close()));
     await this.#lastRequests();
     this.#agent.destroy();
