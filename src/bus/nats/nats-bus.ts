@@ -19,7 +19,7 @@ import { Dial } from "./dial";
 import { inspectServer } from "./inspect";
 import { Reports } from "./reports";
 import { Subjects } from "./subjects";
-import { connectionOptions, isConnection, type NatsTarget } from "./target";
+import { connectionOptions, dialOptions, isConnection, type NatsTarget } from "./target";
 
 export interface NatsBusOptions {
   readonly nats: NatsTarget;
@@ -150,8 +150,7 @@ export class NatsBus implements Bus {
 
   async #dial(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
-    const servers = [this.#options.servers ?? [], ...this.#learned].flat();
-    const dial = new Dial(() => connect({ ...this.#options, ...(servers.length > 0 ? { servers } : {}) }));
+    const dial = new Dial(() => connect(dialOptions(this.#options, this.#learned)));
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
@@ -319,8 +318,8 @@ export class NatsBus implements Bus {
     if (this.#borrowed !== undefined || before === undefined) return;
     if (this.#triedAt - before < hangsFor(this.#options)) return;
     // Each server that it knows has had its turn: one that is well would have answered.
-    const known = [this.#options.servers ?? []].flat().length + this.#learned.length;
-    if (++this.#unanswered >= known) this.#replace(connection);
+    const { servers } = dialOptions(this.#options, this.#learned);
+    if (++this.#unanswered >= servers.length) this.#replace(connection);
   }
 
   /** The client has sent the subscriptions again; others reach this node only when the server has read them. */
