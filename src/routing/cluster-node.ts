@@ -373,6 +373,12 @@ export class ClusterNode implements WholeNode {
     this.#sweeps.onLeaseEnded(node);
   }
 
+  onLeaseBack(node: NodeId): void {
+    // H7: what it asked meanwhile was not handled here, and it has no new lease with which it would ask again. The store forgot it, or
+    // its clock was set. A link that was forgotten is a loss at both ends when the node is heard.
+    this.#links.forget(node);
+  }
+
   /** I3. */
   withdraw(): void {
     this.#counters.count("withdrawals");

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { MessageKind } from "../../src/routing/messages";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
-import { RawClient, startEngines, type TestEngines } from "../helpers/engines";
+import { http, RawClient, startEngines, type TestEngines } from "../helpers/engines";
 import { until } from "../helpers/until";
 
 interface Seen {
@@ -196,6 +196,36 @@ describe("H7: a node's lease has ended", () => {
         await until("that is handled", () => heard.length > 1);
         assert.deepEqual(heard, ["in time", "by its next lease"]);
         assert.equal(engines.counters[node]?.read()["bygone"], 2);
+      },
+      ttl,
+    );
+  });
+
+  it("as far as the store knew, which had lost it: what it asked meanwhile is asked again when the lease is back", async () => {
+    // A third of it is longer than polls that wait are said again by themselves.
+    const ttl = 4000;
+    await withCluster(
+      "adopt",
+      async (engines) => {
+        const seen = connections(engines);
+        const client = await RawClient.open(engines);
+        const { node, socket } = seen[0] ?? assert.fail();
+        const owner = engines.nodes[node] ?? assert.fail();
+        const holder = (node + 1) % engines.nodes.length;
+        const { id } = engines.nodes[holder] ?? assert.fail();
+        await until("they know each other", () => owner.others.includes(id));
+        await until("its lease has ended", async () => {
+          engines.records?.release(id);
+          await owner.lookAround(1000);
+          return owner.leaseEnded(id);
+        });
+        const poll = http(client.url(client.t()).replace(/:\d+\//, `:${String(engines.ports[holder])}/`));
+        // Where the test fails before.
+        poll.catch(() => undefined);
+        await until("it was dropped", () => (engines.counters[node]?.read()["bygone"] ?? 0) > 0);
+        await until("the poll is parked", () => owner.vitals.parkedPolls === 1);
+        socket.send("hello");
+        assert.equal((await poll).body, "4hello");
       },
       ttl,
     );
