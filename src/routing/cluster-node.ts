@@ -337,7 +337,11 @@ export class ClusterNode implements WholeNode {
   onNoResponder(peer: NodeId): void {
     this.#lostNodes.foundNobody(peer);
     this.#membership.foundNobody(peer);
-    if (this.#membership.isDead(peer)) return;
+    if (this.#membership.isDead(peer)) {
+      // A last word of it may have come behind its death, and it would count as one that is not heard any more.
+      this.#links.forget(peer);
+      return;
+    }
     this.clock.after(NO_RESPONDER_PAUSE, () => {
       if (this.#membership.isDead(peer)) return;
       this.#holder.askAgainAt(peer, "no responder");
