@@ -204,6 +204,27 @@ describe("nats: the server", () => {
     await until("it is back", () => bus.connected && ears.reconnects === 1);
   });
 
+  it("stands still, and the next one too: the node reaches a third one, though a dial's time is over before its turn", async (t) => {
+    const [one, two, three] = [await serverFor(t), await serverFor(t), await serverFor(t)];
+    const ears = new Ears();
+    const times = {
+      pingInterval: 100,
+      timeout: 300,
+      reconnectTimeWait: 20,
+      reconnectJitter: 20,
+      reconnectJitterTLS: 20,
+    };
+    const nats = { servers: [one.url, two.url, three.url], noRandomize: true, ...times };
+    const errors: Error[] = [];
+    const bus = new NatsBus({ nats, prefix: "third", joinTimeout: 500, onError: (error) => errors.push(error) });
+    t.after(() => bus.leave());
+    await bus.join("one", ears);
+    for (const server of [one, two, three]) server.pause();
+    await until("it dials by itself", () => errors.length > 0);
+    three.resume();
+    await until("it is back", () => bus.connected && ears.reconnects === 1);
+  });
+
   it("freezes with much unsent: the node turns to another server, though the client would wait", async (t) => {
     const frozen = await serverFor(t);
     const spare = await serverFor(t);

@@ -74,6 +74,8 @@ export class NatsBus implements Bus {
   #unanswered = 0;
   /** Servers of the cluster that the client has learned of. */
   #learned: readonly string[] = [];
+  /** Dials that failed since it was connected last. */
+  #failures = 0;
 
   constructor(options: NatsBusOptions) {
     this.#subjects = new Subjects(options.prefix);
@@ -150,7 +152,7 @@ export class NatsBus implements Bus {
 
   async #dial(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
-    const dial = new Dial(() => connect(dialOptions(this.#options, this.#learned)));
+    const dial = new Dial(() => connect(dialOptions(this.#options, this.#learned, this.#failures)));
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
@@ -204,6 +206,7 @@ export class NatsBus implements Bus {
     const payload = connection.info?.max_payload ?? this.#maxMessageBytes;
     this.#maxMessageBytes = payload - Math.min(1024, payload >> 4);
     this.#learned = connection.info?.connect_urls ?? this.#learned;
+    this.#failures = 0;
     this.#backlog.reset();
     this.#connected = true;
   }
@@ -229,6 +232,7 @@ export class NatsBus implements Bus {
         return;
       } catch (error) {
         if (this.#isLeaving()) return;
+        this.#failures++;
         this.#reports.unreachable(error);
         await this.#discard();
         await pause(this.#clock, REDIAL_DELAY);

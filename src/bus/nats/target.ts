@@ -52,17 +52,24 @@ export function connectionOptions(target: string | NatsConnectionOptions, name: 
   return options;
 }
 
-/** For a dial: with `servers` all that the client is to try, those among them that it has learned of, unless it is to ignore them. */
+/**
+ * For a dial: with `servers` all that the client is to try, those among them that it has learned of, unless it is to ignore them.
+ * `failures`: how many dials have failed in a row. Each begins with another server: a dial's time can be over before all had their
+ * turn, and two that are silent would keep a client that does not shuffle from a third for ever.
+ */
 export function dialOptions(
   options: ConnectionOptions,
   learned: readonly string[],
+  failures = 0,
 ): ConnectionOptions & { readonly servers: string[] } {
   const { port, ...others } = options;
   const more = options.ignoreClusterUpdates === true ? [] : learned;
   const given = [options.servers ?? []].flat();
-  if (given.length > 0) return { ...options, servers: [...given, ...more] };
   // Beside servers the client refuses a port, which means one on this machine.
-  return { ...others, servers: [here(port), ...more] };
+  const servers = [...(given.length > 0 ? given : [here(port)]), ...more];
+  const first = failures % servers.length;
+  const turned = [...servers.slice(first), ...servers.slice(0, first)];
+  return { ...(given.length > 0 ? options : others), servers: turned };
 }
 
 function here(port = 4222): string {

@@ -18,4 +18,16 @@ describe("nats: the servers of a dial", () => {
     assert.deepEqual([port, servers], [undefined, ["127.0.0.1:4333", "c:3"]]);
     assert.deepEqual(dialOptions(connectionOptions({}, "prefix"), []).servers, ["127.0.0.1:4222"]);
   });
+
+  it("begin with another one behind each dial that failed", () => {
+    const options = connectionOptions("nats://a:1,b:2", "prefix");
+    assert.deepEqual(
+      [1, 2, 3].map((failures) => dialOptions(options, ["c:3"], failures).servers),
+      [
+        ["b:2", "c:3", "a:1"],
+        ["c:3", "a:1", "b:2"],
+        ["a:1", "b:2", "c:3"],
+      ],
+    );
+  });
 });
