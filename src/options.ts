@@ -65,7 +65,7 @@ export interface EngineOptions {
   pingTimeout?: number;
   /** Time between two pings. Default 25000. */
   pingInterval?: number;
-  /** The largest body of a POST, in bytes; a larger one is answered 413 and the session lives. Infinity is no limit. Default 1e6. */
+  /** The largest body of a POST, in bytes; a larger one is answered 413 and the session lives. Infinity is no limit but the runtime's, 512 MiB. Default 1e6. */
   maxHttpBufferSize?: number;
   /** Called for each handshake; see `AllowRequest`. */
   allowRequest?: AllowRequest;

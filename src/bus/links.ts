@@ -266,7 +266,10 @@ export class Links implements BusListener, TickWork {
   }
 
   #probeSilent(): void {
-    for (const { node, used } of this.#peers.all()) if (used && this.isSilent(node)) this.probe(node);
+    for (const { node, used, lastHeard } of this.#peers.all()) {
+      // Also one that nothing was said to: it may have gone before its lease was ever seen, and nobody would say so.
+      if ((used || lastHeard !== undefined) && this.isSilent(node)) this.probe(node);
+    }
   }
 
   #dropSilent(): void {

@@ -7,6 +7,10 @@ export interface MembershipListener {
   onNodeDead(node: NodeId): void;
   /** Its lease has ended: it can change nothing any more. Behind `onNodeDead`. */
   onLeaseEnded(node: NodeId): void;
+  /**
+   * A lease that was missing from the list is there again, and is no new one: its node does not know of it. Behind `onNodeJoined`.
+   */
+  onLeaseBack(node: NodeId): void;
   /** This node's own lease may have ended meanwhile; it holds one again, with this incarnation. */
   onLeaseRetaken(incarnation: number): void;
 }
@@ -294,8 +298,11 @@ export class Membership {
     for (const [node, incarnation] of now) {
       const known = this.#living.has(node);
       this.#living.set(node, incarnation);
-      if (this.leaseEnded(node)) this.#dead.delete(node);
+      const death = this.#dead.get(node);
+      const ended = death?.why === "lease ended";
+      if (ended) this.#dead.delete(node);
       if (!known && !this.#dead.has(node)) listener.onNodeJoined(node);
+      if (ended && incarnation <= death.incarnation) listener.onLeaseBack(node);
     }
     // While the store was away nobody could renew: a lease that is missing says nothing until each had the time to.
     if (this.#suspended || clock.now() - this.#wellSince < leaseTtl) return;

@@ -337,7 +337,11 @@ export class ClusterNode implements WholeNode {
   onNoResponder(peer: NodeId): void {
     this.#lostNodes.foundNobody(peer);
     this.#membership.foundNobody(peer);
-    if (this.#membership.isDead(peer)) return;
+    if (this.#membership.isDead(peer)) {
+      // A last word of it may have come behind its death, and it would count as one that is not heard any more.
+      this.#links.forget(peer);
+      return;
+    }
     this.clock.after(NO_RESPONDER_PAUSE, () => {
       if (this.#membership.isDead(peer)) return;
       this.#holder.askAgainAt(peer, "no responder");
@@ -371,6 +375,12 @@ export class ClusterNode implements WholeNode {
   onLeaseEnded(node: NodeId): void {
     this.#lostNodes.leaseEnded(node);
     this.#sweeps.onLeaseEnded(node);
+  }
+
+  onLeaseBack(node: NodeId): void {
+    // H7: what it asked meanwhile was not handled here, and it has no new lease with which it would ask again. The store forgot it, or
+    // its clock was set. A link that was forgotten is a loss at both ends when the node is heard.
+    this.#links.forget(node);
   }
 
   /** I3. */

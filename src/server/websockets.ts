@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { PerMessageDeflateOptions, WebSocket, WebSocketServer } from "ws";
 import { ERROR_MESSAGES, type Refusal } from "../errors";
 import { OptionError } from "../option-error";
+import { LONGEST_MESSAGE } from "../transports/body";
 import type { EngineRequest, HeadersHook } from "../transports/request";
 import { UNREACHABLE, type Overload } from "./admission";
 
@@ -25,9 +26,6 @@ interface WebSocketServerOptions {
   readonly perMessageDeflate: false | PerMessageDeflateOptions;
   readonly maxPayload: number;
 }
-
-/** The largest message that ws can be told of, in bytes. */
-const MAX_PAYLOAD = 2 ** 31 - 1;
 
 type WebSocketServerClass = new (options: WebSocketServerOptions) => WebSocketServer;
 
@@ -69,7 +67,7 @@ export class WebSockets {
     const { maxHttpBufferSize, perMessageDeflate } = options;
     const ServerClass = serverClassOf(options);
     // ws takes 32 bits of it: Infinity would be no limit, and 2 ** 32 + 1 one byte.
-    const maxPayload = Math.min(maxHttpBufferSize, MAX_PAYLOAD);
+    const maxPayload = Math.min(maxHttpBufferSize, LONGEST_MESSAGE);
     this.server = new ServerClass({ noServer: true, clientTracking: false, perMessageDeflate, maxPayload });
     // Not all of them tell.
     if (typeof (this.server as Partial<WebSocketServer>).on !== "function") return;

@@ -36,7 +36,10 @@ export interface OwnerNode {
   /** A close waits for a poll to carry it. */
   readonly closing: Deadlines<SessionHandle>;
 
-  /** Whether this node may not have heard, within the last `pollGrace`, what other nodes had to say: it was cut off from them. */
+  /**
+   * Whether this node may not have heard, within the last `pollGrace`, what other nodes had to say: it was cut off, or one of them is
+   * not heard, or was lost (O9).
+   */
   readonly wasDeaf: boolean;
   /** Others may have claimed sessions of this node, which cannot hear of it. */
   readonly inDoubt: boolean;

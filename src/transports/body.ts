@@ -1,7 +1,11 @@
+import { constants } from "node:buffer";
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Bodies, BeingRead } from "./bodies";
 import { Pieces } from "./pieces";
 import { BINARY_PAYLOAD } from "./request";
+
+/** The longest message, in bytes: the runtime has no longer strings, and what throws while a message is read ends the process. */
+export const LONGEST_MESSAGE = constants.MAX_STRING_LENGTH;
 
 /** Why a body is not read to its end, as its request is answered. */
 export interface BodyRefusal {
@@ -44,15 +48,15 @@ export class BodyReader implements BeingRead {
   /** `bodies`: all that are being read, which have limits of their own together. */
   constructor(request: IncomingMessage, maxBytes: number, listener: BodyListener, bodies?: Bodies) {
     this.#request = request;
-    this.#maxBytes = maxBytes;
+    this.#maxBytes = Math.min(maxBytes, LONGEST_MESSAGE);
     this.#listener = listener;
     this.#bodies = bodies;
     const announced = Number(request.headers["content-length"] ?? 0);
-    if (announced > maxBytes || bodies?.hasRoomFor(announced) === false) {
+    if (announced > this.#maxBytes || bodies?.hasRoomFor(announced) === false) {
       // Nothing of it is kept.
       request.resume();
       this.#done = true;
-      this.#refuse(announced > maxBytes ? TOO_LARGE : NO_ROOM);
+      this.#refuse(announced > this.#maxBytes ? TOO_LARGE : NO_ROOM);
       return;
     }
     request.on("data", this.#onData);

@@ -89,6 +89,24 @@ describe("maxHttpBufferSize beyond what 32 bits hold", () => {
   }
 });
 
+behaviour(
+  "maxHttpBufferSize: Infinity lets in nothing that is longer than a string can be",
+  async (engines) => {
+    const [port = 0] = engines.ports;
+    const { sid } = await RawClient.open(engines);
+    const connection = connect(port, "127.0.0.1");
+    connection.write(
+      `POST /engine.io/?EIO=4&transport=polling&sid=${sid}&t=1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${String(2 ** 29)}\r\n\r\n`,
+    );
+    assert.match(String((await once(connection, "data"))[0]), /^HTTP\/1\.1 413 /);
+    connection.destroy();
+    assert.throws(() => Buffer.alloc(2 ** 29).toString("utf8"), /Cannot create a string longer/);
+    assert.ok((engines.engines[0]?.ws?.options.maxPayload ?? 2 ** 29) < 2 ** 29);
+  },
+  { maxHttpBufferSize: Infinity },
+  ["local"],
+);
+
 describe("cookie, as engine.io 3 names it", () => {
   for (const [options, expected] of [
     [{ cookie: "io" }, "io=<sid>; Path=/; HttpOnly; SameSite=Lax"],

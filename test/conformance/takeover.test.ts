@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { describe, it } from "node:test";
+import { MemoryBus } from "../../src/bus/memory/memory-bus";
+import { MessageCodec } from "../../src/bus/message";
 import { MessageKind } from "../../src/routing/messages";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
-import { RawClient, startEngines, type TestEngines } from "../helpers/engines";
+import { http, RawClient, startEngines, type TestEngines } from "../helpers/engines";
 import { until } from "../helpers/until";
 
 interface Seen {
@@ -198,6 +201,70 @@ describe("H7: a node's lease has ended", () => {
         assert.equal(engines.counters[node]?.read()["bygone"], 2);
       },
       ttl,
+    );
+  });
+
+  it("as far as the store knew, which had lost it: what it asked meanwhile is asked again when the lease is back", async () => {
+    // A third of it is longer than polls that wait are said again by themselves.
+    const ttl = 4000;
+    await withCluster(
+      "adopt",
+      async (engines) => {
+        const seen = connections(engines);
+        const client = await RawClient.open(engines);
+        const { node, socket } = seen[0] ?? assert.fail();
+        const owner = engines.nodes[node] ?? assert.fail();
+        const holder = (node + 1) % engines.nodes.length;
+        const { id } = engines.nodes[holder] ?? assert.fail();
+        await until("they know each other", () => owner.others.includes(id));
+        await until("its lease has ended", async () => {
+          engines.records?.release(id);
+          await owner.lookAround(1000);
+          return owner.leaseEnded(id);
+        });
+        const poll = http(client.url(client.t()).replace(/:\d+\//, `:${String(engines.ports[holder])}/`));
+        // Where the test fails before.
+        poll.catch(() => undefined);
+        await until("it was dropped", () => (engines.counters[node]?.read()["bygone"] ?? 0) > 0);
+        await until("the poll is parked", () => owner.vitals.parkedPolls === 1);
+        socket.send("hello");
+        assert.equal((await poll).body, "4hello");
+      },
+      ttl,
+    );
+  });
+});
+
+describe("a node is dead, and a last word of it comes late", () => {
+  it("which is not waited for again: a broken poll has no more than its grace", async () => {
+    await withCluster(
+      "adopt",
+      async (engines) => {
+        const seen = connections(engines);
+        const client = await RawClient.open(engines);
+        const { node, socket } = seen[0] ?? assert.fail();
+        const owner = engines.nodes[node] ?? assert.fail();
+        const dead = (node + 1) % engines.nodes.length;
+        const { id } = engines.nodes[dead] ?? assert.fail();
+        await until("they know each other", () => owner.others.includes(id));
+        engines.kill(dead);
+        await until("its lease has ended", () => owner.leaseEnded(id));
+        const bus = engines.buses[node];
+        assert.ok(bus instanceof MemoryBus);
+        const codec = new MessageCodec(id, []);
+        codec.begin(1);
+        for (const bytes of codec.beats([], 1000)) bus.receive(bytes);
+        const reasons: string[] = [];
+        socket.on("close", (reason: string) => reasons.push(reason));
+        const url = client.url(client.t()).replace(/:\d+\//, `:${String(engines.ports[node])}/`);
+        const poll = request(url).on("error", () => undefined);
+        poll.end();
+        await until("it is parked", () => owner.vitals.parkedPolls === 1);
+        poll.destroy();
+        await until("its session is closed", () => reasons.length > 0);
+        assert.deepEqual(reasons, ["transport error"]);
+      },
+      500,
     );
   });
 });

@@ -11,6 +11,7 @@ import { NatsBus } from "../../src/bus/nats/nats-bus";
 import type { Bus, BusListener } from "../../src/bus/port";
 import { runtimeClock } from "../../src/time/runtime-clock";
 import { Tick } from "../../src/time/tick";
+import { freePort } from "../helpers/free-port";
 import { startNats, type NatsProcess } from "../helpers/nats";
 import { TcpProxy } from "../helpers/tcp-proxy";
 import { until } from "../helpers/until";
@@ -169,6 +170,59 @@ describe("nats: the server", () => {
     await until("it is back", () => bus.connected && ears.reconnects === 1);
     bus.send("one", Buffer.from("hello"));
     await until("it hears itself", () => ears.messages.length > 0);
+  });
+
+  it("is given as a port, and has told of others: the node is back when they answer again", async (t) => {
+    const routes = await freePort();
+    const server = await serverFor(t, `server_name: a\ncluster { name: c, listen: "127.0.0.1:${routes}" }`);
+    const other = await serverFor(
+      t,
+      `server_name: b\ncluster { name: c, listen: "127.0.0.1:-1", routes: ["nats://127.0.0.1:${routes}"] }`,
+    );
+    const ears = new Ears();
+    const errors: Error[] = [];
+    const times = {
+      pingInterval: 100,
+      timeout: 300,
+      reconnectTimeWait: 20,
+      reconnectJitter: 20,
+      reconnectJitterTLS: 20,
+    };
+    const nats = { port: server.port, ...times };
+    const bus = new NatsBus({ nats, prefix: "port", onError: (error) => errors.push(error) });
+    t.after(() => bus.leave());
+    await until("they know of each other", async () => {
+      const connection = await connect({ port: server.port });
+      const told = connection.info?.connect_urls?.length;
+      await connection.close();
+      return told === 2;
+    });
+    await bus.join("one", ears);
+    for (const one of [server, other]) one.pause();
+    await until("it dials by itself", () => errors.length > 0);
+    for (const one of [server, other]) one.resume();
+    await until("it is back", () => bus.connected && ears.reconnects === 1);
+  });
+
+  it("stands still, and the next one too: the node reaches a third one, though a dial's time is over before its turn", async (t) => {
+    const [one, two, three] = [await serverFor(t), await serverFor(t), await serverFor(t)];
+    const ears = new Ears();
+    const times = {
+      pingInterval: 100,
+      timeout: 300,
+      reconnectTimeWait: 20,
+      reconnectJitter: 20,
+      reconnectJitterTLS: 20,
+    };
+    const nats = { servers: [one.url, two.url, three.url], noRandomize: true, ...times };
+    const errors: Error[] = [];
+    const bus = new NatsBus({ nats, prefix: "third", joinTimeout: 500, onError: (error) => errors.push(error) });
+    t.after(() => bus.leave());
+    await bus.join("one", ears);
+    for (const server of [one, two, three]) server.pause();
+    await until("it dials by itself", () => errors.length > 0);
+    three.resume();
+    await until("it is back", () => bus.connected && ears.reconnects === 1);
   });
 
   it("freezes with much unsent: the node turns to another server, though the client would wait", async (t) => {

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { Cluster } from "ioredis";
 import { ManualClock } from "../helpers/manual-clock";
 import { eventually, startRedis, startRedisCluster, type RedisServer } from "../helpers/redis";
+import { TcpProxy } from "../helpers/tcp-proxy";
 import { closeAll, closeLater, fakeClient, kindOf, openMany, quietClient, storeOn } from "./redis-kit";
 import { commit, commitOk, CONTRACT_LIMITS, openOk, opening, recordOf, turnOf } from "./store-kit";
 
@@ -359,6 +360,18 @@ describe("RedisStore where a server is silent", () => {
       assert.deepEqual(await store.lease("n1", 1), AWAY);
       await eventually("it to have turned to a third connection", () => taken() === 3);
       await eventually("the lease to be taken", async () => (await store.lease("n1", 1)).kind === "ok");
+      await store.close();
+    });
+  });
+
+  it("is reached where the time to connect has no limit", async () => {
+    await onServer(async (server) => {
+      const proxy = await TcpProxy.start(server.port);
+      closeLater(() => proxy.stop());
+      proxy.delay(20);
+      const { store } = storeOn({ host: "127.0.0.1", port: proxy.port, connectTimeout: 0 });
+      await store.ready();
+      assert.equal((await store.lease("n1", 1)).kind, "ok");
       await store.close();
     });
   });

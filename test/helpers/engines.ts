@@ -36,6 +36,8 @@ export interface TestEngines {
   readonly counters: readonly Counters[];
   /** Each engine's part in the cluster; none without one. */
   readonly nodes: readonly ClusterNode[];
+  /** What each of them hears the others by. */
+  readonly buses: readonly Bus[];
   /** Of the cluster, where they are in this process. */
   readonly records: Records | undefined;
   /** Base address for the next request. */
@@ -108,6 +110,7 @@ export async function startEngines(
     engines,
     counters,
     nodes,
+    buses,
     records: fabric?.records,
     servers,
     ports,

@@ -19,7 +19,7 @@ import { Dial } from "./dial";
 import { inspectServer } from "./inspect";
 import { Reports } from "./reports";
 import { Subjects } from "./subjects";
-import { connectionOptions, isConnection, type NatsTarget } from "./target";
+import { connectionOptions, dialOptions, isConnection, type NatsTarget } from "./target";
 
 export interface NatsBusOptions {
   readonly nats: NatsTarget;
@@ -74,6 +74,8 @@ export class NatsBus implements Bus {
   #unanswered = 0;
   /** Servers of the cluster that the client has learned of. */
   #learned: readonly string[] = [];
+  /** Dials that failed since it was connected last. */
+  #failures = 0;
 
   constructor(options: NatsBusOptions) {
     this.#subjects = new Subjects(options.prefix);
@@ -150,8 +152,7 @@ export class NatsBus implements Bus {
 
   async #dial(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
-    const servers = [this.#options.servers ?? [], ...this.#learned].flat();
-    const dial = new Dial(() => connect({ ...this.#options, ...(servers.length > 0 ? { servers } : {}) }));
+    const dial = new Dial(() => connect(dialOptions(this.#options, this.#learned, this.#failures)));
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
@@ -205,6 +206,7 @@ export class NatsBus implements Bus {
     const payload = connection.info?.max_payload ?? this.#maxMessageBytes;
     this.#maxMessageBytes = payload - Math.min(1024, payload >> 4);
     this.#learned = connection.info?.connect_urls ?? this.#learned;
+    this.#failures = 0;
     this.#backlog.reset();
     this.#connected = true;
   }
@@ -230,6 +232,7 @@ export class NatsBus implements Bus {
         return;
       } catch (error) {
         if (this.#isLeaving()) return;
+        this.#failures++;
         this.#reports.unreachable(error);
         await this.#discard();
         await pause(this.#clock, REDIAL_DELAY);
@@ -319,8 +322,8 @@ export class NatsBus implements Bus {
     if (this.#borrowed !== undefined || before === undefined) return;
     if (this.#triedAt - before < hangsFor(this.#options)) return;
     // Each server that it knows has had its turn: one that is well would have answered.
-    const known = [this.#options.servers ?? []].flat().length + this.#learned.length;
-    if (++this.#unanswered >= known) this.#replace(connection);
+    const { servers } = dialOptions(this.#options, this.#learned);
+    if (++this.#unanswered >= servers.length) this.#replace(connection);
   }
 
   /** The client has sent the subscriptions again; others reach this node only when the server has read them. */

@@ -52,6 +52,30 @@ export function connectionOptions(target: string | NatsConnectionOptions, name: 
   return options;
 }
 
+/**
+ * For a dial: with `servers` all that the client is to try, those among them that it has learned of, unless it is to ignore them.
+ * `failures`: how many dials have failed in a row. Each begins with another server: a dial's time can be over before all had their
+ * turn, and two that are silent would keep a client that does not shuffle from a third for ever.
+ */
+export function dialOptions(
+  options: ConnectionOptions,
+  learned: readonly string[],
+  failures = 0,
+): ConnectionOptions & { readonly servers: string[] } {
+  const { port, ...others } = options;
+  const more = options.ignoreClusterUpdates === true ? [] : learned;
+  const given = [options.servers ?? []].flat();
+  // Beside servers the client refuses a port, which means one on this machine.
+  const servers = [...(given.length > 0 ? given : [here(port)]), ...more];
+  const first = failures % servers.length;
+  const turned = [...servers.slice(first), ...servers.slice(0, first)];
+  return { ...(given.length > 0 ? options : others), servers: turned };
+}
+
+function here(port = 4222): string {
+  return `127.0.0.1:${port}`;
+}
+
 /** The client finds out that credentials are none only when it connects, and says a code then. */
 function authenticator(credentials: string): Authenticator {
   const text = credentials.trim();
@@ -67,7 +91,7 @@ function authenticator(credentials: string): Authenticator {
 /** The servers as a message may name them: without credentials. */
 export function describe(options: ConnectionOptions): string {
   const servers = [options.servers ?? []].flat();
-  return servers.length > 0 ? servers.join(", ") : `127.0.0.1:${options.port ?? 4222}`;
+  return servers.length > 0 ? servers.join(", ") : here(options.port);
 }
 
 /**

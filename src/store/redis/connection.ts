@@ -131,7 +131,7 @@ export class Connection {
     const { stream } = client;
     const heard = stream.bytesRead;
     this.#greeting?.stop();
-    this.#greeting = this.#clock.afterUnref(client.options.connectTimeout ?? CONNECT_TIMEOUT, () => {
+    this.#greeting = this.#clock.afterUnref(patienceOf(client.options), () => {
       if (this.#closed || client.status !== "connect" || client.stream !== stream) return;
       // One that speaks loads its data.
       if (stream.bytesRead > heard) this.#onClientConnect();
@@ -193,7 +193,7 @@ function connect(source: string | RedisConnectionOptions, clock: Clock): Redis {
       Math.min(50 * 2 ** Math.min(times - 1, 10), RECONNECT_MOST) * (0.75 + clock.random() / 4),
     connectTimeout: CONNECT_TIMEOUT,
     // Else a sentinel that is silent is waited for, and the others are not asked.
-    sentinelCommandTimeout: given.connectTimeout ?? CONNECT_TIMEOUT,
+    sentinelCommandTimeout: patienceOf(given),
     // The client waits that long for the end of a connection, of one that was refused too, and keeps the process meanwhile.
     disconnectTimeout: 500,
     lazyConnect: true,
@@ -204,6 +204,11 @@ function connect(source: string | RedisConnectionOptions, clock: Clock): Redis {
     replyMapping: "legacy" as const,
   };
   return url === undefined ? new Redis(options) : new Redis(url, options);
+}
+
+/** 0 is no limit to the client, which would wait for ever for a server that takes the connection and says nothing. */
+function patienceOf({ connectTimeout }: Pick<RedisOptions, "connectTimeout">): number {
+  return connectTimeout === undefined || connectTimeout === 0 ? CONNECT_TIMEOUT : connectTimeout;
 }
 
 /** Host and port only: a URL has credentials in it. */

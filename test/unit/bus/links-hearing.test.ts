@@ -27,6 +27,17 @@ describe("links: who may not have been heard", () => {
     assert.equal(a.links.wasDeaf(2000), false);
   });
 
+  it("is looked for where there was nothing to say to it yet: it may be gone before its lease was ever seen", async () => {
+    const world = new World();
+    const a = await world.node("a");
+    const c = await world.node("c");
+    world.clock.advance(600);
+    assert.ok(a.links.lastHeard("c") !== undefined);
+    await c.links.stop();
+    world.clock.advance(1500);
+    assert.deepEqual(a.events[0], ["silent", "c"]);
+  });
+
   it("is no name that was never heard", async () => {
     const world = new World();
     const [a] = await world.pair();

@@ -77,6 +77,7 @@ class World {
       onNodeJoined: (node) => this.events.push(`joined ${node}`),
       onNodeDead: (node) => this.events.push(`dead ${node}`),
       onLeaseEnded: () => undefined,
+      onLeaseBack: (node) => this.events.push(`back ${node}`),
       onLeaseRetaken: (incarnation) => this.events.push(`retaken ${String(incarnation)}`),
     },
   });
@@ -443,6 +444,17 @@ describe("what comes late from a node", () => {
     assert.equal(membership.isDead("a"), false);
     assert.deepEqual([membership.isBygone("a", 1), membership.isBygone("a", 2)], [true, false]);
     assert.equal(membership.isBygone("a stranger", 1), false);
+  });
+
+  it("was dropped though the node held its lease, which the store had lost: that it is back is told, and of no other lease", async () => {
+    const world = await World.joined("a", "b");
+    for (const node of ["a", "b"]) world.store.others.delete(node);
+    await world.pass(2 * TTL);
+    world.events.length = 0;
+    world.store.others.set("a", 1);
+    world.store.others.set("b", 2);
+    await world.pass(TTL);
+    assert.deepEqual(world.events, ["joined a", "back a", "joined b"]);
   });
 
   it("counts where it only was not found: it may hold its lease", async () => {
