@@ -101,9 +101,11 @@ export class SimRecords {
     const result = this.#records.commit(commit);
     if (result.kind !== "ok") return result;
     this.#ledger.committed(commit, before);
-    for (const packet of commit.packets) if (isMessage(packet)) this.#record(commit.sid, packet);
+    // "ok" is also said of a turn that is long over: one of before the node claimed the session anew changes nothing.
     const isNew = before.kind === "found" && before.turn < commit.turn;
-    if (isNew && commit.packets.includes(PING)) this.#pinged.set(`${commit.sid} ${commit.node}`, this.#time());
+    if (!isNew) return result;
+    for (const packet of commit.packets) if (isMessage(packet)) this.#record(commit.sid, packet);
+    if (commit.packets.includes(PING)) this.#pinged.set(`${commit.sid} ${commit.node}`, this.#time());
     return result;
   }
 
