@@ -4,19 +4,29 @@ import type { Clock } from "../time/clock";
 export class Hearing {
   readonly #clock: Clock;
   readonly #silence: number;
+  readonly #long: number;
   #heardAt = 0;
   #deafUntil = Number.NEGATIVE_INFINITY;
 
-  /** `silence`: who is not heard for so many milliseconds is cut off, or stands still. */
-  constructor(clock: Clock, silence: number) {
+  /**
+   * `silence`: who is not heard for so many milliseconds is cut off, or stands still. `long`: a node that heard nobody for so many
+   * was cut off itself, and others may have taken it for dead.
+   */
+  constructor(clock: Clock, silence: number, long: number) {
     this.#clock = clock;
     this.#silence = silence;
+    this.#long = long;
   }
 
-  /** Something came, from one who was last heard at `before`; undefined where it was not known, or was forgotten. */
-  heard(now: number, before: number | undefined): void {
+  /**
+   * Something came, from one who was last heard at `before`; undefined where it was not known, or was forgotten. Returns whether
+   * nobody was heard for a long time before it.
+   */
+  heard(now: number, before: number | undefined): boolean {
     if (before === undefined || now - before > this.#silence) this.#deafUntil = now;
+    const wasDeaf = now - this.#heardAt > this.#long;
     this.#heardAt = now;
+    return wasDeaf;
   }
 
   /** The connection was broken until now. */

@@ -18,6 +18,8 @@ export interface LinkHandler {
   onNoResponder(peer: NodeId): void;
   /** The peer lives, and this is its incarnation. */
   onBeat?(peer: NodeId, incarnation: number): void;
+  /** Nobody was heard for some beats, and now somebody is. */
+  onHearingAgain?(): void;
   /** A message was dropped: told of the first for each reason. All are counted. */
   onRejected?(why: Rejection): void;
 }
@@ -39,6 +41,8 @@ export interface LinksOptions {
 const BEAT_INTERVAL = 500;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 const MIN_PAYLOAD_BYTES = 64;
+/** A node that heard nobody for so many beats was cut off itself. */
+const CUT_OFF_AFTER_BEATS = 5;
 /** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
 const SILENT_BEATS = 600;
 /** A peer that was not heard for so many beats is asked whether it is there. A node that heard nobody for so long may be cut off. */
@@ -80,7 +84,11 @@ export class Links implements BusListener, TickWork {
     this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
     this.#peers = new Peers(options.clock);
-    this.#hearing = new Hearing(options.clock, SILENT_AFTER_BEATS * this.#beatInterval);
+    this.#hearing = new Hearing(
+      options.clock,
+      SILENT_AFTER_BEATS * this.#beatInterval,
+      CUT_OFF_AFTER_BEATS * this.#beatInterval,
+    );
   }
 
   /** Whether this node's own connection to the bus is well. */
@@ -298,7 +306,8 @@ export class Links implements BusListener, TickWork {
       return;
     }
     const now = this.#clock.now();
-    this.#hearing.heard(now, peer.lastHeard);
+    // A node that comes to one that was alone ends nothing.
+    const wasCutOff = this.#hearing.heard(now, peer.lastHeard) && peer.incarnation !== undefined;
     peer.lastHeard = now;
     // Of one that was spoken to before it was ever heard: its first lease may have ended meanwhile, and what it was asked with it.
     const reborn = peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);
@@ -307,6 +316,7 @@ export class Links implements BusListener, TickWork {
       peer.inbound.restart();
       this.#peers.begin(peer);
     }
+    if (wasCutOff) this.#handler.onHearingAgain?.();
     if (message.beat) this.#onBeat(peer, message, reborn);
     else this.#onFrames(peer, message, reborn);
   }

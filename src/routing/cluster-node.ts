@@ -334,6 +334,11 @@ export class ClusterNode implements WholeNode {
     this.#gateways.onTrouble(peer);
   }
 
+  /** O6. */
+  onHearingAgain(): void {
+    this.owned.proveAll();
+  }
+
   onNoResponder(peer: NodeId): void {
     this.#lostNodes.foundNobody(peer);
     this.#membership.foundNobody(peer);

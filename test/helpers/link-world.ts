@@ -4,7 +4,7 @@ import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
 import { Tick } from "../../src/time/tick";
 import { HandClock } from "./hand-clock";
 
-export type Event = readonly ["frame" | "loss" | "silent", string];
+export type Event = readonly ["frame" | "loss" | "silent" | "again", string];
 
 export interface Node {
   readonly links: Links;
@@ -49,6 +49,7 @@ export class World {
         onLoss: (peer) => events.push(["loss", peer]),
         onNoResponder: (peer) => events.push(["silent", peer]),
         onBeat: (peer, incarnation) => beats.push([peer, incarnation]),
+        onHearingAgain: () => events.push(["again", name]),
         onRejected: (why) => rejections.push(why),
       },
     });

@@ -47,6 +47,34 @@ describe("links: who may not have been heard", () => {
   });
 });
 
+describe("links: a node that heard nobody", () => {
+  for (const [ms, times] of [
+    [1300, 0],
+    [4000, 1],
+  ] as const) {
+    it(`for ${String(ms)} ms is told ${times > 0 ? "when it hears one again" : "nothing of that"}`, async () => {
+      const world = new World();
+      const [a] = await world.pair();
+      await world.node("c");
+      world.clock.advance(3000);
+      world.medium.intercept = (_, receiver) => (receiver === "a" ? "drop" : undefined);
+      world.clock.advance(ms);
+      world.medium.intercept = undefined;
+      world.clock.advance(3000);
+      assert.equal(a.events.filter(([what]) => what === "again").length, times);
+    });
+  }
+
+  it("since there was nobody is told nothing when the first one comes", async () => {
+    const world = new World();
+    const a = await world.node("a");
+    world.clock.advance(60_000);
+    await world.node("b");
+    world.clock.advance(3000);
+    assert.deepEqual(a.events, []);
+  });
+});
+
 describe("links: one that was spoken to before it was ever heard", () => {
   for (const [incarnation, losses] of [
     [1, 0],
