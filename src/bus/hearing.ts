@@ -5,7 +5,7 @@ export class Hearing {
   readonly #clock: Clock;
   readonly #silence: number;
   readonly #long: number;
-  #heardAt = 0;
+  #heardAt: number | undefined;
   #deafUntil = Number.NEGATIVE_INFINITY;
 
   /**
@@ -24,7 +24,7 @@ export class Hearing {
    */
   heard(now: number, before: number | undefined): boolean {
     if (before === undefined || now - before > this.#silence) this.#deafUntil = now;
-    const wasDeaf = now - this.#heardAt > this.#long;
+    const wasDeaf = this.#heardAt !== undefined && now - this.#heardAt > this.#long;
     this.#heardAt = now;
     return wasDeaf;
   }
@@ -37,6 +37,6 @@ export class Hearing {
   /** Whether at some time in the last `ms` milliseconds nobody was heard, or somebody was not who is heard again. */
   wasDeaf(ms: number): boolean {
     const now = this.#clock.now();
-    return now - this.#heardAt > this.#silence || now - this.#deafUntil < ms;
+    return now - (this.#heardAt ?? 0) > this.#silence || now - this.#deafUntil < ms;
   }
 }

@@ -41,7 +41,7 @@ export interface LinksOptions {
 const BEAT_INTERVAL = 500;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 const MIN_PAYLOAD_BYTES = 64;
-/** A node that heard nobody for so many beats was cut off itself. */
+/** Who was not heard for so many beats was cut off, and so was a node that heard nobody. */
 const CUT_OFF_AFTER_BEATS = 5;
 /** A peer that was silent for so many beats is dropped, in case that nobody calls `forget`. */
 const SILENT_BEATS = 600;
@@ -169,6 +169,12 @@ export class Links implements BusListener, TickWork {
   /** When a node was last heard, on the clock of this node. */
   lastHeard(node: NodeId): number | undefined {
     return this.#peers.get(node)?.lastHeard;
+  }
+
+  /** Whether the node was not heard, or not for so long that one which is gone would have been found to be so. */
+  isCutOff(node: NodeId): boolean {
+    const heard = this.#peers.get(node)?.lastHeard;
+    return heard === undefined || this.#clock.now() - heard > CUT_OFF_AFTER_BEATS * this.#beatInterval;
   }
 
   /** Whether the node was not heard lately, though it beats while it lives and runs. */
@@ -306,8 +312,7 @@ export class Links implements BusListener, TickWork {
       return;
     }
     const now = this.#clock.now();
-    // A node that comes to one that was alone ends nothing.
-    const wasCutOff = this.#hearing.heard(now, peer.lastHeard) && peer.incarnation !== undefined;
+    const wasCutOff = this.#hearing.heard(now, peer.lastHeard);
     peer.lastHeard = now;
     // Of one that was spoken to before it was ever heard: its first lease may have ended meanwhile, and what it was asked with it.
     const reborn = peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);

@@ -336,7 +336,7 @@ export class ClusterNode implements WholeNode {
 
   /** O6. */
   onHearingAgain(): void {
-    this.owned.proveAll();
+    void this.owned.proveSoon();
   }
 
   onNoResponder(peer: NodeId): void {
@@ -366,7 +366,7 @@ export class ClusterNode implements WholeNode {
   }
 
   onNodeDead(node: NodeId): void {
-    if (!this.#handovers.isLeaving(node)) this.#lostNodes.add(node);
+    if (!this.#handovers.isLeaving(node)) this.#lostNodes.add(node, this.#links.isCutOff(node));
     this.#handovers.forget(node);
     this.#links.forget(node);
     this.#options.events.onNodeDead(node);
@@ -378,7 +378,8 @@ export class ClusterNode implements WholeNode {
   }
 
   onLeaseEnded(node: NodeId): void {
-    this.#lostNodes.leaseEnded(node);
+    // O6: what it said of its claims was not heard.
+    if (this.#lostNodes.leaseEnded(node)) void this.owned.proveSoon();
     this.#sweeps.onLeaseEnded(node);
   }
 

@@ -17,6 +17,8 @@ export interface LostNodesParts {
 interface Lost {
   /** When it is forgotten. */
   readonly until: number;
+  /** It was not heard for long: until its lease ended it may have lived, and claimed. */
+  readonly cutOff: boolean;
   /** When its lease was seen to have ended. */
   endedAt: number | undefined;
 }
@@ -42,9 +44,10 @@ export class LostNodes {
     return this.#lost.size > 0;
   }
 
-  add(node: NodeId): void {
+  /** `cutOff`: it was not heard for so long that one which is gone would have been found to be so. */
+  add(node: NodeId, cutOff: boolean): void {
     const { clock, recordTtl } = this.#parts;
-    this.#lost.set(node, { until: clock.now() + recordTtl, endedAt: undefined });
+    this.#lost.set(node, { until: clock.now() + recordTtl, cutOff, endedAt: undefined });
     if (this.#timer === undefined) this.#again();
   }
 
@@ -53,9 +56,12 @@ export class LostNodes {
     this.#lost.delete(node);
   }
 
-  leaseEnded(node: NodeId): void {
+  /** Returns whether it may have claimed sessions of living nodes that were not told. */
+  leaseEnded(node: NodeId): boolean {
     const lost = this.#lost.get(node);
-    if (lost !== undefined) lost.endedAt ??= this.#parts.clock.now();
+    if (lost === undefined) return false;
+    lost.endedAt ??= this.#parts.clock.now();
+    return lost.cutOff;
   }
 
   /** A message to the node found nobody. */

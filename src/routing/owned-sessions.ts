@@ -1,4 +1,5 @@
 import type { Revision, TransportName } from "../protocol/names";
+import { AT_A_TIME, pauseBetween } from "../ownership/bulk";
 import type { Answer, RequestKind } from "../session/answers";
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
@@ -141,6 +142,17 @@ export class OwnedSessions implements OwnerNode {
   /** Each is to find out whether it is this node's still (O6). */
   proveAll(): void {
     for (const session of this.#sessions.values()) session.prove();
+  }
+
+  /** The same, a few at a time. */
+  async proveSoon(): Promise<void> {
+    let left = AT_A_TIME;
+    for (const sid of [...this.#sessions.keys()]) {
+      this.#sessions.get(sid)?.prove();
+      if (--left > 0) continue;
+      left = AT_A_TIME;
+      await pauseBetween(this.clock);
+    }
   }
 
   giveUpAll(): void {

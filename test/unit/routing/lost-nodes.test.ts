@@ -20,7 +20,7 @@ class World {
 describe("a node that is taken for dead and did not say that it leaves", () => {
   it("is lost until its lease has ended, it had the time to withdraw, and nobody is found at it then", () => {
     const world = new World();
-    world.lost.add("b");
+    world.lost.add("b", false);
     world.clock.advance(5_000);
     world.lost.foundNobody("b");
     assert.deepEqual([world.lost.some, world.probed], [true, []], "its connection may just be made anew");
@@ -38,7 +38,7 @@ describe("a node that is taken for dead and did not say that it leaves", () => {
 
   it("is looked for while it stands still, until each client that is gone has been found by its ping", () => {
     const world = new World();
-    world.lost.add("b");
+    world.lost.add("b", false);
     world.lost.leaseEnded("b");
     world.clock.advance(RECORD - 1);
     assert.equal(world.lost.some, true);
@@ -49,14 +49,24 @@ describe("a node that is taken for dead and did not say that it leaves", () => {
 
   it("is lost no longer when it has a lease again", () => {
     const world = new World();
-    world.lost.add("b");
+    world.lost.add("b", false);
     world.lost.found("b");
     assert.equal(world.lost.some, false);
   });
 
+  it("may have claimed until its lease ended, where it was cut off", () => {
+    const world = new World();
+    world.lost.add("b", false);
+    world.lost.add("c", true);
+    assert.deepEqual(
+      [world.lost.leaseEnded("b"), world.lost.leaseEnded("c"), world.lost.leaseEnded("d")],
+      [false, true, false],
+    );
+  });
+
   it("leaves no timer when this node stops", () => {
     const world = new World();
-    world.lost.add("b");
+    world.lost.add("b", false);
     world.lost.stop();
     assert.equal(world.clock.timers, 0);
   });
