@@ -33,16 +33,12 @@ async function main(): Promise<void> {
     log,
   });
   const port = await worker.start();
-  if (!isDraining()) tell({ type: "ready", port });
+  if (!draining) tell({ type: "ready", port });
 }
 
 function listenTarget(config: Config, socket: string | undefined): ListenTarget {
   if (config.balancer === "sticky") return "primary";
   return socket === undefined ? { port: config.port, host: config.host } : { path: socket };
-}
-
-function isDraining(): boolean {
-  return draining;
 }
 
 function listenToThePrimary(): void {

@@ -173,16 +173,19 @@ export class Links implements BusListener, TickWork {
 
   /** Whether the node was not heard, or not for so long that one which is gone would have been found to be so. */
   isCutOff(node: NodeId): boolean {
-    const heard = this.#peers.get(node)?.lastHeard;
+    const heard = this.lastHeard(node);
     return heard === undefined || this.#clock.now() - heard > CUT_OFF_AFTER_BEATS * this.#beatInterval;
   }
 
   /** Whether the node was not heard lately, though it beats while it lives and runs. */
   isSilent(node: NodeId): boolean {
     const peer = this.#peers.get(node);
-    return (
-      peer !== undefined && (peer.lastHeard ?? peer.since) < this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval
-    );
+    return peer !== undefined && (peer.lastHeard ?? peer.since) < this.#silentBefore;
+  }
+
+  /** Who was not heard since then is silent, on the clock of this node. */
+  get #silentBefore(): number {
+    return this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval;
   }
 
   /**
@@ -191,7 +194,7 @@ export class Links implements BusListener, TickWork {
    */
   wasDeaf(ms: number): boolean {
     if (!this.#bus.connected || this.#hearing.wasDeaf(ms)) return true;
-    const before = this.#clock.now() - SILENT_AFTER_BEATS * this.#beatInterval;
+    const before = this.#silentBefore;
     for (const { lastHeard = before } of this.#peers.all()) if (lastHeard < before) return true;
     return false;
   }
@@ -280,9 +283,10 @@ export class Links implements BusListener, TickWork {
   }
 
   #probeSilent(): void {
-    for (const { node, used, lastHeard } of this.#peers.all()) {
+    const before = this.#silentBefore;
+    for (const { node, used, since, lastHeard } of this.#peers.all()) {
       // Also one that nothing was said to: it may have gone before its lease was ever seen, and nobody would say so.
-      if ((used || lastHeard !== undefined) && this.isSilent(node)) this.probe(node);
+      if ((used || lastHeard !== undefined) && (lastHeard ?? since) < before) this.probe(node);
     }
   }
 

@@ -10,3 +10,11 @@ const PAUSE = 20;
 export function pauseBetween(clock: Clock): Promise<void> {
   return pauseUnref(clock, PAUSE);
 }
+
+/** All of them, a few at a time. */
+export async function* inBulk<Entry>(clock: Clock, all: readonly Entry[]): AsyncGenerator<readonly Entry[]> {
+  for (let from = 0; from < all.length; from += AT_A_TIME) {
+    yield all.slice(from, from + AT_A_TIME);
+    await pauseBetween(clock);
+  }
+}

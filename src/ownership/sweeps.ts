@@ -1,6 +1,6 @@
 import type { Found, NodeId, SessionStore } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
-import { AT_A_TIME, pauseBetween } from "./bulk";
+import { inBulk } from "./bulk";
 
 /** What a sweep needs of its node. */
 export interface SweepNode {
@@ -70,10 +70,9 @@ export class Sweeps {
       if (slice.kind === "away" || this.#gone(dead)) return;
       cursor = slice.cursor;
       const mine = slice.sids.filter((sid) => round > 1 || hash(sid) % nodes.length === share);
-      for (let from = 0; from < mine.length; from += AT_A_TIME) {
-        await this.#take(dead, mine.slice(from, from + AT_A_TIME));
+      for await (const some of inBulk(this.#node.clock, mine)) {
+        await this.#take(dead, some);
         if (this.#gone(dead)) return;
-        await pauseBetween(this.#node.clock);
       }
     } while (cursor !== "0");
   }

@@ -7,6 +7,7 @@ import type { Tick, TickWork } from "../time/tick";
 import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
 import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
+import { searchPause, STRANGERS_BEFORE_DOUBT } from "./search-patience";
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -18,13 +19,6 @@ export interface GatewayNode {
   readonly id: NodeId;
   send(node: NodeId, frame: Frame): void;
 }
-
-/** How long to wait before the owner is looked for again, in milliseconds; grows with each time. */
-const SEARCH_PAUSE = 20;
-const LONGEST_SEARCH_PAUSE = 500;
-
-/** So many times the search may find a node that is not the owner before the record's word is doubted. */
-const STRANGERS_BEFORE_DOUBT = 3;
 
 /** Going away: the session's node is gone, and with it what was under way. */
 export const GOING_AWAY = 1001;
@@ -114,7 +108,7 @@ class Gateway implements TickWork {
     this.owner = undefined;
     if (this.#over || this.#searching) return;
     this.#searching = true;
-    const pause = Math.min(SEARCH_PAUSE * this.#misses, LONGEST_SEARCH_PAUSE);
+    const pause = searchPause(this.#misses);
     if (this.#misses++ === 0) this.#search();
     else this.#gateways.node.clock.after(pause, this.#search);
   }

@@ -4,6 +4,7 @@ import type { Clock, Timer } from "../time/clock";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { DeadlineQueue } from "../time/deadline-queue";
 import { HeldRequests, type Asked, type Held, type WaitingConnection } from "./held";
+import { searchPause, STRANGERS_BEFORE_DOUBT } from "./search-patience";
 
 /** Where a request is to be put. */
 export type Whereabouts =
@@ -39,14 +40,9 @@ export interface HolderTimes {
   readonly giveUpAfter: number;
 }
 
-/** Pause before the search goes on when it finds nobody or the wrong node, in milliseconds; grows with each miss. */
-const SEARCH_PAUSE = 20;
-const LONGEST_SEARCH_PAUSE = 500;
 /** A poll that waits at another node is said again after so many milliseconds, so many times; both within `pollGrace`. */
 const POLL_REPEAT_AFTER = 600;
 const POLL_REPEATS = 2;
-/** So many times the search may find a node that is not the owner before the record's word is doubted. */
-const STRANGERS_BEFORE_DOUBT = 3;
 
 /**
  * The holder's side of polling: any node with a GET or a POST in its hands. It knows nothing of the session but where its
@@ -204,8 +200,7 @@ export class Holder {
     if (!this.#isWanted(sid, waiting)) return;
     let misses = 0;
     for (const held of waiting) misses = Math.max(misses, held.misses);
-    const ms = Math.min(SEARCH_PAUSE * misses, LONGEST_SEARCH_PAUSE);
-    const timer = this.#node.clock.after(ms, () => {
+    const timer = this.#node.clock.after(searchPause(misses), () => {
       this.#pauses.delete(timer);
       if (this.#isWanted(sid, waiting)) this.#find(sid, waiting);
     });

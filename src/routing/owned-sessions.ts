@@ -1,5 +1,5 @@
 import type { Revision, TransportName } from "../protocol/names";
-import { AT_A_TIME, pauseBetween } from "../ownership/bulk";
+import { inBulk } from "../ownership/bulk";
 import type { Answer, RequestKind } from "../session/answers";
 import { encodingFor, queryOf } from "../session/handshake";
 import { Outbox } from "../session/outbox";
@@ -146,13 +146,8 @@ export class OwnedSessions implements OwnerNode {
 
   /** The same, a few at a time. */
   async proveSoon(): Promise<void> {
-    let left = AT_A_TIME;
-    for (const sid of [...this.#sessions.keys()]) {
-      this.#sessions.get(sid)?.prove();
-      if (--left > 0) continue;
-      left = AT_A_TIME;
-      await pauseBetween(this.clock);
-    }
+    for await (const sids of inBulk(this.clock, [...this.#sessions.keys()]))
+      for (const sid of sids) this.#sessions.get(sid)?.prove();
   }
 
   giveUpAll(): void {
