@@ -25,6 +25,22 @@ function connections(engines: TestEngines): Seen[] {
   return seen;
 }
 
+/** A session, who owns it, and another node. */
+async function openSession(engines: TestEngines) {
+  const seen = connections(engines);
+  const client = await RawClient.open(engines);
+  const { node, socket } = seen[0] ?? assert.fail();
+  const owner = engines.nodes[node] ?? assert.fail();
+  const other = (node + 1) % engines.nodes.length;
+  const { id } = engines.nodes[other] ?? assert.fail();
+  return { seen, client, node, socket, owner, other, id };
+}
+
+/** Where the client polls next, at this node and not at the next one. */
+function pollUrl(engines: TestEngines, client: RawClient, node: number): string {
+  return client.url(client.t()).replace(/:\d+\//, `:${String(engines.ports[node])}/`);
+}
+
 async function withCluster(
   takeover: "adopt" | "close",
   test: (engines: TestEngines) => Promise<void>,
@@ -83,10 +99,7 @@ describe("the owner of a session dies", () => {
 describe("a node claims a session of which it has a copy of the time before", () => {
   it("closes the copy, which nobody asks or answers any more, and goes on with what the record says", async () => {
     await withCluster("adopt", async (engines) => {
-      const seen = connections(engines);
-      const client = await RawClient.open(engines);
-      const { node, socket: stale } = seen[0] ?? assert.fail();
-      const owner = engines.nodes[node] ?? assert.fail();
+      const { seen, client, node, socket: stale, owner } = await openSession(engines);
       const records = engines.records ?? assert.fail();
       const copy = owner.session(client.sid);
       const closes: string[] = [];
@@ -123,10 +136,7 @@ describe("a node that leaves before it has read who the others are", () => {
     await withCluster(
       "adopt",
       async (engines) => {
-        const seen = connections(engines);
-        const client = await RawClient.open(engines);
-        const { node, socket } = seen[0] ?? assert.fail();
-        const leaver = engines.nodes[node] ?? assert.fail();
+        const { seen, client, node, socket, owner: leaver } = await openSession(engines);
         // The first to take its lease has seen no other, and reads the list again when it renews it.
         assert.deepEqual(leaver.others, []);
         const closes: string[] = [];
@@ -177,14 +187,9 @@ describe("H7: a node's lease has ended", () => {
     await withCluster(
       "adopt",
       async (engines) => {
-        const seen = connections(engines);
-        const client = await RawClient.open(engines);
-        const { node, socket } = seen[0] ?? assert.fail();
+        const { client, node, socket, owner, other: holder, id } = await openSession(engines);
         const heard: unknown[] = [];
         socket.on("message", (data: unknown) => heard.push(data));
-        const owner = engines.nodes[node] ?? assert.fail();
-        const holder = (node + 1) % engines.nodes.length;
-        const { id } = engines.nodes[holder] ?? assert.fail();
         const ask = (kind: number, t: string, body: string, incarnation: number): void => {
           owner.onFrame(id, { kind, sid: client.sid, t, n: 4, body }, incarnation);
         };
@@ -210,19 +215,14 @@ describe("H7: a node's lease has ended", () => {
     await withCluster(
       "adopt",
       async (engines) => {
-        const seen = connections(engines);
-        const client = await RawClient.open(engines);
-        const { node, socket } = seen[0] ?? assert.fail();
-        const owner = engines.nodes[node] ?? assert.fail();
-        const holder = (node + 1) % engines.nodes.length;
-        const { id } = engines.nodes[holder] ?? assert.fail();
+        const { client, node, socket, owner, other: holder, id } = await openSession(engines);
         await until("they know each other", () => owner.others.includes(id));
         await until("its lease has ended", async () => {
           engines.records?.release(id);
           await owner.lookAround(1000);
           return owner.leaseEnded(id);
         });
-        const poll = http(client.url(client.t()).replace(/:\d+\//, `:${String(engines.ports[holder])}/`));
+        const poll = http(pollUrl(engines, client, holder));
         // Where the test fails before.
         poll.catch(() => undefined);
         await until("it was dropped", () => (engines.counters[node]?.read()["bygone"] ?? 0) > 0);
@@ -240,12 +240,7 @@ describe("a node is dead, and a last word of it comes late", () => {
     await withCluster(
       "adopt",
       async (engines) => {
-        const seen = connections(engines);
-        const client = await RawClient.open(engines);
-        const { node, socket } = seen[0] ?? assert.fail();
-        const owner = engines.nodes[node] ?? assert.fail();
-        const dead = (node + 1) % engines.nodes.length;
-        const { id } = engines.nodes[dead] ?? assert.fail();
+        const { client, node, socket, owner, other: dead, id } = await openSession(engines);
         await until("they know each other", () => owner.others.includes(id));
         engines.kill(dead);
         await until("its lease has ended", () => owner.leaseEnded(id));
@@ -256,8 +251,7 @@ describe("a node is dead, and a last word of it comes late", () => {
         for (const bytes of codec.beats([], 1000)) bus.receive(bytes);
         const reasons: string[] = [];
         socket.on("close", (reason: string) => reasons.push(reason));
-        const url = client.url(client.t()).replace(/:\d+\//, `:${String(engines.ports[node])}/`);
-        const poll = request(url).on("error", () => undefined);
+        const poll = request(pollUrl(engines, client, node)).on("error", () => undefined);
         poll.end();
         await until("it is parked", () => owner.vitals.parkedPolls === 1);
         poll.destroy();

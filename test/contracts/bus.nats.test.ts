@@ -17,6 +17,15 @@ import { TcpProxy } from "../helpers/tcp-proxy";
 import { until } from "../helpers/until";
 import { busContract, type BusMedium } from "./bus";
 
+/** A server that is silent is noticed soon, and dialled anew soon. */
+const SOON = {
+  pingInterval: 100,
+  timeout: 300,
+  reconnectTimeWait: 20,
+  reconnectJitter: 20,
+  reconnectJitterTLS: 20,
+};
+
 let media = 0;
 
 /** Each bus has a connection of its own, through a proxy that can cut it. */
@@ -151,15 +160,7 @@ describe("nats: the server", () => {
     });
     const servers = `127.0.0.1:${(gate.address() as AddressInfo).port}`;
     const ears = new Ears();
-    const times = {
-      pingInterval: 100,
-      maxPingOut: 2,
-      timeout: 200,
-      reconnectTimeWait: 20,
-      reconnectJitter: 20,
-      reconnectJitterTLS: 20,
-    };
-    const bus = new NatsBus({ nats: { servers, ...times }, prefix: "silent" });
+    const bus = new NatsBus({ nats: { servers, ...SOON, maxPingOut: 2, timeout: 200 }, prefix: "silent" });
     t.after(() => bus.leave());
     await bus.join("one", ears);
     silent = true;
@@ -181,14 +182,7 @@ describe("nats: the server", () => {
     );
     const ears = new Ears();
     const errors: Error[] = [];
-    const times = {
-      pingInterval: 100,
-      timeout: 300,
-      reconnectTimeWait: 20,
-      reconnectJitter: 20,
-      reconnectJitterTLS: 20,
-    };
-    const nats = { port: server.port, ...times };
+    const nats = { port: server.port, ...SOON };
     const bus = new NatsBus({ nats, prefix: "port", onError: (error) => errors.push(error) });
     t.after(() => bus.leave());
     await until("they know of each other", async () => {
@@ -207,14 +201,7 @@ describe("nats: the server", () => {
   it("stands still, and the next one too: the node reaches a third one, though a dial's time is over before its turn", async (t) => {
     const [one, two, three] = [await serverFor(t), await serverFor(t), await serverFor(t)];
     const ears = new Ears();
-    const times = {
-      pingInterval: 100,
-      timeout: 300,
-      reconnectTimeWait: 20,
-      reconnectJitter: 20,
-      reconnectJitterTLS: 20,
-    };
-    const nats = { servers: [one.url, two.url, three.url], noRandomize: true, ...times };
+    const nats = { servers: [one.url, two.url, three.url], noRandomize: true, ...SOON };
     const errors: Error[] = [];
     const bus = new NatsBus({ nats, prefix: "third", joinTimeout: 500, onError: (error) => errors.push(error) });
     t.after(() => bus.leave());

@@ -15,6 +15,8 @@ const WEBSOCKETS = SOAK ? 50 : 8;
 const EVERY = SOAK ? 1_000 : 300;
 /** Time to live of a node's lease. */
 export const LEASE = SOAK ? 5_000 : 2_000;
+/** Clients of a node whose link is away go over nginx to one whose links are whole when this long has passed since, at most. */
+export const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
 const LINGER = 1_500;
 /** What a small machine that does other things besides may take longer than is promised. */
 const PATIENCE = SOAK ? 1_000 : 8_000;
@@ -54,6 +56,16 @@ export interface Balancer {
 interface Resources {
   readonly files: number;
   readonly timers: number;
+}
+
+/** Sessions that a node owns, as it says itself. */
+export interface Owned {
+  readonly polling: readonly string[];
+  readonly websockets: readonly string[];
+}
+
+export async function isReady(node: KitNode): Promise<boolean> {
+  return (await accountOf(node)).health?.ready === true;
 }
 
 /** Polling and websocket clients at a cluster that is about to suffer. */
@@ -115,6 +127,31 @@ export class FaultWorld {
 
   accounts(): Promise<NodeAccount[]> {
     return Promise.all(this.kit.running.map((node) => accountOf(node)));
+  }
+
+  async ownedBy(node: KitNode): Promise<Owned> {
+    const { sids } = await accountOf(node);
+    const [polling, websockets] = [this.polling, this.websockets].map((load) => new Set(load.sids()));
+    return {
+      polling: sids.filter((sid) => polling!.has(sid)),
+      websockets: sids.filter((sid) => websockets!.has(sid)),
+    };
+  }
+
+  /** Sessions that the other nodes have taken over. */
+  async takenFrom(node: KitNode): Promise<string[]> {
+    const others = this.kit.nodes.filter((other) => other !== node);
+    const accounts = await Promise.all(others.map(accountOf));
+    return accounts.flatMap(({ takeovers }) => takeovers.map(({ sid }) => sid));
+  }
+
+  /** It is not ready, and others have all its polling sessions. */
+  async isReplaced(node: KitNode, { polling }: Owned, withinMs: number): Promise<void> {
+    await waitFor("it not to be ready", async () => !(await isReady(node)), withinMs);
+    await waitFor("others to have its polling sessions", async () => {
+      const taken = new Set(await this.takenFrom(node));
+      return polling.every((sid) => taken.has(sid));
+    });
   }
 
   /** The clients go on for a while, finish and close: what they got. */

@@ -4,11 +4,9 @@ import { afterEach, describe, test } from "node:test";
 import type { KitNode } from "../../testing/kit-node";
 import type { TcpProxy } from "../../testing/tcp-proxy";
 import { waitFor } from "../helpers/wait-for";
-import { accountOf, FaultWorld, LEASE } from "./fault-world";
+import { accountOf, FaultWorld, isReady, LEASE, WITHDRAWN_WITHIN } from "./fault-world";
 
-/** Clients of it go over nginx to a node whose links are whole when this long has passed since a cut, at most. */
-const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
-/** Longer than that. */
+/** Longer than it takes until others serve its clients. */
 const LONG = 2 * WITHDRAWN_WITHIN;
 
 type Link = "redis" | "nats";
@@ -21,41 +19,14 @@ describe("one node's links", () => {
 
   const linkOf = (node: KitNode, link: Link): TcpProxy => node.links![link];
 
-  /** What the node says of itself where it owns sessions and websockets, and who took its sessions. */
-  interface Owned {
-    readonly polling: readonly string[];
-    readonly websockets: readonly string[];
-  }
-
-  const ownedBy = async (node: KitNode): Promise<Owned> => {
-    const { sids } = await accountOf(node);
-    const [polling, websockets] = [world.polling, world.websockets].map((load) => new Set(load.sids()));
-    return {
-      polling: sids.filter((sid) => polling!.has(sid)),
-      websockets: sids.filter((sid) => websockets!.has(sid)),
-    };
-  };
-
-  const takenFrom = async (cut: KitNode): Promise<string[]> => {
-    const others = world.kit.nodes.filter((node) => node !== cut);
-    const accounts = await Promise.all(others.map(accountOf));
-    return accounts.flatMap(({ takeovers }) => takeovers.map(({ sid }) => sid));
-  };
-
-  const isReady = async (node: KitNode): Promise<boolean> => (await accountOf(node)).health?.ready === true;
-
   for (const link of ["redis", "nats"] as const) {
     test(`to ${link} cut for longer than its lease: others have its polling sessions, its own websockets go on`, async () => {
       world = await FaultWorld.start({ links: true });
       const node = world.kit.node(0);
-      const owned = await ownedBy(node);
+      const owned = await world.ownedBy(node);
       assert.ok(owned.polling.length > 0 && owned.websockets.length > 0, JSON.stringify(owned));
       linkOf(node, link).cut();
-      await waitFor("it not to be ready", async () => !(await isReady(node)), LEASE + 10_000);
-      await waitFor("others to have its polling sessions", async () => {
-        const taken = new Set(await takenFrom(node));
-        return owned.polling.every((sid) => taken.has(sid));
-      });
+      await world.isReplaced(node, owned, LEASE + 10_000);
       // Without it, which answers nobody now.
       await world.goesOn(LONG / 1_000);
       linkOf(node, link).heal();
@@ -99,7 +70,7 @@ describe("one node's links", () => {
       linkOf(node, link).delay(200);
       await world.goesOn(6);
       assert.equal(await isReady(node), true);
-      assert.deepEqual(await takenFrom(node), []);
+      assert.deepEqual(await world.takenFrom(node), []);
       await world.ends({ silence: 2_000 });
     });
   }

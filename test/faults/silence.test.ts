@@ -4,12 +4,11 @@ import { afterEach, describe, test } from "node:test";
 import type { KitNode } from "../../testing/kit-node";
 import type { Silenced } from "../../testing/tcp-proxy";
 import { waitFor } from "../helpers/wait-for";
-import { accountOf, FaultWorld, LEASE } from "./fault-world";
+import { accountOf, FaultWorld, isReady, LEASE, WITHDRAWN_WITHIN, type Owned } from "./fault-world";
 
 /** Until a node knows that NATS is silent: its client pings each second, and gives up at the third. Of Redis its own lease tells. */
 const NOTICED_WITHIN = 3_000;
-/** Clients of it go over nginx to a node whose links are whole when this long has passed since then, at most. */
-const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
+const REPLACED_WITHIN = LEASE + 15_000;
 
 /** A node has its connections to Redis or NATS and nothing comes through, one way or either; or it has none. The others go on. */
 describe("one node's links are silent", () => {
@@ -17,32 +16,10 @@ describe("one node's links are silent", () => {
 
   afterEach(() => world.kit.stop());
 
-  interface Owned {
-    readonly polling: readonly string[];
-    readonly websockets: readonly string[];
-  }
-
-  const isReady = async (node: KitNode): Promise<boolean> => (await accountOf(node)).health?.ready === true;
-
   const ownedBy = async (node: KitNode): Promise<Owned> => {
-    const { sids } = await accountOf(node);
-    const [polling, websockets] = [world.polling, world.websockets].map((load) => new Set(load.sids()));
-    const owned = {
-      polling: sids.filter((sid) => polling!.has(sid)),
-      websockets: sids.filter((sid) => websockets!.has(sid)),
-    };
+    const owned = await world.ownedBy(node);
     assert.ok(owned.polling.length > 0, JSON.stringify(owned));
     return owned;
-  };
-
-  const areTakenFrom = async (node: KitNode, { polling }: Owned): Promise<void> => {
-    await waitFor("it not to be ready", async () => !(await isReady(node)), LEASE + 15_000);
-    await waitFor("others to have its polling sessions", async () => {
-      const others = world.kit.nodes.filter((other) => other !== node);
-      const accounts = await Promise.all(others.map(accountOf));
-      const taken = new Set(accounts.flatMap(({ takeovers }) => takeovers.map(({ sid }) => sid)));
-      return polling.every((sid) => taken.has(sid));
-    });
   };
 
   /** It is heard again: it serves, it has said what it lost, and its own websockets never noticed. */
@@ -63,7 +40,7 @@ describe("one node's links are silent", () => {
     assert.ok(owned.some(({ websockets }) => websockets.length > 0));
     nodes[0].links!.redis.silence(redis[1]);
     nodes[1].links!.nats.silence(nats[1]);
-    await Promise.all(nodes.map((node, i) => areTakenFrom(node, owned[i]!)));
+    await Promise.all(nodes.map((node, i) => world.isReplaced(node, owned[i]!, REPLACED_WITHIN)));
     // Without them, which answer nobody now.
     await world.goesOn(5);
     nodes[0].links!.redis.heal();
@@ -100,7 +77,7 @@ describe("one node's links are silent", () => {
     const began = performance.now();
     node.links!.redis.cut();
     node.links!.nats.cut();
-    await areTakenFrom(node, owned);
+    await world.isReplaced(node, owned, REPLACED_WITHIN);
     const waiting = (await accountOf(node)).stats!.held;
     assert.ok(waiting > 0, "no request waits at the node");
     await sleep(1_000);
