@@ -16,9 +16,13 @@ export interface TunnelHost {
 const UNAVAILABLE =
   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+/** A worker that leaves breaks the request off, and so does one that dies; a request that kills its worker kills two at most. */
+const MAX_BREAKS = 1;
+
 /**
- * A request to upgrade, passed on as it is: head written again, then bytes both ways. It goes to another worker only while
- * no worker has taken the connection; from then on it belongs to that worker, as a websocket does.
+ * A request to upgrade, passed on as it is: head written again, then bytes both ways. From the first byte of a worker's answer
+ * it belongs to that worker, as a websocket does; until then it goes to another one when the connection breaks, if the client
+ * has not said more than its request.
  */
 export class Tunnel {
   readonly #host: TunnelHost;
@@ -29,6 +33,7 @@ export class Tunnel {
   #worker: Socket | undefined;
   #waiter: Waiter | undefined;
   #giveUpAt: number | undefined;
+  #breaks = 0;
 
   constructor(host: TunnelHost, request: IncomingMessage, client: Duplex, first: Buffer) {
     this.#host = host;
@@ -54,25 +59,34 @@ export class Tunnel {
     const worker = connect({ path: upstream.path, allowHalfOpen: true });
     this.#worker = worker;
     let connected = false;
+    let answered = false;
+    let said = false;
+    const onSaid = (): void => void (said = true);
     worker.once("connect", () => {
       connected = true;
-      this.#join(worker);
+      worker.write(this.#head, "latin1");
+      if (this.#first.length > 0) worker.write(this.#first);
+      this.#client.once("data", onSaid);
+      this.#client.pipe(worker);
+    });
+    worker.once("data", (first: Buffer) => {
+      answered = true;
+      this.#client.write(first);
+      worker.pipe(this.#client);
+    });
+    // Its answer's end is passed on by the pipe; without an answer there is none.
+    worker.once("end", () => {
+      if (!answered) worker.destroy();
     });
     worker.on("error", ignore);
     worker.once("close", () => {
+      this.#client.removeListener("data", onSaid);
       if (this.#client.destroyed) return;
-      if (!connected) this.#try();
+      if (!connected || (!answered && !said && this.#breaks++ < MAX_BREAKS)) this.#try();
       // What the worker sent last may still be on its way to the client; its end was passed on already by the pipe.
-      else if (worker.readableEnded) this.#client.end(() => this.#client.destroy());
+      else if (answered && worker.readableEnded) this.#client.end(() => this.#client.destroy());
       else this.#client.destroy();
     });
-  }
-
-  #join(worker: Socket): void {
-    worker.write(this.#head, "latin1");
-    if (this.#first.length > 0) worker.write(this.#first);
-    this.#client.pipe(worker);
-    worker.pipe(this.#client);
   }
 
   #wait(): void {

@@ -35,8 +35,9 @@ export class ClusterWebSockets {
   /** A request for a websocket that passed its checks. */
   take(offer: WebSocketOffer, protocol: Revision): void {
     if (this.#host.node?.leaving === true) {
-      // It would have to be closed at once.
-      offer.unavailable();
+      // It would have to be closed at once. Where its connection breaks a balancer sends it to another node; a 503 it would pass
+      // on to the client, unless it is told otherwise.
+      offer.abandon();
       return;
     }
     const { sid } = offer.request._query;

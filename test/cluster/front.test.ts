@@ -361,6 +361,39 @@ describe("front: what is passed on", () => {
     assert.equal(kit.front.tunnels.size, 0);
   });
 
+  test("an upgrade that a worker breaks off goes to another one; one that breaks two does not go on", async (t) => {
+    const kit = await FrontKit.start(t);
+    let broken = 0;
+    const breaks = async (name: string): Promise<void> => {
+      const server = await kit.local(name, () => undefined);
+      server.on("upgrade", (_request, socket) => {
+        broken++;
+        socket.destroy();
+      });
+    };
+    await breaks("leaving");
+    await kit.child("alive", "answer");
+    const ask = (): Socket => {
+      const socket = connect(kit.port, "127.0.0.1");
+      t.after(() => socket.destroy());
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      return socket;
+    };
+    const socket = ask();
+    assert.match(await readUntil(socket, "forwarded"), /^HTTP\/1\.1 101 [^]*X-Worker: alive/);
+    assert.equal(broken, 1);
+    socket.write("later;");
+    await readUntil(socket, "later;");
+
+    kit.front.remove("alive");
+    for (const name of ["two", "three"]) await breaks(name);
+    const refused = ask().resume();
+    await once(refused, "close");
+    assert.equal(broken, 3);
+    socket.destroy();
+    await until("no tunnel is left", () => kit.front.tunnels.size === 0);
+  });
+
   test("an upgraded connection ends when its worker dies", async (t) => {
     const kit = await FrontKit.start(t);
     const worker = await kit.child("worker", "answer");

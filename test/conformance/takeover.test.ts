@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
-import { request } from "node:http";
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
+import { WebSocket } from "ws";
 import { MemoryBus } from "../../src/bus/memory/memory-bus";
 import { MessageCodec } from "../../src/bus/message";
 import { MessageKind } from "../../src/routing/messages";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
 import { http, RawClient, startEngines, type TestEngines } from "../helpers/engines";
+import { raw, UPGRADE } from "../helpers/raw-http";
 import { until } from "../helpers/until";
 
 interface Seen {
@@ -127,6 +131,35 @@ describe("a node claims a session of which it has a copy of the time before", ()
       const after = (await client.poll()).body.split("\x1e").filter((packet) => packet !== "2");
       assert.deepEqual(after, ["4hello"]);
       assert.equal(closes.length, 1);
+    });
+  });
+});
+
+describe("L3: a websocket that comes to a node that leaves", () => {
+  it("is broken off and not refused, so that a balancer sends it to another node", async () => {
+    await withCluster("adopt", async (engines) => {
+      const [engine] = engines.engines;
+      assert.ok(engine);
+      // The engine's own stops listening early; whoever was connected before may still ask.
+      const face = createServer().on("upgrade", (request, socket, head) => engine.handleUpgrade(request, socket, head));
+      face.listen(0, "127.0.0.1");
+      await once(face, "listening");
+      try {
+        const { port } = face.address() as AddressInfo;
+        const url = `ws://127.0.0.1:${String(port)}/engine.io/?EIO=4&transport=websocket`;
+        const early = new WebSocket(url);
+        await once(early, "open");
+        const closed = once(early, "close");
+        const left = engine.drain({ timeout: 2000 });
+        for (const sid of ["", "&sid=of-a-session"]) {
+          await assert.rejects(raw(`${url.replace("ws", "http")}${sid}`, { headers: UPGRADE }), { code: "ECONNRESET" });
+        }
+        assert.deepEqual((await closed)[0], 1001);
+        await left;
+      } finally {
+        face.close();
+        face.closeAllConnections();
+      }
     });
   });
 });

@@ -14,6 +14,7 @@ import { pause } from "../../time/pause";
 import { runtimeClock } from "../../time/runtime-clock";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
+import { isAway, Silence } from "./away";
 import { Backlog } from "./backlog";
 import { Dial } from "./dial";
 import { inspectServer } from "./inspect";
@@ -28,18 +29,21 @@ export interface NatsBusOptions {
   /** Told of what needs a human: refused credentials or permissions, a connection closed for good. */
   readonly onError?: (error: Error) => void;
   readonly clock?: Clock;
-  /** Milliseconds in which `join` succeeds or rejects. */
+  /** Milliseconds for which `join` waits for a server that is not there. Default: Infinity, as one waits for the store. */
   readonly joinTimeout?: number;
+  /** Milliseconds that a server has to take this node in, each time that it is dialled. Default: 10,000. */
+  readonly dialTimeout?: number;
   /** Bytes that may be under way to the server; what is sent beyond is dropped. */
   readonly maxPendingBytes?: number;
 }
 
-const JOIN_TIMEOUT = 10_000;
+const DIAL_TIMEOUT = 10_000;
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 /** How long a connection that was found dead may take to close. */
 const STALE_GRACE = 1000;
 const LEAVE_TIMEOUT = 2000;
 const REDIAL_DELAY = 300;
+const JOIN = "this node cannot join NATS";
 const LEFT = "it was told to leave meanwhile";
 
 /**
@@ -55,6 +59,7 @@ export class NatsBus implements Bus {
   readonly #reports: Reports;
   readonly #clock: Clock;
   readonly #joinTimeout: number;
+  readonly #dialTimeout: number;
   readonly #backlog: Backlog;
   #beatOptions = { reply: "" };
   #connection: NatsConnection | undefined;
@@ -85,7 +90,8 @@ export class NatsBus implements Bus {
       : connectionOptions(options.nats, options.prefix);
     this.#reports = new Reports(this.#options, this.#subjects.permission, options.onError ?? (() => undefined));
     this.#clock = options.clock ?? runtimeClock;
-    this.#joinTimeout = options.joinTimeout ?? JOIN_TIMEOUT;
+    this.#joinTimeout = options.joinTimeout ?? Infinity;
+    this.#dialTimeout = options.dialTimeout ?? DIAL_TIMEOUT;
     this.#backlog = new Backlog(options.maxPendingBytes ?? MAX_PENDING_BYTES);
   }
 
@@ -108,12 +114,14 @@ export class NatsBus implements Bus {
     this.#subjects.own(node);
     this.#beatOptions = { reply: this.#subjects.beatReply };
     this.#listener = listener;
+    const until = this.#clock.now() + this.#joinTimeout;
     try {
-      await this.#enter(await this.#dial());
+      await this.#reach(JOIN, (error) => this.#borrowed === undefined && isAway(error) && this.#clock.now() < until);
     } catch (error) {
       await this.leave();
-      throw this.#reports.explain("this node cannot join NATS", error);
+      throw this.#reports.explain(JOIN, error);
     }
+    this.#reports.reset();
   }
 
   send(to: NodeId, message: Uint8Array): void {
@@ -156,7 +164,7 @@ export class NatsBus implements Bus {
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
-      return await this.#within(this.#joinTimeout, Promise.race([dialled, left]));
+      return await this.#within(this.#dialTimeout, Promise.race([dialled, left]));
     } catch (error) {
       dial.giveUp();
       // It may have come at the same moment, when nobody waits for it any more.
@@ -191,7 +199,7 @@ export class NatsBus implements Bus {
       subscribe(this.#subjects.beat, this.#onBroadcast),
       subscribe(this.#subjects.noResponders, this.#onNoResponders),
     ];
-    await this.#within(this.#joinTimeout, connection.flush());
+    await this.#within(this.#dialTimeout, connection.flush());
     // The server refuses a subscription before it answers the flush.
     this.#throwIfRefused();
     this.#up(connection);
@@ -225,19 +233,30 @@ export class NatsBus implements Bus {
     this.#unwatch();
     this.#connection = undefined;
     await dead.close();
+    try {
+      await this.#reach("this node cannot reach NATS again", () => true);
+    } catch (error) {
+      if (this.#isLeaving()) return;
+      throw error;
+    }
+    this.#tellReconnected();
+  }
+
+  /** Dials again and again while that may help, and says once why: `what` cannot be done. */
+  async #reach(what: string, mayHelp: (error: unknown) => boolean): Promise<void> {
     while (!this.#isLeaving()) {
       try {
         await this.#enter(await this.#dial());
-        this.#tellReconnected();
         return;
       } catch (error) {
-        if (this.#isLeaving()) return;
+        if (this.#isLeaving() || !mayHelp(error)) throw error;
         this.#failures++;
-        this.#reports.unreachable(error);
+        this.#reports.unreachable(what, error);
         await this.#discard();
         await pause(this.#clock, REDIAL_DELAY);
       }
     }
+    throw new Error(LEFT);
   }
 
   /** Asked again after each wait. */
@@ -407,7 +426,7 @@ export class NatsBus implements Bus {
 
   #within<T>(ms: number, promise: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const timer = this.#clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`)));
+      const timer = this.#clock.after(ms, () => reject(new Silence(ms)));
       promise.then(resolve, reject).finally(() => timer.stop());
     });
   }

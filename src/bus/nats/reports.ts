@@ -24,8 +24,8 @@ export class Reports {
     this.#onError(this.explain(what, error));
   }
 
-  unreachable(error: unknown): void {
-    this.#once("redial", this.explain("this node cannot reach NATS again, and tries on", error).message);
+  unreachable(what: string, error: unknown): void {
+    this.#once("dial", this.explain(`${what}, and tries on`, error).message);
   }
 
   backlog(): void {
