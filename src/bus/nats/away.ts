@@ -1,9 +1,10 @@
-/** A server that says nothing. */
-export class Silence extends Error {
-  readonly code = "TIMEOUT";
+/** A server that is not there, or says nothing. */
+export class Absence extends Error {
+  readonly code: string;
 
-  constructor(ms: number) {
-    super(`no answer within ${ms} ms`);
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
   }
 }
 
@@ -14,6 +15,7 @@ const AWAY: ReadonlySet<unknown> = new Set([
   "CONNECTION_TIMEOUT",
   "DISCONNECT",
   "TIMEOUT",
+  "NO_ANSWER",
   "EAI_AGAIN",
   "ECONNRESET",
   "EHOSTUNREACH",

@@ -9,18 +9,19 @@ import {
   type Subscription,
 } from "nats";
 import type { NodeId } from "../../store/port";
-import type { Clock, Timer } from "../../time/clock";
+import type { Clock } from "../../time/clock";
 import { pause } from "../../time/pause";
 import { runtimeClock } from "../../time/runtime-clock";
+import { within } from "../../time/within";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
-import { isAway, Silence } from "./away";
+import { Absence, isAway } from "./away";
 import { Backlog } from "./backlog";
 import { Dial } from "./dial";
 import { inspectServer } from "./inspect";
 import { Reports } from "./reports";
 import { Subjects } from "./subjects";
-import { connectionOptions, dialOptions, isConnection, type NatsTarget } from "./target";
+import { connectionOptions, dialOptions, isConnection, tryPause, type NatsTarget } from "./target";
 
 export interface NatsBusOptions {
   readonly nats: NatsTarget;
@@ -39,10 +40,7 @@ export interface NatsBusOptions {
 
 const DIAL_TIMEOUT = 10_000;
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
-/** How long a connection that was found dead may take to close. */
-const STALE_GRACE = 1000;
 const LEAVE_TIMEOUT = 2000;
-const REDIAL_DELAY = 300;
 const JOIN = "this node cannot join NATS";
 const LEFT = "it was told to leave meanwhile";
 
@@ -63,6 +61,8 @@ export class NatsBus implements Bus {
   readonly #backlog: Backlog;
   #beatOptions = { reply: "" };
   #connection: NatsConnection | undefined;
+  /** What made it; none of a borrowed one. */
+  #dial: Dial<NatsConnection> | undefined;
   #subscriptions: Subscription[] = [];
   #refused: Error | undefined;
   #statuses: Statuses | undefined;
@@ -72,11 +72,6 @@ export class NatsBus implements Bus {
   #leaving: Promise<void> | undefined;
   #stopDialling: ((reason: Error) => void) | undefined;
   #maxMessageBytes = 0;
-  #stale: Timer | undefined;
-  /** When the client began its last try to connect anew. */
-  #triedAt: number | undefined;
-  /** How many tries were taken and not answered since the connection was lost. */
-  #unanswered = 0;
   /** Servers of the cluster that the client has learned of. */
   #learned: readonly string[] = [];
   /** Dials that failed since it was connected last. */
@@ -158,15 +153,16 @@ export class NatsBus implements Bus {
 
   // ------------------------------------------------------------------ connecting
 
-  async #dial(): Promise<NatsConnection> {
+  async #open(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
     const dial = new Dial(() => connect(dialOptions(this.#options, this.#learned, this.#failures)));
+    this.#dial = dial;
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
     try {
-      return await this.#within(this.#dialTimeout, Promise.race([dialled, left]));
+      return await within(this.#clock, this.#dialTimeout, Promise.race([dialled, left]));
     } catch (error) {
-      dial.giveUp();
+      dial.end();
       // It may have come at the same moment, when nobody waits for it any more.
       void dialled.then((late) => late.close()).catch(() => undefined);
       throw error;
@@ -175,13 +171,12 @@ export class NatsBus implements Bus {
 
   /** Resolves when this node's subscriptions are in place at the server. */
   async #enter(connection: NatsConnection): Promise<void> {
+    this.#connection = connection;
     if (this.#leaving !== undefined) {
-      if (this.#borrowed === undefined) await connection.close();
+      await this.#discard();
       throw new Error(LEFT);
     }
-    this.#connection = connection;
     inspectServer(connection.info);
-    this.#watch(connection);
     this.#refused = undefined;
     const subscribe = (subject: string, run: (message: Msg) => void): Subscription =>
       connection.subscribe(subject, {
@@ -199,9 +194,11 @@ export class NatsBus implements Bus {
       subscribe(this.#subjects.beat, this.#onBroadcast),
       subscribe(this.#subjects.noResponders, this.#onNoResponders),
     ];
-    await this.#within(this.#dialTimeout, connection.flush());
+    await within(this.#clock, this.#dialTimeout, Promise.race([connection.flush(), broken(connection)]));
     // The server refuses a subscription before it answers the flush.
     this.#throwIfRefused();
+    // Not before: until here `#reach` sees to a connection that breaks.
+    this.#watch(connection);
     this.#up(connection);
   }
 
@@ -220,19 +217,19 @@ export class NatsBus implements Bus {
   }
 
   #replace(dead: NatsConnection): void {
-    void this.#redial(dead).catch((error: unknown) => {
+    if (dead !== this.#connection || this.#isLeaving()) return;
+    this.#connected = false;
+    void this.#redial().catch((error: unknown) => {
       this.#reports.tell("this node has lost NATS", error);
     });
   }
 
   /**
-   * The client waits for its last write before it closes a dead connection. With much unsent, to a server that is frozen or cut
-   * off without a word, that takes as long as the kernel tries: many minutes, in which it does not turn to another server.
+   * In place of the client's own tries. It leaves the connection of each of them behind that a server takes and says nothing to:
+   * with one that stands still for an hour they were hundreds.
    */
-  async #redial(dead: NatsConnection): Promise<void> {
-    this.#unwatch();
-    this.#connection = undefined;
-    await dead.close();
+  async #redial(): Promise<void> {
+    await this.#discard();
     try {
       await this.#reach("this node cannot reach NATS again", () => true);
     } catch (error) {
@@ -246,14 +243,14 @@ export class NatsBus implements Bus {
   async #reach(what: string, mayHelp: (error: unknown) => boolean): Promise<void> {
     while (!this.#isLeaving()) {
       try {
-        await this.#enter(await this.#dial());
+        await this.#enter(await this.#open());
         return;
       } catch (error) {
         if (this.#isLeaving() || !mayHelp(error)) throw error;
         this.#failures++;
         this.#reports.unreachable(what, error);
         await this.#discard();
-        await pause(this.#clock, REDIAL_DELAY);
+        await pause(this.#clock, tryPause(this.#options, this.#clock.random()));
       }
     }
     throw new Error(LEFT);
@@ -264,11 +261,18 @@ export class NatsBus implements Bus {
     return this.#leaving !== undefined;
   }
 
+  /**
+   * The client waits for its last write before it closes a connection. With much unsent, to a server that is frozen or cut off
+   * without a word, that takes as long as the kernel tries: many minutes. Its socket is taken away meanwhile.
+   */
   async #discard(): Promise<void> {
     const connection = this.#connection;
     this.#unwatch();
     this.#connection = undefined;
-    if (connection !== undefined && this.#borrowed === undefined) await connection.close();
+    const closed = this.#borrowed === undefined ? connection?.close() : undefined;
+    this.#dial?.end();
+    this.#dial = undefined;
+    await closed;
   }
 
   // ------------------------------------------------------------------ what the client tells
@@ -284,10 +288,6 @@ export class NatsBus implements Bus {
   }
 
   #unwatch(): void {
-    this.#stale?.stop();
-    this.#stale = undefined;
-    this.#triedAt = undefined;
-    this.#unanswered = 0;
     // Its type does not show it, but without it the connection keeps the iterator for as long as it lives.
     this.#statuses?.stop?.();
     this.#statuses = undefined;
@@ -304,24 +304,15 @@ export class NatsBus implements Bus {
   #onStatus(connection: NatsConnection, status: Status): void {
     switch (status.type) {
       case DebugEvents.StaleConnection:
-        this.#connected = false;
-        if (this.#borrowed === undefined)
-          this.#stale ??= this.#clock.after(STALE_GRACE, () => this.#replace(connection));
-        break;
       case Events.Disconnect:
         this.#connected = false;
-        this.#stale?.stop();
-        this.#stale = undefined;
+        if (this.#borrowed === undefined) this.#replace(connection);
         break;
       case Events.Update:
         this.#learned = connection.info?.connect_urls ?? this.#learned;
         break;
-      case DebugEvents.Reconnecting:
-        this.#onTry(connection);
-        break;
       case Events.Reconnect:
-        this.#triedAt = undefined;
-        this.#unanswered = 0;
+        // Only of a borrowed one.
         this.#back(connection);
         break;
       case Events.Error:
@@ -329,20 +320,6 @@ export class NatsBus implements Bus {
         break;
       default:
     }
-  }
-
-  /**
-   * The client leaves the connection of each try behind that a server takes and says nothing to: with one that stands still for an
-   * hour they were hundreds. A dial of this node's own ends them.
-   */
-  #onTry(connection: NatsConnection): void {
-    const before = this.#triedAt;
-    this.#triedAt = this.#clock.now();
-    if (this.#borrowed !== undefined || before === undefined) return;
-    if (this.#triedAt - before < hangsFor(this.#options)) return;
-    // Each server that it knows has had its turn: one that is well would have answered.
-    const { servers } = dialOptions(this.#options, this.#learned);
-    if (++this.#unanswered >= servers.length) this.#replace(connection);
   }
 
   /** The client has sent the subscriptions again; others reach this node only when the server has read them. */
@@ -373,9 +350,11 @@ export class NatsBus implements Bus {
   }
 
   #onClosed(connection: NatsConnection, error: unknown): void {
-    if (connection !== this.#connection || this.#leaving !== undefined) return;
-    this.#connected = false;
-    this.#reports.tell("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner"));
+    if (this.#borrowed === undefined) this.#replace(connection);
+    else if (this.#leaving === undefined) {
+      this.#connected = false;
+      this.#reports.tell("the connection to NATS is closed for good", error ?? new Error("it was closed by its owner"));
+    }
   }
 
   // ------------------------------------------------------------------ messages
@@ -415,29 +394,22 @@ export class NatsBus implements Bus {
     try {
       // Draining and flushing wait for the server, without a limit of their own.
       if (wasConnected)
-        await this.#within(LEAVE_TIMEOUT, this.#borrowed === undefined ? connection.drain() : connection.flush());
+        await within(
+          this.#clock,
+          LEAVE_TIMEOUT,
+          this.#borrowed === undefined ? connection.drain() : connection.flush(),
+        );
     } catch {
       // It went away just now: there is nothing left to be sent.
     }
-    if (this.#borrowed === undefined) await connection.close();
-  }
-
-  // ------------------------------------------------------------------ small things
-
-  #within<T>(ms: number, promise: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const timer = this.#clock.after(ms, () => reject(new Silence(ms)));
-      promise.then(resolve, reject).finally(() => timer.stop());
-    });
+    await this.#discard();
   }
 }
 
 type Statuses = AsyncIterable<Status> & { stop?: () => void };
 
-/** Tries so far apart, in milliseconds, mean that the first one was taken and not answered. */
-function hangsFor(options: ConnectionOptions): number {
-  const { timeout = Infinity, reconnectTimeWait = 0, reconnectJitter = 0, reconnectJitterTLS = 0 } = options;
-  const paused = reconnectTimeWait + Math.max(reconnectJitter, reconnectJitterTLS);
-  // Else it may only have been the pause between the two.
-  return options.reconnectDelayHandler === undefined && timeout > paused ? timeout : Infinity;
+/** Rejects when the connection ends: the client leaves a flush unanswered that it can no longer make. */
+async function broken(connection: NatsConnection): Promise<never> {
+  const error = await connection.closed();
+  throw error instanceof Error ? error : new Absence("DISCONNECT", "the connection broke");
 }

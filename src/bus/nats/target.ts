@@ -21,11 +21,10 @@ const SEED = /^SU[A-Z2-7]{56}$/;
 const CREDENTIALS = /-{3,}BEGIN NATS USER JWT-{3,}[\s\S]+-{3,}BEGIN USER NKEY SEED-{3,}/;
 
 /**
- * The client's defaults suit a client that can wait: it gives up after ten attempts and takes four minutes to notice a
- * dead connection. A node of a cluster never gives up, and notices within seconds.
+ * The client's defaults suit a client that can wait: it takes four minutes to notice a dead connection. A node of a cluster
+ * notices within seconds.
  */
 const DEFAULTS: ConnectionOptions = {
-  maxReconnectAttempts: -1,
   reconnectTimeWait: 200,
   reconnectJitter: 200,
   reconnectJitterTLS: 400,
@@ -53,7 +52,8 @@ export function connectionOptions(target: string | NatsConnectionOptions, name: 
 }
 
 /**
- * For a dial: with `servers` all that the client is to try, those among them that it has learned of, unless it is to ignore them.
+ * For a dial, after which the client is not to connect anew by itself: with `servers` all that it is to try, those among them
+ * that it has learned of, unless it is to ignore them.
  * `failures`: how many dials have failed in a row. Each begins with another server: a dial's time can be over before all had their
  * turn, and two that are silent would keep a client that does not shuffle from a third for ever.
  */
@@ -69,7 +69,16 @@ export function dialOptions(
   const servers = [...(given.length > 0 ? given : [here(port)]), ...more];
   const first = failures % servers.length;
   const turned = [...servers.slice(first), ...servers.slice(0, first)];
-  return { ...(given.length > 0 ? options : others), servers: turned };
+  // A node never gives up, and dials by itself.
+  const once = { reconnect: false, waitOnFirstConnect: false };
+  return { ...(given.length > 0 ? options : others), ...once, servers: turned };
+}
+
+/** How long to wait between two tries, in milliseconds; `random` is from 0 to 1. */
+export function tryPause(options: ConnectionOptions, random: number): number {
+  const { reconnectTimeWait = 0, reconnectJitter = 0, reconnectJitterTLS = reconnectJitter } = options;
+  const jitter = options.tls === undefined || options.tls === null ? reconnectJitter : reconnectJitterTLS;
+  return options.reconnectDelayHandler?.() ?? reconnectTimeWait + random * jitter;
 }
 
 function here(port = 4222): string {
