@@ -11,7 +11,8 @@ export interface ClusterConnection {
   redis: string | (RedisOptions & { url?: string }) | Redis | Cluster;
   /**
    * URL, options of the client (and `credentials`: what a file of credentials, or of an nkey's seed, has in it), or a
-   * connection; one that was given is not closed by the engine.
+   * connection; one that was given is not closed by the engine. A node dials NATS by itself, for as long as it takes: of the
+   * options for that `reconnectTimeWait`, its jitter and `reconnectDelayHandler` count, `maxReconnectAttempts` does not.
    */
   nats: string | (ConnectionOptions & { credentials?: string }) | NatsConnection;
 }
