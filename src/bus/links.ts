@@ -140,7 +140,9 @@ export class Links implements BusListener, TickWork {
   send(to: NodeId, frame: Frame): boolean {
     if (!this.#running) return true;
     const peer = this.#peers.of(to);
-    if (peer === undefined || frame.body.length > this.#maxFrameBytes) return this.#refuse();
+    // More nodes than there can be: as if it were lost.
+    if (peer === undefined) return !this.#refuse();
+    if (frame.body.length > this.#maxFrameBytes) return this.#refuse();
     if (!peer.used) this.#peers.begin(peer);
     const outbound = peer.outbound;
     const writer = outbound.writer;

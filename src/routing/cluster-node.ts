@@ -255,8 +255,8 @@ export class ClusterNode implements WholeNode {
     return this.#dispatch.askHere(held);
   }
 
-  ask(node: NodeId, held: Held): void {
-    this.#links.send(node, ask(held));
+  ask(node: NodeId, held: Held): boolean {
+    return this.#links.send(node, ask(held));
   }
 
   hintGone(node: NodeId, held: Held): void {

@@ -25,7 +25,8 @@ export interface HolderNode {
   find(sid: string, doubt: boolean): Promise<Whereabouts>;
   /** Puts the request to this node's own session; false where there is none. */
   askHere(held: Held): boolean;
-  ask(node: NodeId, held: Held): void;
+  /** False where the request is too long to be said to another node. */
+  ask(node: NodeId, held: Held): boolean;
   hintGone(node: NodeId, held: Held): void;
   /** Whether the node has said nothing lately, not even a beat. */
   isSilent(node: NodeId): boolean;
@@ -225,7 +226,7 @@ export class Holder {
         return;
       case "at":
         this.#asked(held, found.node);
-        this.#node.ask(found.node, held);
+        if (!this.#node.ask(found.node, held)) this.#finish(held, bare(AnswerCode.TooLarge));
         return;
       case "unknown":
         this.#finish(held, bare(AnswerCode.UnknownSid));

@@ -151,6 +151,7 @@ export class RemoteSends implements TickWork {
       this.#waiting--;
       this.#size -= size;
       if (answer.code === AnswerCode.Unavailable) reject(new UnavailableError("cluster.send"));
+      else if (answer.code === AnswerCode.TooLarge) reject(new RangeError(TOO_LONG));
       else resolve(answer.code === AnswerCode.Ok);
     }
     queue.asked = false;
@@ -159,4 +160,5 @@ export class RemoteSends implements TickWork {
   }
 }
 
+const TOO_LONG = "cluster.send: what was to be sent at once is longer than a node says to another, 64 MiB; send less";
 const UNAVAILABLE: Answer = { code: AnswerCode.Unavailable, body: "", compress: false };

@@ -150,6 +150,9 @@ export class Exchange implements WaitingConnection, BodyListener {
       case AnswerCode.Refused:
         answerStatus(this.#response, 400);
         return;
+      case AnswerCode.TooLarge:
+        answerStatus(this.#response, 413);
+        return;
       case AnswerCode.Unavailable:
         sendUnavailable(this.#response);
     }

@@ -21,6 +21,8 @@ export const AnswerCode = {
   Unavailable: 5,
   /** 400 `Bad request`: the session speaks another revision of the protocol. */
   OtherProtocol: 6,
+  /** 413: no frame is as long as this request. Never travels: the node that holds it says so. */
+  TooLarge: 7,
 } as const;
 export type AnswerCode = (typeof AnswerCode)[keyof typeof AnswerCode];
 
@@ -39,6 +41,7 @@ const BARE: Readonly<Record<AnswerCode, Answer>> = {
   4: { code: 4, body: "", compress: false },
   5: { code: 5, body: "", compress: false },
   6: { code: 6, body: "", compress: false },
+  7: { code: 7, body: "", compress: false },
 };
 
 /** An answer that is its code and nothing more. */

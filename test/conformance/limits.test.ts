@@ -121,6 +121,30 @@ describe("limits", () => {
     { limits: { bodyBytes: 1000 } },
   );
 
+  behaviour(
+    "a body longer than a node can say to another is answered 413 where its owner is elsewhere, and sends are refused",
+    async (engines) => {
+      const lengths: number[] = [];
+      engines.on("connection", (socket: Socket) => {
+        socket.on("message", (data: string) => lengths.push(data.length));
+      });
+      const client = await RawClient.open(engines);
+      const size = 64 * 1024 * 1024 + 1;
+      const text = "x".repeat(size);
+      // At three nodes one after the other: one of them is its owner.
+      const statuses: number[] = [];
+      for (let n = 0; n < 3; n++) statuses.push((await client.post(`4${text}`)).status);
+      assert.deepEqual(statuses.sort(), [200, 413, 413]);
+      assert.deepEqual(lengths, [size]);
+      assert.equal((await client.post("4goes on")).status, 200);
+      await until("it is handled", () => lengths.length === 2);
+      const elsewhere = engines.nodes.find((node) => node.session(client.sid) === undefined) ?? assert.fail();
+      await assert.rejects(elsewhere.sends.send(client.sid, text, undefined), /RangeError.*64 MiB/);
+    },
+    { maxHttpBufferSize: 100_000_000 },
+    ["next"],
+  );
+
   behaviour("a body whose connection breaks is let go", async (engines) => {
     const client = await RawClient.open(engines);
     const post = new SlowPost(port(engines), client.sid, 950);

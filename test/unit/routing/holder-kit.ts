@@ -46,8 +46,9 @@ export class HolderWorld implements HolderNode {
     return true;
   }
 
-  ask(node: NodeId, held: Held): void {
+  ask(node: NodeId, held: Held): boolean {
     this.asked.push(`${node} ${held.kind === RequestKind.Get ? "GET" : "POST"} ${held.sid} ${held.t}`);
+    return true;
   }
 
   hintGone(node: NodeId, held: Held): void {

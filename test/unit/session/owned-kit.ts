@@ -102,6 +102,7 @@ const CODE_NAMES: Readonly<Record<AnswerCode, string>> = {
   [AnswerCode.Refused]: "refused",
   [AnswerCode.Unavailable]: "unavailable",
   [AnswerCode.OtherProtocol]: "other protocol",
+  [AnswerCode.TooLarge]: "too large",
 };
 
 function textOf({ code, body }: Answer): string {
