@@ -109,6 +109,7 @@ const ROWS = {
         rate("engineio_takeovers_total", "takeovers"),
         rate("engineio_handovers_total", "handovers"),
         rate("engineio_turns_refused_total", "turns refused"),
+        rate("engineio_withdrawals_total", "withdrawals"),
       ],
     },
     ofEachNode(

@@ -223,6 +223,11 @@ const cluster: readonly Reading[] = [
     (sample) => sample.counts["lost"],
   ),
   counted(
+    "engineio_withdrawals_total",
+    "How often this node, alone cut off from Redis or NATS, broke its connections and gave its polling sessions up",
+    (sample) => sample.counts["withdrawals"],
+  ),
+  counted(
     "engineio_records_restored_total",
     "Records written again that the store had lost",
     (sample) => sample.counts["restores"],

@@ -229,11 +229,13 @@ describe("metrics of a node", () => {
   test("a node that is cut off: its sessions go on elsewhere, and its turns are refused", async () => {
     const session = await open(owner);
     await session.post(other.url, "4known");
-    owner.links!.nats.cut();
-    await rises(of(other), "engineio_takeovers_total", {}, () => session.post(other.url, "4mine"));
-    await rises(of(owner), "engineio_sessions_closed_total", { reason: "taken over" }, () =>
-      rises(of(owner), "engineio_turns_refused_total", {}, () => push(owner, session)),
-    );
+    await rises(of(owner), "engineio_withdrawals_total", {}, async () => {
+      owner.links!.nats.cut();
+      await rises(of(other), "engineio_takeovers_total", {}, () => session.post(other.url, "4mine"));
+      await rises(of(owner), "engineio_sessions_closed_total", { reason: "taken over" }, () =>
+        rises(of(owner), "engineio_turns_refused_total", {}, () => push(owner, session)),
+      );
+    });
   });
 
   test("the process itself: event-loop lag, memory, CPU", async () => {
