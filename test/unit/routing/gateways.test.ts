@@ -126,6 +126,22 @@ describe("a websocket at a gateway", () => {
     assert.deepEqual(world.doubts, [false, false, false, false, false, false]);
   });
 
+  it("takes the ack that was on its way while a loss has the owner looked for again, and says what that had not handled (U4)", async () => {
+    const world = await GatewayWorld.open();
+    world.websocket.says("2probe");
+    world.websocket.says("5");
+    world.websocket.says("4lost");
+    world.gateways.onTrouble("owner");
+    world.websocket.says("4later");
+    world.told();
+    world.hears(MessageKind.RelayAck, 2);
+    world.hears(MessageKind.RelayOut, 0, "2");
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1 2 4lost", "owner RelayIn w1.1 3 4later"]);
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual([world.told(), world.websocket.sent, world.websocket.closed], [[], ["2"], "open"]);
+  });
+
   it("after the ack gives its client what comes, in order", async () => {
     const world = await GatewayWorld.open();
     world.hears(MessageKind.RelayAck, 0);
