@@ -16,6 +16,7 @@ export interface GatewayNode {
   /** Units of what a client sent that may be under way to the owner. */
   readonly relayLimit: number;
   find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  isDead(node: NodeId): boolean;
   readonly id: NodeId;
   send(node: NodeId, frame: Frame): void;
 }
@@ -153,7 +154,7 @@ class Gateway implements TickWork {
   onAck(from: NodeId, handled: number): void {
     // It was on its way while a loss had the owner looked for again. What follows it is numbered and never said again: dropped for
     // that, the ping among it, the websocket stayed open and silent until its client gave up.
-    const wasLookedFor = this.owner === undefined && from === this.#asked;
+    const wasLookedFor = this.owner === undefined && from === this.#asked && !this.#gateways.node.isDead(from);
     if (wasLookedFor) this.owner = from;
     if (from !== this.owner) return;
     this.#acked = true;
