@@ -19,9 +19,10 @@ export class Forgotten {
     this.#most = most;
   }
 
-  add({ node, incarnation, inbound }: Peer): void {
+  add({ node, incarnation, inbound, used }: Peer): void {
     this.#marks.delete(node);
-    if (inbound.link === 0) return;
+    // Also of one that was spoken to and never said a word: what it was told is lost.
+    if (inbound.link === 0 && !used) return;
     this.#marks.set(node, { incarnation, link: inbound.link, number: inbound.received });
     if (this.#marks.size <= this.#most) return;
     for (const oldest of this.#marks.keys()) {

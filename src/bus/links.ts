@@ -382,7 +382,7 @@ export class Links implements BusListener, TickWork {
 
   #onBeat(peer: Peer, message: BeatMessage, reborn: boolean): void {
     const { position } = message;
-    if (position === undefined) this.#judge(peer, "next", reborn);
+    if (position === undefined) this.#judge(peer, peer.inbound.silentBeat(), reborn);
     else {
       // Who speaks of a link with this node is answered with one, also when it had been forgotten here: so the peer learns of that.
       if (!peer.used) this.#peers.begin(peer);

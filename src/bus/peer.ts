@@ -136,6 +136,13 @@ export class Inbound {
     return lost ? "loss" : "next";
   }
 
+  /** A beat that says nothing of a link with this node: the peer has none, or has forgotten this node as well. */
+  silentBeat(): Arrival {
+    const lost = this.#resumed;
+    this.#resumed = false;
+    return lost ? "loss" : "next";
+  }
+
   /** Counts a loss, so that the peer hears of it too, and gives up a frame of which a piece may be missing. */
   lose(): void {
     this.missed++;

@@ -133,14 +133,16 @@ export class Membership {
     });
   }
 
-  /** Reads anew who lives; waits for it so many milliseconds at most. */
-  async lookAround(withinMs: number): Promise<void> {
-    if (this.#stopped) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#options.clock.after(withinMs, resolve);
-      void this.#renew().then(() => {
+  /** Reads anew who lives; waits for it so many milliseconds at most, and resolves with whether the store told. */
+  async lookAround(withinMs: number): Promise<boolean> {
+    if (this.#stopped) return false;
+    return new Promise<boolean>((resolve) => {
+      const timer = this.#options.clock.after(withinMs, () => {
+        resolve(false);
+      });
+      void this.#renew().then((told) => {
         timer.stop();
-        resolve();
+        resolve(told);
       });
     });
   }

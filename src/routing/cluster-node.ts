@@ -305,7 +305,7 @@ export class ClusterNode implements WholeNode {
     else this.#links.send(node, frame);
   }
 
-  lookAround(withinMs: number): Promise<void> {
+  lookAround(withinMs: number): Promise<boolean> {
     return this.#membership.lookAround(withinMs);
   }
 

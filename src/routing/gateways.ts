@@ -16,6 +16,7 @@ export interface GatewayNode {
   /** Units of what a client sent that may be under way to the owner. */
   readonly relayLimit: number;
   find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  isDead(node: NodeId): boolean;
   readonly id: NodeId;
   send(node: NodeId, frame: Frame): void;
 }
@@ -46,6 +47,8 @@ class Gateway implements TickWork {
   /** How the owner's binary messages are read, and written for a client that takes only text. */
   readonly #asText: { readonly from: Encoding; readonly to: Encoding } | undefined;
   owner: NodeId | undefined;
+  /** Who was found to be the owner last. */
+  #asked: NodeId | undefined;
   #try = 0;
   #acked = false;
   #over = false;
@@ -118,7 +121,7 @@ class Gateway implements TickWork {
     // Losses say nothing against the owner: claimed from while it lives, what it has in hand would be handled twice.
     void node.find(this.sid, this.#strangers >= STRANGERS_BEFORE_DOUBT).then((found) => {
       this.#searching = false;
-      if (this.#over) return;
+      if (this.#over || this.#acked) return;
       if (found.kind === "here") this.#ask(node.id);
       else if (found.kind === "at") this.#ask(found.node);
       else if (found.kind === "away" && this.#misses < MOST_MISSES) this.restart();
@@ -128,6 +131,7 @@ class Gateway implements TickWork {
 
   #ask(owner: NodeId): void {
     this.owner = owner;
+    this.#asked = owner;
     this.#try++;
     // The owner hears of a websocket whose client says nothing too, or nobody would ever close that: one that came second, or never
     // completed its upgrade, stayed open for as long as its client liked.
@@ -148,9 +152,16 @@ class Gateway implements TickWork {
   }
 
   onAck(from: NodeId, handled: number): void {
+    // It was on its way while a loss had the owner looked for again. What follows it is numbered and never said again: dropped for
+    // that, the ping among it, the websocket stayed open and silent until its client gave up.
+    const wasLookedFor = this.owner === undefined && from === this.#asked && !this.#gateways.node.isDead(from);
+    if (wasLookedFor) this.owner = from;
     if (from !== this.owner) return;
     this.#acked = true;
+    const kept = this.#kept;
     this.#kept = [];
+    // Not sent while nobody was known, or lost: what had the search begin.
+    if (wasLookedFor) for (const [n, body] of kept.entries()) if (n >= handled) this.#in(n, body);
     while (this.#handled < handled) {
       this.#handled++;
       this.#underWay -= this.#sizes.shift() ?? 0;

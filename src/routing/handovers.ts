@@ -16,8 +16,8 @@ export interface HandoverNode {
   readonly clock: Clock;
   readonly sessions: ReadonlyMap<string, OwnedSession>;
   readonly others: readonly NodeId[];
-  /** Reads anew which other nodes there are; waits for it so many milliseconds at most. */
-  lookAround(withinMs: number): Promise<void>;
+  /** Reads anew which other nodes there are; waits for it so many milliseconds at most, and tells whether the store did. */
+  lookAround(withinMs: number): Promise<boolean>;
   send(node: NodeId, frame: Frame): void;
 }
 

@@ -8,6 +8,8 @@ export interface LostNodesParts {
   readonly clock: Clock;
   /** Says something to the node: where nobody listens in its name, the bus tells. */
   readonly probe: (node: NodeId) => void;
+  /** Reads anew who has a lease; waits for it so many milliseconds at most, and resolves with whether the store told. */
+  readonly lookAround: (withinMs: number) => Promise<boolean>;
   /** So long behind the end of its lease a node that is cut off from the bus has withdrawn (I1), in milliseconds. */
   readonly withdrawal: number;
   /** After so many milliseconds each client that is gone has been found by its ping. */
@@ -21,13 +23,16 @@ interface Lost {
   readonly cutOff: boolean;
   /** When its lease was seen to have ended. */
   endedAt: number | undefined;
+  /** Nobody was found at it, and the leases are being read. */
+  asking: boolean;
 }
 
 /**
  * Nodes that were taken for dead and did not say that they leave. One that was killed is gone, and its connections broke with it.
  * One that only stands still has requests in its sockets that nobody has read: it is still listened for in its name on the bus.
  * At one that is cut off from the bus nobody is found, but it lets go what it holds when its lease has ended. So a node is lost until
- * that is over and nobody is found at it then.
+ * that is over, nobody is found at it then, and the leases that are read behind that have none of its: one whose lease ended while
+ * it stood still takes it again when it goes on, cut off or not, and lets nothing go before that one ends too.
  */
 export class LostNodes {
   readonly #parts: LostNodesParts;
@@ -47,7 +52,7 @@ export class LostNodes {
   /** `cutOff`: it was not heard for so long that one which is gone would have been found to be so. */
   add(node: NodeId, cutOff: boolean): void {
     const { clock, recordTtl } = this.#parts;
-    this.#lost.set(node, { until: clock.now() + recordTtl, cutOff, endedAt: undefined });
+    this.#lost.set(node, { until: clock.now() + recordTtl, cutOff, endedAt: undefined, asking: false });
     if (this.#timer === undefined) this.#again();
   }
 
@@ -66,7 +71,13 @@ export class LostNodes {
 
   /** A message to the node found nobody. */
   foundNobody(node: NodeId): void {
-    if (this.#isOver(this.#lost.get(node))) this.#lost.delete(node);
+    const lost = this.#lost.get(node);
+    if (lost === undefined || lost.asking || !this.#isOver(lost)) return;
+    lost.asking = true;
+    void this.#parts.lookAround(LOOK).then((told) => {
+      lost.asking = false;
+      if (told && this.#lost.get(node) === lost) this.#lost.delete(node);
+    });
   }
 
   stop(): void {
@@ -89,8 +100,8 @@ export class LostNodes {
   };
 
   /** Whether it is gone, if it is not there. */
-  #isOver(lost: Lost | undefined): boolean {
+  #isOver(lost: Lost): boolean {
     const { clock, withdrawal } = this.#parts;
-    return lost?.endedAt !== undefined && clock.now() - lost.endedAt >= withdrawal;
+    return lost.endedAt !== undefined && clock.now() - lost.endedAt >= withdrawal;
   }
 }

@@ -79,6 +79,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
     probe: (lost) => {
       links.probe(lost);
     },
+    lookAround: (withinMs) => membership.lookAround(withinMs),
   });
   const reach = new Reach({ ...shared, holder, links, givenUp, lostNodes, pollGrace: times.pollGrace });
   const owned = new OwnedSessions(options, reach);

@@ -7,6 +7,8 @@ const AFTERWARDS = 1500;
 /** So much trouble in the last `giveUpAfter` or so explains that a request found no owner. */
 const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
+/** Longer than a call to the store, and its answer. */
+const ANSWERED = 20;
 /** Faults last longer than a client with such a heartbeat waits. */
 const SHORT = 15_000;
 
@@ -49,9 +51,12 @@ export class Excuses {
 
   /**
    * O9: the owner gave up a poll while a node could not reach the store. That node has the poll and cannot find its owner; or it was
-   * the owner, was wrongly taken for dead, and cannot learn that the session is another's.
+   * the owner, was wrongly taken for dead, and cannot learn that the session is another's. Or the poll waits at a node that looks as
+   * one that is gone.
    */
   pollLost(sid: string): void {
+    if (this.#world.clients.get(sid)?.poll?.nodes.some((node) => this.#seemsGone(node)) === true)
+      this.#excused.add(sid);
     if (!this.#storeWasAway()) return;
     const { schedule, clients } = this.#world;
     const tried = clients.get(sid)?.poll?.tried ?? [];
@@ -90,6 +95,28 @@ export class Excuses {
   #storeWasAway(): boolean {
     const { time, troubles } = this.#world;
     return troubles.some(({ kind, until }) => kind === "storeAway" && time.now < until + AFTERWARDS);
+  }
+
+  /**
+   * It stands still, or did until the others could read of its next lease, and was cut off from the bus meanwhile: for so long that
+   * its lease has ended and the time is over in which one that is only cut off lets go what it holds.
+   */
+  #seemsGone(node: SimNode): boolean {
+    const { time, troubles, tuning } = this.#world;
+    const { leaseTtl, pollGrace } = tuning;
+    const lately = (until: number): boolean => time.now < until + leaseTtl / 3 + ANSWERED;
+    const own = troubles.filter(({ who, from }) => who === node && from < time.now);
+    return own.some(
+      (still) =>
+        still.kind === "pause" &&
+        lately(still.until) &&
+        own.some(
+          (cut) =>
+            cut.kind === "busCut" &&
+            cut.until > still.from &&
+            time.now - Math.min(cut.from, still.from) > (2 * leaseTtl) / 3 + pollGrace,
+        ),
+    );
   }
 
   #cutOff(node: SimNode): boolean {

@@ -91,6 +91,23 @@ describe("links: beginnings and ends", () => {
     assert.equal(a.losses() + b.losses(), losses);
   });
 
+  for (const answered of [true, false])
+    it(`tells of a loss where both forgot the other, ${answered ? "and had spoken" : "and only one had spoken"}`, async () => {
+      const world = new World();
+      const [a, b] = await world.pair();
+      say(world, a, "b", 0);
+      if (answered) say(world, b, "a", 0);
+      a.links.forget("b");
+      b.links.forget("a");
+      // Nothing is said of a link, and a may hold what it told b before.
+      world.clock.advance(1000);
+      assert.deepEqual([a.losses(), b.losses()], [1, 1]);
+      say(world, a, "b", 1);
+      say(world, b, "a", 1);
+      world.clock.advance(3000);
+      assert.deepEqual([a.frames.at(-1)?.n, b.frames.at(-1)?.n], [1, 1]);
+    });
+
   it("is heard again at once when it sends after having forgotten", async () => {
     const world = new World();
     const [a, b] = await world.pair();

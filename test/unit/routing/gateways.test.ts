@@ -46,6 +46,7 @@ class GatewayWorld implements GatewayNode {
   readonly gateways = new Gateways(this);
   where: Whereabouts = { kind: "at", node: "owner" };
   readonly doubts: boolean[] = [];
+  readonly dead = new Set<NodeId>();
   #told: string[] = [];
 
   static async open(): Promise<GatewayWorld> {
@@ -59,6 +60,10 @@ class GatewayWorld implements GatewayNode {
   find(_sid: string, doubt: boolean): Promise<Whereabouts> {
     this.doubts.push(doubt);
     return Promise.resolve(this.where);
+  }
+
+  isDead(node: NodeId): boolean {
+    return this.dead.has(node);
   }
 
   send(node: NodeId, { kind, t, n, body }: Frame): void {
@@ -124,6 +129,34 @@ describe("a websocket at a gateway", () => {
       await world.settle();
     }
     assert.deepEqual(world.doubts, [false, false, false, false, false, false]);
+  });
+
+  it("takes the ack that was on its way while a loss has the owner looked for again, and says what that had not handled (U4)", async () => {
+    const world = await GatewayWorld.open();
+    world.websocket.says("2probe");
+    world.websocket.says("5");
+    world.websocket.says("4lost");
+    world.gateways.onTrouble("owner");
+    world.websocket.says("4later");
+    world.told();
+    world.hears(MessageKind.RelayAck, 2);
+    world.hears(MessageKind.RelayOut, 0, "2");
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1 2 4lost", "owner RelayIn w1.1 3 4later"]);
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual([world.told(), world.websocket.sent, world.websocket.closed], [[], ["2"], "open"]);
+  });
+
+  it("takes no ack of a dead node that comes late: nobody would tell of its death again", async () => {
+    const world = await GatewayWorld.open();
+    world.dead.add("owner");
+    world.where = { kind: "at", node: "next" };
+    world.gateways.onTrouble("owner");
+    world.told();
+    world.hears(MessageKind.RelayAck, 0);
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual(world.told(), ["next RelayOpen w1.2 0"]);
   });
 
   it("after the ack gives its client what comes, in order", async () => {

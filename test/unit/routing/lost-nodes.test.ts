@@ -9,16 +9,35 @@ const WITHDRAWAL = 2_000;
 class World {
   readonly clock = new HandClock();
   readonly probed: string[] = [];
+  /** How often the leases were read, and whether the store tells. */
+  looks = 0;
+  storeTells = true;
+  /** What else is noticed while they are read. */
+  meanwhile = (): void => undefined;
   readonly lost = new LostNodes({
     clock: this.clock,
     withdrawal: WITHDRAWAL,
     probe: (node) => this.probed.push(node),
+    lookAround: () => {
+      this.looks++;
+      this.meanwhile();
+      return Promise.resolve(this.storeTells);
+    },
     recordTtl: RECORD,
   });
+
+  /** One whose lease ended, and that had the time to withdraw. */
+  async over(): Promise<void> {
+    this.lost.add("b", false);
+    this.lost.leaseEnded("b");
+    this.clock.advance(WITHDRAWAL);
+    this.lost.foundNobody("b");
+    await Promise.resolve();
+  }
 }
 
 describe("a node that is taken for dead and did not say that it leaves", () => {
-  it("is lost until its lease has ended, it had the time to withdraw, and nobody is found at it then", () => {
+  it("is lost until its lease has ended, it had the time to withdraw, and nobody is found at it then", async () => {
     const world = new World();
     world.lost.add("b", false);
     world.clock.advance(5_000);
@@ -30,10 +49,34 @@ describe("a node that is taken for dead and did not say that it leaves", () => {
     assert.deepEqual([world.lost.some, world.probed], [true, []], "it may be cut off");
     world.clock.advance(500);
     assert.deepEqual(world.probed, ["b"]);
+    assert.equal(world.looks, 0);
     world.lost.foundNobody("b");
-    assert.equal(world.lost.some, false);
+    world.lost.foundNobody("b");
+    await Promise.resolve();
+    assert.deepEqual([world.lost.some, world.looks], [false, 1]);
     world.clock.advance(2_000);
     assert.deepEqual([world.probed, world.clock.timers], [["b"], 0]);
+  });
+
+  it("is lost while the store does not tell whether it has a lease", async () => {
+    const world = new World();
+    world.storeTells = false;
+    await world.over();
+    assert.equal(world.lost.some, true);
+    world.storeTells = true;
+    world.lost.foundNobody("b");
+    await Promise.resolve();
+    assert.deepEqual([world.lost.some, world.looks], [false, 2]);
+  });
+
+  it("that stood still, and took a lease when it went on, cut off, is lost until that one has ended too", async () => {
+    const world = new World();
+    world.meanwhile = () => {
+      world.lost.found("b");
+      world.lost.add("b", true);
+    };
+    await world.over();
+    assert.equal(world.lost.some, true);
   });
 
   it("is looked for while it stands still, until each client that is gone has been found by its ping", () => {
