@@ -7,7 +7,7 @@ import type { Tick, TickWork } from "../time/tick";
 import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
 import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
-import { searchPause, STRANGERS_BEFORE_DOUBT } from "./search-patience";
+import { searchPause, Strangers } from "./search-patience";
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -15,7 +15,7 @@ export interface GatewayNode {
   readonly tick: Tick;
   /** Units of what a client sent that may be under way to the owner. */
   readonly relayLimit: number;
-  find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts>;
   readonly id: NodeId;
   send(node: NodeId, frame: Frame): void;
 }
@@ -62,8 +62,8 @@ class Gateway implements TickWork {
   #said = 0;
   #creditDue = false;
   #misses = 0;
-  /** How often the node that was found said that the session is not its own. */
-  #strangers = 0;
+  /** Who was found and said that the session is not its own. */
+  readonly #strangers = new Strangers();
   #searching = false;
 
   constructor(
@@ -115,8 +115,9 @@ class Gateway implements TickWork {
 
   readonly #search = (): void => {
     const { node } = this.#gateways;
+    const { doubted } = this.#strangers;
     // Losses say nothing against the owner: claimed from while it lives, what it has in hand would be handled twice.
-    void node.find(this.sid, this.#strangers >= STRANGERS_BEFORE_DOUBT).then((found) => {
+    void node.find(this.sid, doubted === undefined ? [] : [doubted]).then((found) => {
       this.#searching = false;
       if (this.#over) return;
       if (found.kind === "here") this.#ask(node.id);
@@ -199,7 +200,7 @@ class Gateway implements TickWork {
 
   onNotMine(from: NodeId, tried: string): void {
     if (from !== this.owner || tried !== String(this.#try)) return;
-    this.#strangers++;
+    this.#strangers.met(from);
     if (this.#acked) this.close(GOING_AWAY);
     else this.restart();
   }

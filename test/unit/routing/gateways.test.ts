@@ -45,7 +45,7 @@ class GatewayWorld implements GatewayNode {
   readonly websocket = new FakeWebSocket();
   readonly gateways = new Gateways(this);
   where: Whereabouts = { kind: "at", node: "owner" };
-  readonly doubts: boolean[] = [];
+  readonly doubts: string[] = [];
   #told: string[] = [];
 
   static async open(): Promise<GatewayWorld> {
@@ -56,8 +56,8 @@ class GatewayWorld implements GatewayNode {
     return world;
   }
 
-  find(_sid: string, doubt: boolean): Promise<Whereabouts> {
-    this.doubts.push(doubt);
+  find(_sid: string, doubted: readonly NodeId[]): Promise<Whereabouts> {
+    this.doubts.push(doubted.join());
     return Promise.resolve(this.where);
   }
 
@@ -103,7 +103,7 @@ describe("a websocket at a gateway", () => {
     world.hears(MessageKind.RelayOut, 0, "4x", "stranger");
     world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.0");
     await world.settle();
-    assert.deepEqual([world.websocket.sent, world.websocket.closed, world.doubts], [[], "open", [false]]);
+    assert.deepEqual([world.websocket.sent, world.websocket.closed, world.doubts], [[], "open", [""]]);
   });
 
   it("doubts an owner that says again and again that it is none", async () => {
@@ -113,7 +113,7 @@ describe("a websocket at a gateway", () => {
       world.clock.advance(1000);
       await world.settle();
     }
-    assert.deepEqual(world.doubts, [false, false, false, true, true, true]);
+    assert.deepEqual(world.doubts, ["", "", "", "owner", "owner", "owner"]);
   });
 
   it("doubts no owner because of losses: claimed from while it lives, it would have handled in vain what it has in hand", async () => {
@@ -123,7 +123,7 @@ describe("a websocket at a gateway", () => {
       world.clock.advance(1000);
       await world.settle();
     }
-    assert.deepEqual(world.doubts, [false, false, false, false, false, false]);
+    assert.deepEqual(world.doubts, ["", "", "", "", "", ""]);
   });
 
   it("after the ack gives its client what comes, in order", async () => {
