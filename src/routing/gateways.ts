@@ -17,6 +17,7 @@ export interface GatewayNode {
   readonly relayLimit: number;
   find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts>;
   readonly id: NodeId;
+  isDead(node: NodeId): boolean;
   send(node: NodeId, frame: Frame): void;
 }
 
@@ -45,7 +46,10 @@ class Gateway implements TickWork {
   readonly #compressFrom: number | undefined;
   /** How the owner's binary messages are read, and written for a client that takes only text. */
   readonly #asText: { readonly from: Encoding; readonly to: Encoding } | undefined;
+  /** Undefined while it is looked for. */
   owner: NodeId | undefined;
+  /** Who was asked last. */
+  #asked: NodeId | undefined;
   #try = 0;
   #acked = false;
   #over = false;
@@ -114,12 +118,13 @@ class Gateway implements TickWork {
   }
 
   readonly #search = (): void => {
+    if (this.#over || this.#acked) return;
     const { node } = this.#gateways;
     const { doubted } = this.#strangers;
     // Losses say nothing against the owner: claimed from while it lives, what it has in hand would be handled twice.
     void node.find(this.sid, doubted === undefined ? [] : [doubted]).then((found) => {
       this.#searching = false;
-      if (this.#over) return;
+      if (this.#over || this.#acked) return;
       if (found.kind === "here") this.#ask(node.id);
       else if (found.kind === "at") this.#ask(found.node);
       else if (found.kind === "away" && this.#misses < MOST_MISSES) this.restart();
@@ -129,6 +134,7 @@ class Gateway implements TickWork {
 
   #ask(owner: NodeId): void {
     this.owner = owner;
+    this.#asked = owner;
     this.#try++;
     // The owner hears of a websocket whose client says nothing too, or nobody would ever close that: one that came second, or never
     // completed its upgrade, stayed open for as long as its client liked.
@@ -149,6 +155,8 @@ class Gateway implements TickWork {
   }
 
   onAck(from: NodeId, handled: number): void {
+    if (this.owner === undefined && from === this.#asked && !this.#gateways.node.isDead(from))
+      this.#goOn(from, handled);
     if (from !== this.owner) return;
     this.#acked = true;
     this.#kept = [];
@@ -160,6 +168,17 @@ class Gateway implements TickWork {
       this.#paused = false;
       this.#websocket.resume();
     }
+  }
+
+  /**
+   * U4: the node that was asked last has recorded the upgrade, and what comes behind its ack counts. Dropped, since the owner was
+   * looked for, pings and messages were missed by nobody until the next one came, which waited for the answer to the ping.
+   */
+  #goOn(owner: NodeId, handled: number): void {
+    this.owner = owner;
+    this.#kept.slice(handled).forEach((body, i) => {
+      this.#in(handled + i, body);
+    });
   }
 
   onOut(from: NodeId, n: number, body: string | Uint8Array, mayCompress: boolean): void {

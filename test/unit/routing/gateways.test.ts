@@ -46,6 +46,7 @@ class GatewayWorld implements GatewayNode {
   readonly gateways = new Gateways(this);
   where: Whereabouts = { kind: "at", node: "owner" };
   readonly doubts: string[] = [];
+  readonly dead = new Set<NodeId>();
   #told: string[] = [];
 
   static async open(): Promise<GatewayWorld> {
@@ -59,6 +60,10 @@ class GatewayWorld implements GatewayNode {
   find(_sid: string, doubted: readonly NodeId[]): Promise<Whereabouts> {
     this.doubts.push(doubted.join());
     return Promise.resolve(this.where);
+  }
+
+  isDead(node: NodeId): boolean {
+    return this.dead.has(node);
   }
 
   send(node: NodeId, { kind, t, n, body }: Frame): void {
@@ -95,6 +100,42 @@ describe("a websocket at a gateway", () => {
     assert.deepEqual(world.told(), ["next RelayOpen w1.2 0", "next RelayIn w1.2 0 2probe", "next RelayIn w1.2 1 5"]);
     assert.deepEqual(world.websocket.sent, ["3probe"]);
     assert.equal(world.websocket.closed, "open");
+  });
+
+  /** One that has said "5" and more to its owner, and looks for it again, as something was lost. */
+  async function searching(): Promise<GatewayWorld> {
+    const world = await GatewayWorld.open();
+    for (const text of ["2probe", "5", "4a"]) world.websocket.says(text);
+    world.gateways.onTrouble("owner");
+    world.websocket.says("4b");
+    world.told();
+    return world;
+  }
+
+  it("takes the ack of its owner while it looks for it, says again what that has not handled, and misses nothing (U4)", async () => {
+    const world = await searching();
+    world.hears(MessageKind.RelayAck, 2);
+    world.hears(MessageKind.RelayOut, 0, "2");
+    world.hears(MessageKind.RelayOut, 1, "4x");
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1 2 4a", "owner RelayIn w1.1 3 4b"]);
+    world.clock.advance(1000);
+    await world.settle();
+    world.hears(MessageKind.RelayOut, 2, "4y");
+    world.websocket.says("3");
+    assert.deepEqual([world.websocket.sent, world.websocket.closed], [["2", "4x", "4y"], "open"]);
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1 4 3"], "nobody else is asked");
+  });
+
+  it("takes no ack of one that died, nor of another node, while it looks for the owner", async () => {
+    const world = await searching();
+    world.dead.add("owner");
+    world.hears(MessageKind.RelayAck, 2);
+    world.hears(MessageKind.RelayAck, 2, "", "stranger");
+    world.where = { kind: "at", node: "next" };
+    world.clock.advance(1000);
+    await world.settle();
+    const said = ["2probe", "5", "4a", "4b"].map((text, n) => `next RelayIn w1.2 ${String(n)} ${text}`);
+    assert.deepEqual(world.told(), ["next RelayOpen w1.2 0", ...said]);
   });
 
   it("ignores what the owner of before says, and its answer to an earlier try", async () => {
