@@ -242,8 +242,8 @@ export class ClusterNode implements WholeNode {
     return this.#search.guess(sid);
   }
 
-  find(sid: string, doubt: boolean): Promise<Whereabouts> {
-    return this.#search.find(sid, doubt);
+  find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts> {
+    return this.#search.find(sid, doubted);
   }
 
   /** Who opened a session, for the application to tell whether a request is the same user's. */

@@ -7,7 +7,7 @@ import type { Tick, TickWork } from "../time/tick";
 import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
 import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
-import { searchPause, STRANGERS_BEFORE_DOUBT } from "./search-patience";
+import { searchPause, Strangers } from "./search-patience";
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -15,9 +15,9 @@ export interface GatewayNode {
   readonly tick: Tick;
   /** Units of what a client sent that may be under way to the owner. */
   readonly relayLimit: number;
-  find(sid: string, doubt: boolean): Promise<Whereabouts>;
-  isDead(node: NodeId): boolean;
+  find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts>;
   readonly id: NodeId;
+  isDead(node: NodeId): boolean;
   send(node: NodeId, frame: Frame): void;
 }
 
@@ -46,8 +46,9 @@ class Gateway implements TickWork {
   readonly #compressFrom: number | undefined;
   /** How the owner's binary messages are read, and written for a client that takes only text. */
   readonly #asText: { readonly from: Encoding; readonly to: Encoding } | undefined;
+  /** Undefined while it is looked for. */
   owner: NodeId | undefined;
-  /** Who was found to be the owner last. */
+  /** Who was asked last. */
   #asked: NodeId | undefined;
   #try = 0;
   #acked = false;
@@ -65,8 +66,8 @@ class Gateway implements TickWork {
   #said = 0;
   #creditDue = false;
   #misses = 0;
-  /** How often the node that was found said that the session is not its own. */
-  #strangers = 0;
+  /** Who was found and said that the session is not its own. */
+  readonly #strangers = new Strangers();
   #searching = false;
 
   constructor(
@@ -117,9 +118,11 @@ class Gateway implements TickWork {
   }
 
   readonly #search = (): void => {
+    if (this.#over || this.#acked) return;
     const { node } = this.#gateways;
+    const { doubted } = this.#strangers;
     // Losses say nothing against the owner: claimed from while it lives, what it has in hand would be handled twice.
-    void node.find(this.sid, this.#strangers >= STRANGERS_BEFORE_DOUBT).then((found) => {
+    void node.find(this.sid, doubted === undefined ? [] : [doubted]).then((found) => {
       this.#searching = false;
       if (this.#over || this.#acked) return;
       if (found.kind === "here") this.#ask(node.id);
@@ -152,16 +155,11 @@ class Gateway implements TickWork {
   }
 
   onAck(from: NodeId, handled: number): void {
-    // It was on its way while a loss had the owner looked for again. What follows it is numbered and never said again: dropped for
-    // that, the ping among it, the websocket stayed open and silent until its client gave up.
-    const wasLookedFor = this.owner === undefined && from === this.#asked && !this.#gateways.node.isDead(from);
-    if (wasLookedFor) this.owner = from;
+    if (this.owner === undefined && from === this.#asked && !this.#gateways.node.isDead(from))
+      this.#goOn(from, handled);
     if (from !== this.owner) return;
     this.#acked = true;
-    const kept = this.#kept;
     this.#kept = [];
-    // Not sent while nobody was known, or lost: what had the search begin.
-    if (wasLookedFor) for (const [n, body] of kept.entries()) if (n >= handled) this.#in(n, body);
     while (this.#handled < handled) {
       this.#handled++;
       this.#underWay -= this.#sizes.shift() ?? 0;
@@ -170,6 +168,17 @@ class Gateway implements TickWork {
       this.#paused = false;
       this.#websocket.resume();
     }
+  }
+
+  /**
+   * U4: the node that was asked last has recorded the upgrade, and what comes behind its ack counts. Dropped, since the owner was
+   * looked for, pings and messages were missed by nobody until the next one came, which waited for the answer to the ping.
+   */
+  #goOn(owner: NodeId, handled: number): void {
+    this.owner = owner;
+    this.#kept.slice(handled).forEach((body, i) => {
+      this.#in(handled + i, body);
+    });
   }
 
   onOut(from: NodeId, n: number, body: string | Uint8Array, mayCompress: boolean): void {
@@ -210,7 +219,7 @@ class Gateway implements TickWork {
 
   onNotMine(from: NodeId, tried: string): void {
     if (from !== this.owner || tried !== String(this.#try)) return;
-    this.#strangers++;
+    this.#strangers.met(from);
     if (this.#acked) this.close(GOING_AWAY);
     else this.restart();
   }

@@ -1,4 +1,5 @@
 import { AT_A_TIME, pauseBetween } from "../ownership/bulk";
+import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import type { Whereabouts } from "./holder";
 
@@ -7,7 +8,7 @@ export interface GivingNode {
   readonly clock: Clock;
   /** Whether the node is cut off still, or again. */
   readonly withdrawn: boolean;
-  find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts>;
   has(sid: string): boolean;
   /** The session is no longer in the index of this node. */
   unlist(sids: readonly string[]): void;
@@ -33,7 +34,7 @@ export class GivenUp {
     while (this.#sids.length > 0 && !this.#node.withdrawn) {
       const some = this.#sids.slice(0, AT_A_TIME);
       this.#sids = this.#sids.slice(AT_A_TIME);
-      const found = await Promise.all(some.map((sid) => this.#node.find(sid, false)));
+      const found = await Promise.all(some.map((sid) => this.#node.find(sid, [])));
       this.#sids.push(...some.filter((_, i) => found[i]?.kind === "away"));
       this.#node.unlist(some.filter((sid, i) => found[i]?.kind !== "away" && !this.#node.has(sid)));
       await pauseBetween(this.#node.clock);

@@ -1,6 +1,7 @@
 import type { NodeId } from "../store/port";
 import type { RequestKind, Answer } from "../session/answers";
 import type { Ticket } from "../time/deadline-queue";
+import type { Strangers } from "./search-patience";
 
 /** A connection that waits for an answer. It may be gone by the time of the answer: then it ignores it. */
 export interface WaitingConnection {
@@ -35,8 +36,8 @@ export class Held implements Asked {
   askedAt: NodeId | undefined;
   /** How often the search was in vain, for whatever reason. */
   misses = 0;
-  /** How often it found somebody who was not the owner. */
-  strangers = 0;
+  /** Who it found that was not the owner; made when somebody was. */
+  strangers: Strangers | undefined;
   /** How often a poll was said again to the node that has it. */
   repeats = 0;
   /** When it is asked again. */

@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../time/clock";
 import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { DeadlineQueue } from "../time/deadline-queue";
 import { HeldRequests, type Asked, type Held, type WaitingConnection } from "./held";
-import { searchPause, STRANGERS_BEFORE_DOUBT } from "./search-patience";
+import { searchPause, Strangers } from "./search-patience";
 
 /** Where a request is to be put. */
 export type Whereabouts =
@@ -21,8 +21,8 @@ export interface HolderNode {
   readonly clock: Clock;
   /** Where the session was last known to be, without asking anybody. */
   guess(sid: string): Whereabouts | undefined;
-  /** Finds the owner, or becomes it where the owner is dead. `doubt`: the one found before did not own it. */
-  find(sid: string, doubt: boolean): Promise<Whereabouts>;
+  /** Finds the owner, or becomes it where the owner is dead. `doubted`: nodes that said that they do not own it. */
+  find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts>;
   /** Puts the request to this node's own session; false where there is none. */
   askHere(held: Held): boolean;
   /** False where the request is too long to be said to another node. */
@@ -117,8 +117,7 @@ export class Holder {
   onNotMine(from: NodeId, kind: RequestKind, sid: string, t: string): void {
     const held = this.#held.get(kind, sid, t);
     if (held?.askedAt !== from) return;
-    held.misses++;
-    held.strangers++;
+    this.#missed(held, from);
     this.#node.countRepeat("not mine");
     this.#searchAgain(held);
   }
@@ -183,9 +182,9 @@ export class Holder {
   }
 
   #find(sid: string, waiting: Set<Held>): void {
-    let doubt = false;
-    for (const held of waiting) doubt ||= held.strangers >= STRANGERS_BEFORE_DOUBT;
-    void this.#node.find(sid, doubt).then((found) => {
+    const doubted: NodeId[] = [];
+    for (const { strangers } of waiting) if (strangers?.doubted !== undefined) doubted.push(strangers.doubted);
+    void this.#node.find(sid, doubted).then((found) => {
       if (found.kind === "away") {
         for (const held of waiting) held.misses++;
         this.#findLater(sid, waiting);
@@ -220,8 +219,7 @@ export class Holder {
       case "here":
         this.#asked(held, this.#node.id);
         if (this.#node.askHere(held)) return;
-        held.misses++;
-        held.strangers++;
+        this.#missed(held, this.#node.id);
         this.#search(held);
         return;
       case "at":
@@ -235,6 +233,12 @@ export class Holder {
         held.misses++;
         this.#search(held);
     }
+  }
+
+  /** It was put to a node that does not own the session. */
+  #missed(held: Held, stranger: NodeId): void {
+    held.misses++;
+    (held.strangers ??= new Strangers()).met(stranger);
   }
 
   #asked(held: Held, node: NodeId): void {

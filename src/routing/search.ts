@@ -41,8 +41,8 @@ export class Search {
     return node === undefined || membership.isDead(node) ? undefined : { kind: "at", node };
   }
 
-  /** `doubt`: the node that was found before did not own it. */
-  async find(sid: string, doubt: boolean): Promise<Whereabouts> {
+  /** `doubted`: nodes that were found before and did not own it. */
+  async find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts> {
     const { id, sessions, takeovers, storeWatch, membership, cache, isolation } = this.#parts;
     if (sessions.has(sid)) return HERE;
     const claiming = takeovers.running(sid);
@@ -55,7 +55,7 @@ export class Search {
     if (sessions.has(sid)) return HERE;
     const { owner } = found;
     // Own record without a session here: a claim of this node whose answer got lost. Claiming is harmless.
-    if (doubt || owner === id || membership.isDead(owner)) {
+    if (doubted.includes(owner) || owner === id || membership.isDead(owner)) {
       // U6: not on a suspicion, since a claim ends it.
       const spared = found.transport === "websocket" && found.phase === "open" && owner !== id;
       if (!spared || membership.leaseEnded(owner)) return takeovers.claim(sid, owner, found.turn);

@@ -277,7 +277,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
     refuse: Refuse,
   ): Promise<void> {
     const { sid = "", transport } = query;
-    const found = await node.find(sid, false).finally(() => this.load.requests--);
+    const found = await node.find(sid, []).finally(() => this.load.requests--);
     if (found.kind === "away") sendUnavailable(response);
     else if (found.kind === "unknown") refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
     else {

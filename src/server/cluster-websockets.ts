@@ -83,7 +83,7 @@ export class ClusterWebSockets {
       offer.unavailable(overload);
       return;
     }
-    const found = await node.find(sid, false).finally(() => this.#engine.load.requests--);
+    const found = await node.find(sid, []).finally(() => this.#engine.load.requests--);
     if (node.withdrawn) {
       offer.abandon();
     } else if (found.kind === "away") {

@@ -155,7 +155,7 @@ export class SimClient {
     const cluster = node.node;
     // A node that leaves refuses it, and the client goes on polling.
     if (cluster === undefined || cluster.leaving) return;
-    const found = await cluster.find(this.sid, false);
+    const found = await cluster.find(this.sid, []);
     if (found.kind === "away" || this.over) return;
     if (found.kind === "unknown") {
       if (this.#world.mayClose(this.sid)) this.#close();

@@ -12,7 +12,7 @@ export const AWAY: Whereabouts = { kind: "away" };
 
 interface Search {
   readonly sid: string;
-  readonly doubt: boolean;
+  readonly doubted: readonly NodeId[];
   readonly found: (where: Whereabouts) => void;
 }
 
@@ -36,8 +36,8 @@ export class HolderWorld implements HolderNode {
     return this.guesses.get(sid);
   }
 
-  find(sid: string, doubt: boolean): Promise<Whereabouts> {
-    return new Promise((found) => this.searches.push({ sid, doubt, found }));
+  find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts> {
+    return new Promise((found) => this.searches.push({ sid, doubted, found }));
   }
 
   askHere(held: Held): boolean {

@@ -214,14 +214,26 @@ describe("H2: a request is asked again, with the same t", () => {
 
   it("with doubt after three times the wrong node", async () => {
     const { world } = polling();
-    const doubts: boolean[] = [];
+    const doubts: string[] = [];
     for (let i = 0; i < 4; i++) {
       world.holder.onNotMine("a", RequestKind.Get, "s", "t1");
       world.clock.advance(500);
-      doubts.push(world.searches[0]?.doubt ?? assert.fail("no search"));
+      doubts.push(world.searches[0]?.doubted.join() ?? assert.fail("no search"));
       await world.found(at("a"));
     }
-    assert.deepEqual(doubts, [false, false, true, true]);
+    assert.deepEqual(doubts, ["", "", "a", "a"]);
+  });
+
+  it("without doubt of the node that is found next: what another one said does not count against it", async () => {
+    const { world } = polling();
+    const doubts: string[] = [];
+    for (const asked of ["a", "a", "a", "b", "b", "b"]) {
+      world.holder.onNotMine(asked, RequestKind.Get, "s", "t1");
+      world.clock.advance(500);
+      doubts.push(world.searches[0]?.doubted.join() ?? assert.fail("no search"));
+      await world.found(at(doubts.length < 3 ? "a" : "b"));
+    }
+    assert.deepEqual(doubts, ["", "", "a", "", "", "b"]);
   });
 
   it("where this node was said to own it and does not", async () => {
