@@ -3,6 +3,8 @@ import type { Clock, Timer } from "../time/clock";
 
 /** How often a lost node is looked for, in milliseconds. */
 const LOOK = 500;
+/** Nobody is found at it when nobody was found for so many milliseconds: at two looks in a row. */
+const NOBODY_FOR = 0.8 * LOOK;
 
 export interface LostNodesParts {
   readonly clock: Clock;
@@ -23,6 +25,10 @@ interface Lost {
   readonly cutOff: boolean;
   /** When its lease was seen to have ended. */
   endedAt: number | undefined;
+  /** Since when each look found nobody. */
+  nobodySince: number | undefined;
+  /** Whether the last look found nobody. */
+  nobody: boolean;
   /** Nobody was found at it, and the leases are being read. */
   asking: boolean;
 }
@@ -32,7 +38,8 @@ interface Lost {
  * One that only stands still has requests in its sockets that nobody has read: it is still listened for in its name on the bus.
  * At one that is cut off from the bus nobody is found, but it lets go what it holds when its lease has ended. So a node is lost until
  * that is over, nobody is found at it then, and the leases that are read behind that have none of its: one whose lease ended while
- * it stood still takes it again when it goes on, cut off or not, and lets nothing go before that one ends too.
+ * it stood still takes it again when it goes on, cut off or not, and lets nothing go before that one ends too. Once is not enough: the
+ * bus may say for a moment that nobody is there, and one that stands still says nothing against it.
  */
 export class LostNodes {
   readonly #parts: LostNodesParts;
@@ -52,7 +59,8 @@ export class LostNodes {
   /** `cutOff`: it was not heard for so long that one which is gone would have been found to be so. */
   add(node: NodeId, cutOff: boolean): void {
     const { clock, recordTtl } = this.#parts;
-    this.#lost.set(node, { until: clock.now() + recordTtl, cutOff, endedAt: undefined, asking: false });
+    const until = clock.now() + recordTtl;
+    this.#lost.set(node, { until, cutOff, endedAt: undefined, nobodySince: undefined, nobody: false, asking: false });
     if (this.#timer === undefined) this.#again();
   }
 
@@ -72,7 +80,11 @@ export class LostNodes {
   /** A message to the node found nobody. */
   foundNobody(node: NodeId): void {
     const lost = this.#lost.get(node);
-    if (lost === undefined || lost.asking || !this.#isOver(lost)) return;
+    if (lost === undefined || !this.#isOver(lost)) return;
+    const now = this.#parts.clock.now();
+    lost.nobody = true;
+    lost.nobodySince ??= now;
+    if (lost.asking || now - lost.nobodySince < NOBODY_FOR) return;
     lost.asking = true;
     void this.#parts.lookAround(LOOK).then((told) => {
       lost.asking = false;
@@ -94,7 +106,11 @@ export class LostNodes {
     const { clock, probe } = this.#parts;
     for (const [node, lost] of this.#lost) {
       if (lost.until <= clock.now()) this.#lost.delete(node);
-      else if (this.#isOver(lost)) probe(node);
+      else if (this.#isOver(lost)) {
+        if (!lost.nobody) lost.nobodySince = undefined;
+        lost.nobody = false;
+        probe(node);
+      }
     }
     if (this.#lost.size > 0) this.#again();
   };

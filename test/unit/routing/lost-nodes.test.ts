@@ -5,6 +5,7 @@ import { HandClock } from "../../helpers/hand-clock";
 
 const RECORD = 60_000;
 const WITHDRAWAL = 2_000;
+const LOOK = 500;
 
 class World {
   readonly clock = new HandClock();
@@ -31,6 +32,13 @@ class World {
     this.lost.add("b", false);
     this.lost.leaseEnded("b");
     this.clock.advance(WITHDRAWAL);
+    await this.nobodyTwice();
+  }
+
+  /** At two looks in a row. */
+  async nobodyTwice(): Promise<void> {
+    this.lost.foundNobody("b");
+    this.clock.advance(LOOK);
     this.lost.foundNobody("b");
     await Promise.resolve();
   }
@@ -50,12 +58,10 @@ describe("a node that is taken for dead and did not say that it leaves", () => {
     world.clock.advance(500);
     assert.deepEqual(world.probed, ["b"]);
     assert.equal(world.looks, 0);
-    world.lost.foundNobody("b");
-    world.lost.foundNobody("b");
-    await Promise.resolve();
+    await world.nobodyTwice();
     assert.deepEqual([world.lost.some, world.looks], [false, 1]);
     world.clock.advance(2_000);
-    assert.deepEqual([world.probed, world.clock.timers], [["b"], 0]);
+    assert.deepEqual([world.probed, world.clock.timers], [["b", "b"], 0]);
   });
 
   it("is lost while the store does not tell whether it has a lease", async () => {
@@ -67,6 +73,21 @@ describe("a node that is taken for dead and did not say that it leaves", () => {
     world.lost.foundNobody("b");
     await Promise.resolve();
     assert.deepEqual([world.lost.some, world.looks], [false, 2]);
+  });
+
+  it("is not gone because for a moment nobody was found at it", async () => {
+    const world = new World();
+    world.lost.add("b", false);
+    world.lost.leaseEnded("b");
+    world.clock.advance(WITHDRAWAL);
+    world.lost.foundNobody("b");
+    world.clock.advance(130);
+    world.lost.foundNobody("b");
+    // Somebody is found at the next look, which only says nothing.
+    world.clock.advance(2 * LOOK);
+    world.lost.foundNobody("b");
+    await Promise.resolve();
+    assert.deepEqual([world.lost.some, world.looks], [true, 0]);
   });
 
   it("that stood still, and took a lease when it went on, cut off, is lost until that one has ended too", async () => {
