@@ -30,6 +30,8 @@ export interface OwnersReach {
   readonly inDoubt: boolean;
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
+  /** Puts a pong to the session's owner, wherever that is. */
+  passPong(sid: string): void;
   /** The session was found to be owned by `owner`. */
   movedTo(sid: string, owner: NodeId): void;
   /** The session is not this node's any more; true where it gave it up itself, for others to find in its index. */
@@ -69,6 +71,7 @@ export class OwnedSessions implements OwnerNode {
   readonly #counters: Counters;
   readonly #tick: Tick;
   readonly #reach: OwnersReach;
+  #stopped = false;
 
   constructor(options: OwnedSessionsOptions, reach: OwnersReach) {
     const { id, clock, store, times, counters } = options;
@@ -166,6 +169,7 @@ export class OwnedSessions implements OwnerNode {
 
   /** No time ends anything any more. */
   stop(): void {
+    this.#stopped = true;
     this.renewals.stop();
     this.grace.stop();
     this.closing.stop();
@@ -214,6 +218,10 @@ export class OwnedSessions implements OwnerNode {
 
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void {
     this.#reach.notMine(holder, kind, sid, t);
+  }
+
+  passPong(sid: string): void {
+    if (!this.#stopped) this.#reach.passPong(sid);
   }
 
   onUpgraded(session: SessionHandle): void {

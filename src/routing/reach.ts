@@ -1,14 +1,24 @@
 import type { Links } from "../bus/links";
 import type { Isolation } from "../ownership/isolation";
 import type { Membership } from "../ownership/membership";
-import type { Answer, RequestKind } from "../session/answers";
+import { RequestKind, type Answer } from "../session/answers";
 import type { NodeId } from "../store/port";
 import type { GivenUp } from "./given-up";
+import type { WaitingConnection } from "./held";
 import type { Holder } from "./holder";
 import type { LostNodes } from "./lost-nodes";
 import { answerFrame, notMine } from "./messages";
 import type { OwnersReach } from "./owned-sessions";
 import type { OwnerCache } from "./owner-cache";
+
+/** No client's POST has such a name. */
+const PASSED_ON = "~pong";
+/** Its client was answered here. */
+const NOBODY: WaitingConnection = { answer: nothing, abandon: nothing };
+
+function nothing(): void {
+  // Nobody waits for it.
+}
 
 export interface ReachParts {
   readonly id: NodeId;
@@ -54,6 +64,10 @@ export class Reach implements OwnersReach {
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void {
     if (holder === this.#id) this.#holder.onNotMine(this.#id, kind, sid, t);
     else this.#links.send(holder, notMine(kind, sid, t));
+  }
+
+  passPong(sid: string): void {
+    this.#holder.hold({ kind: RequestKind.Post, sid, t: PASSED_ON, body: "3", revision: 0 }, NOBODY);
   }
 
   get inDoubt(): boolean {

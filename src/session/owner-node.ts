@@ -57,6 +57,8 @@ export interface OwnerNode {
   answer(holder: NodeId, kind: RequestKind, sid: string, t: string, answer: Answer): void;
   /** The session is another node's: `holder` looks for its owner and asks again. */
   notMine(holder: NodeId, kind: RequestKind, sid: string, t: string): void;
+  /** The session's owner of now may wait for a pong that was taken here. */
+  passPong(sid: string): void;
   /** The session is over; its last answer can be asked for until `linger` has passed. */
   onEnded(session: SessionHandle): void;
   /** The session is another node's, or nobody's. */

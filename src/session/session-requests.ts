@@ -107,7 +107,11 @@ export abstract class SessionRequests extends SessionTurns {
   #pong(key: string, holder: NodeId, body: string): void {
     const due = this.isPongDue;
     handlePayload(this.socket, this.encoding, body, this.node.clock);
-    if (due) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    if (due) {
+      // A turn that is under way was begun before.
+      this.pongProvedBy = this.turn + (this.committing === undefined ? 1 : 2);
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+    }
     // As a refusal is: proved, and no POST that another one could overlap. Its copy at a former owner may have been answered already.
     else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
   }
@@ -211,6 +215,8 @@ export abstract class SessionRequests extends SessionTurns {
    */
   depart(): void {
     this.#leaving = true;
+    // Where the claim succeeds the session was this node's until now, and so were its pongs.
+    this.pongProvedBy = 0;
   }
 
   protected wentOn(turn: Turn): void {

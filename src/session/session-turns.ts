@@ -43,6 +43,8 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   protected closeAsked: boolean;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   protected lastPing = 0;
+  /** Number of the turn that proves that the last pong was for this owner's ping. */
+  protected pongProvedBy = 0;
   /** Number of the last ping whose time has started. */
   #timedPing = 0;
   protected readonly own: OwnPart;
@@ -237,6 +239,8 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     this.stop();
     this.#leave();
     this.node.onLost(this, owner);
+    // O7: it was taken for the answer to a ping of before, and may have been the successor's.
+    if (owner !== undefined && owner !== this.node.id && this.turn < this.pongProvedBy) this.node.passPong(this.sid);
     const socket = this.#socket;
     // What the record has is its owner's to send; in the buffer stays what no commit confirmed.
     if (socket !== undefined) socket.writeBuffer = socket.writeBuffer.slice(this.outbox.waitingRecorded);

@@ -66,7 +66,7 @@ export class Application {
     const due = (records.pinged(sid, node.id) ?? -1) > (this.#ponged.get(name) ?? -1);
     this.#ponged.set(name, time.now);
     const found = records.look(sid);
-    if (due && found.kind === "found" && found.owner !== node.id) excuses.pongAstray(sid);
+    if (due && found.kind === "found" && found.owner !== node.id) excuses.pongAstray(sid, node);
   }
 
   /** O12. */

@@ -30,7 +30,8 @@ const ENDS: ReadonlySet<Fault["kind"]> = new Set([
 export class Excuses {
   readonly #world: World;
   readonly #excused = new Set<string>();
-  readonly #astray = new Set<string>();
+  /** Who took a pong that was not theirs, by session. */
+  readonly #astray = new Map<string, SimNode[]>();
   /** Requests that were answered 503. */
   unavailables = 0;
 
@@ -67,14 +68,15 @@ export class Excuses {
   /** A client's answer to a ping, or the ping, found no way for nearly as long as it had. */
   pingLost(sid: string): void {
     const { schedule, oneIsCutOff } = this.#world;
-    if (this.#astray.has(sid)) this.#excused.add(sid);
+    // O7: who lives passes it on.
+    if (this.#astray.get(sid)?.some(({ alive }) => !alive) === true) this.#excused.add(sid);
     // What waits at a node that alone is cut off is let go in time (I3).
     if (this.#trouble() > schedule.heartbeat.pingTimeout / 2 && !oneIsCutOff) this.#excused.add(sid);
   }
 
-  /** See `Application`: the session ends by the ping that seems not to be answered. */
-  pongAstray(sid: string): void {
-    this.#astray.add(sid);
+  /** See `Application`: the session ends by the ping that seems not to be answered, where `node` dies before it is fenced. */
+  pongAstray(sid: string, node: SimNode): void {
+    this.#astray.set(sid, [...(this.#astray.get(sid) ?? []), node]);
   }
 
   /** No ping came for as long as the client waits: for nearly all of that time there was no way, where that is short. */

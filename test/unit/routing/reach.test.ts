@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Asked, WaitingConnection } from "../../../src/routing/held";
 import { Reach, type ReachParts } from "../../../src/routing/reach";
+import { AnswerCode, bare, RequestKind } from "../../../src/session/answers";
 
 const GRACE = 2_000;
 
@@ -9,12 +11,19 @@ class World {
   readonly membership = { alone: false, others: ["b"] };
   heardAt: number | undefined = 1;
   readonly asked: number[] = [];
+  readonly held: string[] = [];
   deaf = false;
   readonly reach = new Reach({
     id: "me",
     pollGrace: GRACE,
     lostNodes: this.lostNodes,
     membership: this.membership,
+    holder: {
+      hold: ({ kind, sid, t, body, revision }: Asked, connection: WaitingConnection) => {
+        this.held.push([kind, sid, t, body, revision].join(" "));
+        connection.answer(bare(AnswerCode.Ok));
+      },
+    },
     links: {
       speaks: false,
       lastHeard: () => this.heardAt,
@@ -53,5 +62,13 @@ describe("what a node may not have heard of a poll", () => {
     world.membership.alone = true;
     world.lostNodes.some = true;
     assert.equal(world.reach.wasDeaf, true);
+  });
+});
+
+describe("a pong that a successor may wait for", () => {
+  it("is put to it like a client's, of whatever protocol, and nobody waits for the answer (O7)", () => {
+    const world = new World();
+    world.reach.passPong("s");
+    assert.deepEqual(world.held, [`${String(RequestKind.Post)} s ~pong 3 0`]);
   });
 });

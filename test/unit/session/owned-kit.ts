@@ -77,6 +77,10 @@ export class FakeOwner implements OwnerNode {
     this.said.push(`${holder} ${nameOf(kind)} ${t} not mine`);
   }
 
+  passPong(): void {
+    this.said.push("the pong is passed on");
+  }
+
   onUpgraded(): void {
     assert.fail("these sessions have no websocket");
   }

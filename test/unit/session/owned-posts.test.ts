@@ -102,6 +102,60 @@ describe("O2: a POST", () => {
     assert.deepEqual(world.said().sort(), ["a POST p2 ok", "a POST p3 ok"]);
   });
 
+  /** An owner that was fenced behind its ping, and took a pong for the answer. */
+  function ponged(): OwnedWorld {
+    const world = new OwnedWorld();
+    world.poll("g1");
+    world.socket.onPingDue();
+    world.ok();
+    world.post("p1", "3");
+    world.said();
+    return world;
+  }
+
+  it("of a pong that needed no turn may have been its successor's, which is given it (O7)", () => {
+    const world = ponged();
+    world.session.prove();
+    world.answer({ kind: "fenced", owner: "b", turn: 7 });
+    assert.deepEqual(world.said(), ["the pong is passed on"]);
+  });
+
+  it("of a pong was its own where a turn that was begun behind it is recorded (O7)", () => {
+    const world = ponged();
+    for (const [key, owner] of [
+      ["p2", undefined],
+      ["p3", "b"],
+    ] as const) {
+      world.post(key, "4x");
+      if (owner === undefined) world.ok();
+      else world.answer({ kind: "fenced", owner, turn: 7 });
+    }
+    assert.deepEqual(world.said(), ["a POST p2 ok", "a POST p3 not mine"]);
+  });
+
+  it("of a pong that comes while a turn is under way is not proved by that one (O7)", () => {
+    const world = new OwnedWorld();
+    world.poll("g1");
+    world.socket.onPingDue();
+    world.ok();
+    world.session.prove();
+    world.committing();
+    world.post("p1", "3");
+    world.ok();
+    world.session.prove();
+    world.said();
+    world.answer({ kind: "fenced", owner: "b", turn: 7 });
+    assert.deepEqual(world.said(), ["the pong is passed on"]);
+  });
+
+  it("of a pong was its own where the session is claimed since this node leaves (O7)", () => {
+    const world = ponged();
+    world.session.depart();
+    world.session.prove();
+    world.answer({ kind: "fenced", owner: "b", turn: 7 });
+    assert.deepEqual(world.said(), []);
+  });
+
   it("whose handler throws is in its turn all the same, and the error is the process's", () => {
     const world = new OwnedWorld();
     world.socket.once("message", () => {
