@@ -89,7 +89,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
     else this.#node = node;
   }
 
-  /** @internal For exchanges: whether the engine was closed. */
+  /** @internal Whether the engine was closed, or has left. */
   get closing(): boolean {
     return this.#stopped;
   }

@@ -17,6 +17,8 @@ import { protocolMismatch } from "./verify";
 export interface WebSocketsHost {
   /** This process in the cluster; undefined until it has joined. */
   readonly node: ClusterNode | undefined;
+  /** The engine was closed, or has left. */
+  readonly closing: boolean;
   open(opening: Opening): Promise<Opened>;
   socketOf(session: OwnedSession, opening: Opening, transport: Transport, place: Place): Socket;
   announce(socket: Socket): void;
@@ -34,7 +36,7 @@ export class ClusterWebSockets {
 
   /** A request for a websocket that passed its checks. */
   take(offer: WebSocketOffer, protocol: Revision): void {
-    if (this.#host.node?.leaving === true) {
+    if (this.#host.closing || this.#host.node?.leaving === true) {
       // It would have to be closed at once. Where its connection breaks a balancer sends it to another node; a 503 it would pass
       // on to the client, unless it is told otherwise.
       offer.abandon();
