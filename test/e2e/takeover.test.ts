@@ -88,7 +88,12 @@ async function killUnderLoad(victims: Victims): Promise<void> {
     for (let kill = 1; kill <= KILLS; kill++) await killOne(victims, load);
     await load.whenEchoed(load.verdict().echoed + SESSIONS * BETWEEN);
     load.finish();
-    assertFlawless(await load.done);
+    const verdict = await load.done;
+    if (verdict.dropped > 0) {
+      // Which of the nodes ended a session, and why.
+      for (const { pid, closes } of await victims.accounts()) console.log(`${pid} closed: ${JSON.stringify(closes)}`);
+    }
+    assertFlawless(verdict);
   } finally {
     load.abort();
   }
