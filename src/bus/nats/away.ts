@@ -1,13 +1,3 @@
-/** A server that is not there, or says nothing. */
-export class Absence extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
 /** What the client and the network say of a server that does not run yet, has no name yet, or is just going. */
 const AWAY: ReadonlySet<unknown> = new Set([
   "CONNECTION_REFUSED",

@@ -1,7 +1,9 @@
 import {
   connect,
   DebugEvents,
+  ErrorCode,
   Events,
+  NatsError,
   type ConnectionOptions,
   type Msg,
   type NatsConnection,
@@ -15,7 +17,7 @@ import { runtimeClock } from "../../time/runtime-clock";
 import { within } from "../../time/within";
 import type { Bus, BusListener } from "../port";
 import { rethrow } from "../rethrow";
-import { Absence, isAway } from "./away";
+import { isAway } from "./away";
 import { Backlog } from "./backlog";
 import { Dial } from "./dial";
 import { inspectServer } from "./inspect";
@@ -411,5 +413,5 @@ type Statuses = AsyncIterable<Status> & { stop?: () => void };
 /** Rejects when the connection ends: the client leaves a flush unanswered that it can no longer make. */
 async function broken(connection: NatsConnection): Promise<never> {
   const error = await connection.closed();
-  throw error instanceof Error ? error : new Absence("DISCONNECT", "the connection broke");
+  throw error instanceof Error ? error : NatsError.errorForCode(ErrorCode.Disconnect);
 }

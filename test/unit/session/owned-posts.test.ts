@@ -64,13 +64,19 @@ describe("O2: a POST", () => {
     assert.deepEqual(world.committing().posts, ["p1"]);
   });
 
-  it("of nothing but the pong that is due needs no turn (O7)", () => {
+  /** An owner whose ping is recorded and answered its poll. */
+  function pinged(): OwnedWorld {
     const world = new OwnedWorld();
-    let heartbeats = 0;
-    world.socket.on("heartbeat", () => heartbeats++);
     world.poll("g1");
     world.socket.onPingDue();
     world.ok();
+    return world;
+  }
+
+  it("of nothing but the pong that is due needs no turn (O7)", () => {
+    const world = pinged();
+    let heartbeats = 0;
+    world.socket.on("heartbeat", () => heartbeats++);
     world.said();
     world.post("p1", "3");
     assert.deepEqual(world.said(), ["a POST p1 ok"]);
@@ -104,10 +110,7 @@ describe("O2: a POST", () => {
 
   /** An owner that was fenced behind its ping, and took a pong for the answer. */
   function ponged(): OwnedWorld {
-    const world = new OwnedWorld();
-    world.poll("g1");
-    world.socket.onPingDue();
-    world.ok();
+    const world = pinged();
     world.post("p1", "3");
     world.said();
     return world;
@@ -134,10 +137,7 @@ describe("O2: a POST", () => {
   });
 
   it("of a pong that comes while a turn is under way is not proved by that one (O7)", () => {
-    const world = new OwnedWorld();
-    world.poll("g1");
-    world.socket.onPingDue();
-    world.ok();
+    const world = pinged();
     world.session.prove();
     world.committing();
     world.post("p1", "3");
