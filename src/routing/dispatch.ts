@@ -13,6 +13,7 @@ import { MessageKind, notMine, readAnswer, readKind } from "./messages";
 import type { OwnedSessions } from "./owned-sessions";
 import type { OwnerCache } from "./owner-cache";
 import type { Relays } from "./relays";
+import type { Takeovers } from "./takeovers";
 
 export interface DispatchParts {
   readonly id: NodeId;
@@ -21,6 +22,7 @@ export interface DispatchParts {
   readonly relays: Relays;
   readonly gateways: Gateways;
   readonly handovers: Handovers;
+  readonly takeovers: Takeovers;
   readonly cache: OwnerCache;
   readonly membership: Membership;
   readonly counters: Counters;
@@ -28,9 +30,31 @@ export interface DispatchParts {
   send(node: NodeId, frame: Frame): void;
 }
 
+/** What concerns a session that is here, and nobody else. */
+const FOR_OWNERS: ReadonlySet<number> = new Set([
+  MessageKind.AskGet,
+  MessageKind.AskPost,
+  MessageKind.AskSend,
+  MessageKind.Gone,
+  MessageKind.Taken,
+  MessageKind.Release,
+  MessageKind.RelayOpen,
+  MessageKind.RelayIn,
+  MessageKind.RelayGone,
+  MessageKind.RelayCredit,
+]);
+
+interface Waiting {
+  readonly from: NodeId;
+  readonly frame: Frame;
+  readonly incarnation: number;
+}
+
 /** Takes what other nodes say to whom it concerns here. */
 export class Dispatch {
   readonly #parts: DispatchParts;
+  /** What came for sessions while this node claims them, in order. */
+  readonly #forClaimed = new Map<string, Waiting[]>();
 
   constructor(parts: DispatchParts) {
     this.#parts = parts;
@@ -44,6 +68,7 @@ export class Dispatch {
       parts.counters.count("bygone");
       return;
     }
+    if (parts.takeovers.size > 0 && this.#waitsForClaim(from, frame, incarnation)) return;
     switch (frame.kind) {
       case MessageKind.AskGet:
         this.#asked(from, frame, RequestKind.Get);
@@ -107,6 +132,29 @@ export class Dispatch {
       case MessageKind.RelayClose:
         parts.gateways.onFrame(from, frame);
     }
+  }
+
+  /**
+   * The record names this node from when the store made its claim, and this node knows it later, much later where it is busy. Who was
+   * told "not mine" three times in between doubted it, and claimed from it what it had just adopted.
+   */
+  #waitsForClaim(from: NodeId, frame: Frame, incarnation: number): boolean {
+    const { sid, kind } = frame;
+    if (!FOR_OWNERS.has(kind) || this.#parts.sessions.has(sid)) return false;
+    const claiming = this.#parts.takeovers.running(sid);
+    if (claiming === undefined) return false;
+    const waiting = this.#forClaimed.get(sid);
+    if (waiting !== undefined) {
+      waiting.push({ from, frame, incarnation });
+      return true;
+    }
+    this.#forClaimed.set(sid, [{ from, frame, incarnation }]);
+    void claiming.then(() => {
+      const all = this.#forClaimed.get(sid) ?? [];
+      this.#forClaimed.delete(sid);
+      for (const { from, frame, incarnation } of all) this.onFrame(from, frame, incarnation);
+    });
+    return true;
   }
 
   /** Puts a request that is held here to this node's own session; false where there is none. */

@@ -118,6 +118,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
       relays,
       gateways,
       handovers,
+      takeovers,
       send: (to, frame) => {
         links.send(to, frame);
       },

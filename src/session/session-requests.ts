@@ -2,7 +2,7 @@ import type { NodeId } from "../store/port";
 import { TransportError } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { handlePayload, sendStored } from "./handle-payload";
-import { OwnPart } from "./own-part";
+import { OwnPart, type Mark } from "./own-part";
 import { SessionTurns } from "./session-turns";
 import { waitersOfPost, type Turn, type Waiter } from "./turn";
 
@@ -12,7 +12,7 @@ export const TWO_ENDED = "two nodes ended while they handled this request";
 /** What an owner that adopted the session knows of its first POST. */
 interface FirstPost {
   /** The POST that the owner before was about to handle when it ended. */
-  readonly suspect: string | undefined;
+  readonly suspect: Mark | undefined;
   /** The POST whose mark is on its way to the record. */
   marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
 }
@@ -124,28 +124,33 @@ export abstract class SessionRequests extends SessionTurns {
 
   /**
    * O14: the first POST after a takeover may be what the last owner died of. It is marked in the record before it is handled;
-   * one that was marked already has ended two owners, and is to end its session, not a third.
+   * one that was marked by an owner that has ended as well has ended two, and is to end its session, not a third.
    */
   #postFirst(first: FirstPost, key: string, holder: NodeId, body: string | Uint8Array): void {
     if (first.marked?.key === key) {
       this.addHolder(first.marked.holders, holder);
     } else if (first.marked !== undefined) {
       this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
-    } else if (first.suspect === key) {
+    } else if (first.suspect?.key === key && !this.node.isThere(first.suspect.by)) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
       const description = new TransportError(TWO_ENDED);
       this.end({ packet: "1", reason: "transport error", description });
     } else {
       first.marked = { key, holders: [holder], body };
-      this.own.mark = key;
+      // Of this node's own, where it lost the session in between: nothing would be committed.
+      if (this.own.isMarked(key, this.node.id)) {
+        this.#handleFirst(this.own);
+        return;
+      }
+      this.own.mark = { key, by: this.node.id };
       this.touch();
     }
   }
 
   /** The mark is recorded: now the POST is handled, and the turn that says so takes the mark away. */
-  #handleFirst(recorded: string): void {
+  #handleFirst(recorded: OwnPart): void {
     const marked = this.#first?.marked;
-    if (marked === undefined || this.isEnding || new OwnPart(recorded).mark !== marked.key) return;
+    if (marked === undefined || this.isEnding || !recorded.isMarked(marked.key, this.node.id)) return;
     this.#first = undefined;
     this.own.mark = undefined;
     this.#handle(marked.key, marked.holders, marked.body);
@@ -220,7 +225,7 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   protected wentOn(turn: Turn): void {
-    if (turn.data !== undefined) this.#handleFirst(turn.data);
+    if (turn.data !== undefined) this.#handleFirst(new OwnPart(turn.data));
   }
 
   protected takeOutside(): Waiter[] {

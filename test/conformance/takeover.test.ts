@@ -3,15 +3,19 @@ import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { MemoryBus } from "../../src/bus/memory/memory-bus";
 import { MessageCodec } from "../../src/bus/message";
 import { MessageKind } from "../../src/routing/messages";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
+import { MemoryStore } from "../../src/store/memory";
 import { http, RawClient, startEngines, type TestEngines } from "../helpers/engines";
 import { raw, UPGRADE } from "../helpers/raw-http";
 import { until } from "../helpers/until";
+
+type ClaimArguments = Parameters<MemoryStore["claim"]>;
 
 interface Seen {
   readonly node: number;
@@ -96,6 +100,37 @@ describe("the owner of a session dies", () => {
       assert.equal(seen.length, 1);
       const late = await client.poll();
       assert.deepEqual([late.status, late.body], [400, '{"code":1,"message":"Session ID unknown"}']);
+    });
+  });
+});
+
+describe("a node is asked for a session whose claim the store has made, and not answered yet", () => {
+  it("waits for that answer: told thrice that it is not the owner, others would claim from it what it is about to have", async (t) => {
+    await withCluster("adopt", async (engines) => {
+      const { seen, client, node, other } = await openSession(engines);
+      const third = 3 - node - other;
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this` below
+      const claim = MemoryStore.prototype.claim;
+      t.mock.method(MemoryStore.prototype, "claim", async function (this: MemoryStore, ...args: ClaimArguments) {
+        const result = await claim.apply(this, args);
+        await pause(600);
+        return result;
+      });
+      engines.kill(node);
+      const at = (index: number): string => pollUrl(engines, client, index);
+      const posted = http(at(other), { method: "POST", body: "4hello" });
+      await until("the record names the next owner", () => {
+        const found = engines.records?.look(client.sid);
+        return found?.kind === "found" && found.owner === engines.nodes[other]?.id;
+      });
+      const [poll, post] = await Promise.all([http(at(third)), posted]);
+      assert.deepEqual([poll.status, post.status], [200, 200]);
+      assert.deepEqual(
+        seen.map((one) => one.node),
+        [node, other],
+      );
+      assert.ok(poll.body.split("\x1e").includes("4hello"), poll.body);
+      assert.equal(engines.counters[other]?.read()["lost"], undefined);
     });
   });
 });

@@ -60,6 +60,19 @@ export class Draw {
     });
   }
 
+  /** The store answers late, and a node dies meanwhile: its sessions are claimed long before their new owners know. */
+  deathsBehindSlowness(count: number): Fault[] {
+    return Array.from({ length: count }, (): Fault[] => {
+      const { at } = this;
+      const lasts = this.between(1000, 6000);
+      const by = this.one(this.between(20, 200), this.between(200, 900));
+      return [
+        { kind: "storeSlow", at, who: this.one(-1, this.random()), lasts, by },
+        { kind: "kill", at: at + this.random() * lasts, who: this.random(), back: this.random() * 3000 },
+      ];
+    }).flat();
+  }
+
   busTroubles(count: number): Fault[] {
     return this.times(count, () => {
       const { at } = this;

@@ -146,6 +146,7 @@ function mayEndWebSocket(fault: Fault, relayed: boolean, leaseTtl: number): bool
   switch (fault.kind) {
     case "storeLost":
     case "storeOlder":
+    case "storeSlow":
     case "busSlow":
       return false;
     case "storeAway":

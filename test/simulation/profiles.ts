@@ -63,6 +63,14 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
       ...draw.suspects(draw.one(0, 0, 2)),
     ],
   }),
+  /** The store takes its time to answer, as one does of a busy process: a claim was made long before its node knows. */
+  "store slow": (draw) => ({
+    upgrades: draw.one(0, 0, 0.5),
+    rates: { ...draw.rates(), loss: draw.one(0, 0, 0.01) },
+    faults: [...draw.deathsBehindSlowness(draw.one(1, 1, 2)), ...draw.drains(draw.one(0, 0, 1))],
+    pace: 300,
+    messages: 20,
+  }),
   /** Nothing can be promised where owners change while the store loses data: no other fault here makes them. */
   "store lost": (draw) => {
     const faults = draw.times(draw.one(1, 2), () =>

@@ -33,6 +33,12 @@ export const RULES_OF_NODES: readonly Rule[] = [
     replace: "return false;",
     profiles: ["departures"],
   },
+  {
+    rule: "Takeover: who asks for a session whose claim is under way waits for it",
+    find: "parts.takeovers.size > 0 && this.#waitsForClaim(from, frame, incarnation)",
+    replace: "this.#waitsForClaim === undefined",
+    profiles: ["store slow"],
+  },
   // ---- leases, links ----
   {
     rule: "Leases: after the store was away a missing one says nothing",

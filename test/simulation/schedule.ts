@@ -23,6 +23,14 @@ export type Fault =
       readonly lasts: number;
       readonly hangs: boolean;
     }
+  /** The store does what it is asked in time, and its answers take up to `by` milliseconds more, for one node or for all (`who` below 0). */
+  | {
+      readonly kind: "storeSlow";
+      readonly at: number;
+      readonly who: number;
+      readonly lasts: number;
+      readonly by: number;
+    }
   /** Messages of the bus take up to `by` milliseconds more. */
   | { readonly kind: "busSlow"; readonly at: number; readonly lasts: number; readonly by: number }
   /** A node's connection to the bus is broken, and it knows. */

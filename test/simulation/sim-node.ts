@@ -47,7 +47,13 @@ export class SimNode {
       bus: new SimBus(this.bus, process),
       tuning,
       counters: new Counters(),
-      events: NO_EVENTS,
+      events: {
+        onNodeJoined: nothing,
+        onNodeDead: nothing,
+        onTakeover: (sid: string, from: string) => {
+          world.takenOver(this, sid, from);
+        },
+      },
     };
     this.engine = new Engine({ ...world.schedule.heartbeat }, process, (engine) => {
       const make = (host: NodeEngine) => Promise.resolve(wireNode(parts, host, engine.opts));
@@ -82,8 +88,6 @@ export class SimNode {
     for (const notice of [...this.onPause]) notice();
   }
 }
-
-const NO_EVENTS = { onNodeJoined: nothing, onNodeDead: nothing, onTakeover: nothing };
 
 function nothing(): void {
   // Of no interest here.

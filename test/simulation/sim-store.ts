@@ -55,6 +55,8 @@ export class SimStore implements SessionStore {
   /** What a connection that broke has left in the store's buffers. */
   readonly #late: Asked[] = [];
   dead = false;
+  /** Answers take up to so many milliseconds more. */
+  slowBy = 0;
   onReturn: (() => void) | undefined;
 
   constructor(options: StoreOptions) {
@@ -162,7 +164,7 @@ export class SimStore implements SessionStore {
     const { records, resend } = this.#options;
     let result = records.run(asked.operation);
     if (this.#time.random() < resend) result = records.run(asked.operation);
-    this.#answers = Math.max(this.#answers, this.#time.now + this.#time.random() * DELAY);
+    this.#answers = Math.max(this.#answers, this.#time.now + this.#time.random() * (DELAY + this.slowBy));
     this.#time.schedule(this.#answers - this.#time.now, () => {
       if (connection !== this.#connection) return;
       this.#underWay.delete(asked);

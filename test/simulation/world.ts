@@ -119,6 +119,19 @@ export class World {
     return harmless && rates.loss === 0 && faults.every(({ kind }) => kind === "drain");
   }
 
+  /** Nodes that live are heard, and are never taken for dead: their sessions are nobody else's. */
+  get noneIsTakenForDead(): boolean {
+    const { faults, rates } = this.schedule;
+    return rates.loss === 0 && faults.every(({ kind }) => SURE.has(kind));
+  }
+
+  takenOver(node: SimNode, sid: string, from: NodeId): void {
+    if (from === node.id || !this.noneIsTakenForDead) return;
+    const owner = this.nodes.find(({ id }) => id === from);
+    if (owner?.alive === true && owner.leavesSince === undefined)
+      this.violate(`${node.id} takes over ${sid} from ${from}, which lives`);
+  }
+
   /** Whether the session's client may be told that it is closed: by the application, or since its owner died and none adopts. */
   mayClose(sid: string): boolean {
     return this.sends.isClosing(sid) || this.schedule.takeover === "close";
@@ -174,6 +187,9 @@ export class World {
         return;
       case "storeAway":
         this.#storeAway(fault.who, fault.lasts, fault.hangs);
+        return;
+      case "storeSlow":
+        this.#storeSlow(fault.who, fault.lasts, fault.by);
         return;
       case "busSlow":
         this.log("the bus is slow");
@@ -300,6 +316,16 @@ export class World {
     for (const node of nodes) node.store.heal(this.#generation);
   }
 
+  #storeSlow(who: number, lasts: number, by: number): void {
+    const one = who < 0 ? undefined : this.#choose(who);
+    this.log(`the store is slow for ${one?.id ?? "all"} for ${lasts.toFixed(0)} ms`);
+    const slowed = one === undefined ? this.nodes.filter(({ alive }) => alive) : [one];
+    for (const { store } of slowed) store.slowBy += by;
+    this.#during("storeSlow", one, lasts, () => {
+      for (const { store } of slowed) store.slowBy -= by;
+    });
+  }
+
   #storeAway(who: number, lasts: number, hangs: boolean): void {
     const one = who < 0 ? undefined : this.#choose(who);
     this.log(`the store ${hangs ? "hangs" : "is away"} for ${one?.id ?? "all"} for ${lasts.toFixed(0)} ms`);
@@ -318,5 +344,8 @@ export class World {
     });
   }
 }
+
+/** Faults behind which a node is dead, or leaves, or is heard. */
+const SURE: ReadonlySet<Fault["kind"]> = new Set(["kill", "drain", "storeSlow"]);
 
 const WORDS = { pause: "stands still", busCut: "loses the bus", busSilent: "is not heard" };

@@ -40,6 +40,7 @@ export class FakeOwner implements OwnerNode {
     session.closingOver();
   });
   readonly dead = new Set<NodeId>();
+  readonly there = new Set<NodeId>();
   wasDeaf = false;
   /** Commits that are not answered yet, oldest first. */
   readonly pending: { readonly commit: Commit; readonly waiter: CommitWaiter }[] = [];
@@ -53,6 +54,10 @@ export class FakeOwner implements OwnerNode {
 
   lives(node: NodeId): boolean {
     return !this.dead.has(node);
+  }
+
+  isThere(node: NodeId): boolean {
+    return node === this.id || this.there.has(node);
   }
 
   turnDue(work: TickWork): void {

@@ -227,6 +227,9 @@ describe("a POST that ends its session", () => {
   });
 });
 
+/** As the owner before left it. */
+const MARKED = '["p1","other"]\n\n';
+
 describe("O14: the first POST after a takeover", () => {
   it("is marked in the record before it is handled, and the turn of its handling takes the mark away", () => {
     const world = new OwnedWorld({ turn: 5 });
@@ -234,7 +237,7 @@ describe("O14: the first POST after a takeover", () => {
     world.poll("t1");
     world.post("p1", "4x");
     const marking = world.committing();
-    assert.deepEqual([marking.data, marking.posts], ['"p1"\n\n', []]);
+    assert.deepEqual([marking.data, marking.posts], ['["p1","me"]\n\n', []]);
     assert.deepEqual(world.events, []);
     world.ok();
     assert.deepEqual(world.events, ["message x", "flush 1"]);
@@ -260,7 +263,7 @@ describe("O14: the first POST after a takeover", () => {
   });
 
   it("ends its session where it has ended two owners, and says so to the application", () => {
-    const world = new OwnedWorld({ turn: 7, data: '"p1"\n\n{"a":1}' });
+    const world = new OwnedWorld({ turn: 7, data: `${MARKED}{"a":1}` });
     assert.deepEqual(world.socket.data, { a: 1 });
     world.poll("t1");
     world.post("p1", "4x");
@@ -270,21 +273,42 @@ describe("O14: the first POST after a takeover", () => {
     assert.deepEqual(world.said().sort(), ["a GET t1 [1]", "a POST p1 unknown"]);
   });
 
+  it("has ended nobody where the owner that marked it is there still: the session was claimed from it, or handed over", () => {
+    const world = new OwnedWorld({ turn: 7, data: MARKED });
+    world.owner.there.add("other");
+    world.post("p1", "4x");
+    assert.equal(world.committing().data, '["p1","me"]\n\n');
+    world.ok();
+    world.ok();
+    assert.deepEqual(world.events, ["message x"]);
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+  });
+
+  it("is handled at once where this node had marked it, lost the session, and has it again", () => {
+    const world = new OwnedWorld({ turn: 7, data: '["p1","me"]\n\n' });
+    world.post("p1", "4x");
+    assert.deepEqual(world.events, ["message x"]);
+    const { data, posts } = world.committing();
+    assert.deepEqual([data, posts], ["", ["p1"]]);
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+  });
+
   it("is another one than the one that was marked: nothing is held against it", () => {
-    const world = new OwnedWorld({ turn: 7, data: '"p1"\n\n' });
+    const world = new OwnedWorld({ turn: 7, data: MARKED });
     world.post("p2", "4y");
-    assert.equal(world.committing().data, '"p2"\n\n');
+    assert.equal(world.committing().data, '["p2","me"]\n\n');
     world.ok();
     world.ok();
     assert.deepEqual(world.events, ["message y"]);
   });
 
   it("stays marked while no POST is handled: the session may move on before it comes", () => {
-    const world = new OwnedWorld({ turn: 7, data: '"p1"\n\n' });
+    const world = new OwnedWorld({ turn: 7, data: MARKED });
     world.socket.send("x");
     world.poll("t1");
     const { data } = world.committing();
-    assert.equal(data ?? '"p1"\n\n', '"p1"\n\n');
+    assert.equal(data ?? MARKED, MARKED);
     world.ok();
     world.post("p1", "4x");
     assert.equal(world.committing().phase, "closed");
