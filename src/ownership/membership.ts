@@ -179,11 +179,6 @@ export class Membership {
     return this.#dead.get(node)?.heard !== false;
   }
 
-  /** Whether the node is known to live: it has a lease, or is heard without one. */
-  isThere(node: NodeId): boolean {
-    return this.#living.has(node) || this.#dead.get(node)?.heard === true;
-  }
-
   /** Something came from the node; a beat tells its incarnation. */
   heardFrom(node: NodeId, incarnation = 0): void {
     if (this.#suspects.size > 0) this.#suspects.delete(node);

@@ -57,7 +57,8 @@ export class Adoptions {
       session.endOrphan();
       return;
     }
-    counters.count(this.#parts.membership.isDead(from) ? "takeovers" : "handovers");
+    const isDead = this.#parts.membership.isDead(from);
+    counters.count(isDead ? "takeovers" : "handovers");
     events.onTakeover(sid, from);
     if (!this.#parts.adopts) {
       session.closeUnadopted();
@@ -65,7 +66,7 @@ export class Adoptions {
     }
     const socket = engine.adopt(sid, record, session);
     session.useSocket(socket);
-    session.resume();
+    session.resume(from, !isDead);
     // Before any request is handed over: the requests that wait for this claim are put when it resolves.
     if (record.phase === "open") engine.announce(socket);
   }

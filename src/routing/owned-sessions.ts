@@ -25,7 +25,6 @@ import { Renewals } from "./renewals";
 export interface OwnersReach {
   /** Whether what the node holds counts: it is not known to be dead. */
   mayHold(node: NodeId): boolean;
-  isThere(node: NodeId): boolean;
   /** See `OwnerNode`. */
   readonly wasDeaf: boolean;
   readonly inDoubt: boolean;
@@ -198,10 +197,6 @@ export class OwnedSessions implements OwnerNode {
 
   lives(node: NodeId): boolean {
     return this.#reach.mayHold(node);
-  }
-
-  isThere(node: NodeId): boolean {
-    return node === this.id || this.#reach.isThere(node);
   }
 
   turnDue(work: TickWork): void {

@@ -88,10 +88,6 @@ export class Reach implements OwnersReach {
     return this.#membership.mayHold(node);
   }
 
-  isThere(node: NodeId): boolean {
-    return this.#membership.isThere(node);
-  }
-
   movedTo(sid: string, owner: NodeId): void {
     this.#cache.set(sid, owner);
   }

@@ -45,8 +45,6 @@ export interface OwnerNode {
   readonly inDoubt: boolean;
   /** Whether the node is not known to be dead. */
   lives(node: NodeId): boolean;
-  /** Whether the node is known to live, or is this one. */
-  isThere(node: NodeId): boolean;
   /** How long a client may take to complete an upgrade, in milliseconds. */
   readonly upgradeTimeout: number;
   /** The session has a websocket now: its record is renewed with others, not by turns. */

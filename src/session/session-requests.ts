@@ -2,7 +2,7 @@ import type { NodeId } from "../store/port";
 import { TransportError } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { handlePayload, sendStored } from "./handle-payload";
-import { OwnPart, type Mark } from "./own-part";
+import { OwnPart } from "./own-part";
 import { SessionTurns } from "./session-turns";
 import { waitersOfPost, type Turn, type Waiter } from "./turn";
 
@@ -12,7 +12,7 @@ export const TWO_ENDED = "two nodes ended while they handled this request";
 /** What an owner that adopted the session knows of its first POST. */
 interface FirstPost {
   /** The POST that the owner before was about to handle when it ended. */
-  readonly suspect: Mark | undefined;
+  readonly suspect: string | undefined;
   /** The POST whose mark is on its way to the record. */
   marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
 }
@@ -27,10 +27,13 @@ export abstract class SessionRequests extends SessionTurns {
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
-  /** The session was adopted: a close that was waiting for a poll goes on waiting. */
-  resume(): void {
+  /** The session was adopted from `from`: a close that was waiting for a poll goes on waiting. `lives`: it did not end, as far as is known. */
+  resume(from: NodeId, lives: boolean): void {
+    const { mark } = this.own;
+    // O14: of one that has marked it and lives the session was claimed, or it leaves; nothing of that is the request's doing.
+    const hasEnded = mark !== undefined && mark.by !== this.node.id && !(mark.by === from && lives);
     // The mark stays until a POST is handled here: should the session move on before, the next owner is to know as well.
-    this.#first = { suspect: this.own.mark, marked: undefined };
+    this.#first = { suspect: hasEnded ? mark.key : undefined, marked: undefined };
     if (this.closeAsked) this.node.closing.add(this);
   }
 
@@ -131,7 +134,7 @@ export abstract class SessionRequests extends SessionTurns {
       this.addHolder(first.marked.holders, holder);
     } else if (first.marked !== undefined) {
       this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
-    } else if (first.suspect?.key === key && !this.node.isThere(first.suspect.by)) {
+    } else if (first.suspect === key) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
       const description = new TransportError(TWO_ENDED);
       this.end({ packet: "1", reason: "transport error", description });

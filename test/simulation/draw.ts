@@ -6,6 +6,9 @@ const CLIENTS = 3;
 const FROM = 500;
 const WITHIN = [8000, 8000, 20_000] as const;
 
+/** A process that stands still for no longer is never taken for dead, in milliseconds. */
+export const MOMENT = 500;
+
 /** What a profile draws from. */
 export class Draw {
   readonly random: () => number;
@@ -52,6 +55,15 @@ export class Draw {
     });
   }
 
+  stutters(count: number): Fault[] {
+    return this.times(count, () => ({
+      kind: "pause",
+      at: this.at,
+      who: this.random(),
+      lasts: this.between(10, MOMENT),
+    }));
+  }
+
   storeAways(count: number): Fault[] {
     return this.times(count, () => {
       const lasts = this.one(this.between(20, 1000), this.between(1000, 6000), this.between(6000, 13_000));
@@ -60,14 +72,22 @@ export class Draw {
     });
   }
 
+  storeSlows(count: number): Fault[] {
+    return this.times(count, () => this.#storeSlow(this.at, this.between(200, 6000)));
+  }
+
+  #storeSlow(at: number, lasts: number): Fault {
+    const by = this.one(this.between(20, 200), this.between(200, 900));
+    return { kind: "storeSlow", at, who: this.one(-1, this.random()), lasts, by };
+  }
+
   /** The store answers late, and a node dies meanwhile: its sessions are claimed long before their new owners know. */
   deathsBehindSlowness(count: number): Fault[] {
     return Array.from({ length: count }, (): Fault[] => {
       const { at } = this;
       const lasts = this.between(1000, 6000);
-      const by = this.one(this.between(20, 200), this.between(200, 900));
       return [
-        { kind: "storeSlow", at, who: this.one(-1, this.random()), lasts, by },
+        this.#storeSlow(at, lasts),
         { kind: "kill", at: at + this.random() * lasts, who: this.random(), back: this.random() * 3000 },
       ];
     }).flat();

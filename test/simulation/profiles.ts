@@ -71,6 +71,19 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     pace: 300,
     messages: 20,
   }),
+  /** A machine that is full: every process stands still again and again, for a moment. */
+  busy: (draw) => ({
+    upgrades: draw.one(0, 0, 0.5),
+    rates: { ...draw.rates(), loss: draw.one(0, 0, 0.01) },
+    faults: [
+      ...draw.stutters(draw.one(10, 30, 60)),
+      ...draw.kills(draw.one(1, 2, 3)),
+      ...draw.drains(draw.one(0, 0, 1)),
+      ...draw.storeSlows(draw.one(0, 1)),
+    ],
+    pace: 300,
+    messages: 20,
+  }),
   /** Nothing can be promised where owners change while the store loses data: no other fault here makes them. */
   "store lost": (draw) => {
     const faults = draw.times(draw.one(1, 2), () =>
@@ -95,6 +108,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
       ...draw.silences(draw.one(1, 2)),
       ...draw.kills(draw.one(1, 2)),
       ...draw.pauses(draw.one(0, 1)),
+      ...draw.storeSlows(draw.one(0, 1)),
     ],
   }),
   /** Upgrades, and websockets, while messages are lost and nodes come and go. */
@@ -116,10 +130,13 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
   heartbeats: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
     rates: draw.rates(),
-    faults: draw.one(draw.storeAways(2), [...draw.kills(1), ...draw.suspects(4)], draw.pauses(1), [
-      ...draw.silences(1),
-      ...draw.suspects(3),
-    ]),
+    faults: draw.one(
+      draw.storeAways(2),
+      [...draw.storeSlows(3), ...draw.kills(1)],
+      [...draw.kills(1), ...draw.suspects(4)],
+      draw.pauses(1),
+      [...draw.silences(1), ...draw.suspects(3)],
+    ),
     pushes: 2,
     heartbeat: { pingInterval: draw.between(1000, 3000), pingTimeout: draw.between(7000, 9000) },
   }),
@@ -175,6 +192,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
       ...draw.suspects(draw.one(0, 2)),
       ...draw.pauses(draw.one(0, 1)),
       ...draw.storeAways(draw.one(0, 1)),
+      ...draw.storeSlows(draw.one(0, 1)),
       ...draw.busTroubles(draw.one(0, 1)),
     ],
   }),

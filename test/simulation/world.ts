@@ -5,6 +5,7 @@ import { VirtualTime } from "../../src/time/virtual-clock";
 import { storeLimits } from "../../src/wiring";
 import { Application } from "./application";
 import type { SimClient } from "./client";
+import { MOMENT } from "./draw";
 import { Excuses } from "./excuses";
 import type { Fault, Schedule } from "./schedule";
 import { RelayLosses } from "./relay-losses";
@@ -122,7 +123,7 @@ export class World {
   /** Nodes that live are heard, and are never taken for dead: their sessions are nobody else's. */
   get noneIsTakenForDead(): boolean {
     const { faults, rates } = this.schedule;
-    return rates.loss === 0 && faults.every(({ kind }) => SURE.has(kind));
+    return rates.loss === 0 && faults.every((fault) => SURE.has(fault.kind) || isMoment(fault));
   }
 
   takenOver(node: SimNode, sid: string, from: NodeId): void {
@@ -347,5 +348,9 @@ export class World {
 
 /** Faults behind which a node is dead, or leaves, or is heard. */
 const SURE: ReadonlySet<Fault["kind"]> = new Set(["kill", "drain", "storeSlow"]);
+
+function isMoment(fault: Fault): boolean {
+  return fault.kind === "pause" && fault.lasts <= MOMENT;
+}
 
 const WORDS = { pause: "stands still", busCut: "loses the bus", busSilent: "is not heard" };

@@ -40,7 +40,6 @@ export class FakeOwner implements OwnerNode {
     session.closingOver();
   });
   readonly dead = new Set<NodeId>();
-  readonly there = new Set<NodeId>();
   wasDeaf = false;
   /** Commits that are not answered yet, oldest first. */
   readonly pending: { readonly commit: Commit; readonly waiter: CommitWaiter }[] = [];
@@ -54,10 +53,6 @@ export class FakeOwner implements OwnerNode {
 
   lives(node: NodeId): boolean {
     return !this.dead.has(node);
-  }
-
-  isThere(node: NodeId): boolean {
-    return node === this.id || this.there.has(node);
   }
 
   turnDue(work: TickWork): void {
@@ -127,7 +122,8 @@ export class OwnedWorld {
   /** What the application saw. */
   readonly events: string[] = [];
 
-  constructor(record?: Partial<SessionRecord>) {
+  /** `record`: it was adopted, from "other", which is dead unless it `lives`. */
+  constructor(record?: Partial<SessionRecord>, lives = false) {
     const { owner } = this;
     const clock = owner.clock;
     const opts = {
@@ -175,7 +171,7 @@ export class OwnedWorld {
     } else {
       this.socket.onAdopted(this.session.waitingPackets.map(fromStored), given.phase === "closing", 1000);
       this.session.useSocket(this.socket);
-      this.session.resume();
+      this.session.resume("other", lives);
     }
     this.socket.on("message", (data: unknown) => this.events.push(`message ${String(data)}`));
     this.socket.on("flush", (packets: unknown[]) => this.events.push(`flush ${String(packets.length)}`));
