@@ -71,6 +71,8 @@ export class Departure {
     const movable = this.#node.handsOver ? sessions.filter((session) => !session.direct) : [];
     const ending = this.#node.handsOver ? sessions.filter((session) => session.direct) : sessions;
     if (!alone) this.#offer(movable);
+    // Others may be there by the time its lease is given back, and claim what is handled here.
+    else for (const session of movable) session.depart();
     this.#closeWebsockets(ending, alone ? 1 : Math.min(1, (2 * elapsed) / this.#timeout));
     if (!this.#isHandedOver && this.#mayHandOver(elapsed, movable.length, alone ? ending : [])) {
       this.#isHandedOver = true;
@@ -81,8 +83,8 @@ export class Departure {
     this.#release();
     // Nobody listens any more: a client whose poll did not come by now is not told by any node.
     const told = alone ? ending.filter((session) => session.direct || session.hasPoll || !session.idle) : ending;
-    const left = (alone ? 0 : movable.length + this.#node.waiting.length) + told.length + this.#node.gatewayCount;
-    return left === 0;
+    const staying = alone ? movable.filter((session) => session.isHandling) : [...movable, ...this.#node.waiting];
+    return staying.length + told.length + this.#node.gatewayCount === 0;
   }
 
   /**
@@ -106,7 +108,7 @@ export class Departure {
       if (heir === undefined || ++offers > OFFERS_A_STEP) return;
       session.depart();
       // What is under way is finished first. Not for ever: an application may go on sending.
-      if (!session.idle && now - this.#began < OFFER_AGAIN) continue;
+      if (session.isHandling || (!session.idle && now - this.#began < OFFER_AGAIN)) continue;
       this.#offered.set(session, now);
       this.#node.offer(heir, session);
     }

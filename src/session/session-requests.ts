@@ -24,6 +24,8 @@ interface FirstPost {
 export abstract class SessionRequests extends SessionTurns {
   /** The session was offered to another node: its requests are to find it there. */
   #leaving = false;
+  /** Those that came since, while something was under way. */
+  #turnedAway: Waiter[] = [];
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
@@ -42,7 +44,7 @@ export abstract class SessionRequests extends SessionTurns {
     const outbox = this.outbox;
     const taken = this.committing?.taken;
     if (this.#leaving) {
-      this.node.notMine(holder, RequestKind.Get, this.sid, t);
+      this.#turnAway({ holder, kind: RequestKind.Get, t });
     } else if (this.upgraded && !this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
@@ -74,7 +76,7 @@ export abstract class SessionRequests extends SessionTurns {
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.#leaving) {
-      this.node.notMine(holder, RequestKind.Post, this.sid, key);
+      this.#turnAway({ holder, kind: RequestKind.Post, t: key });
       return;
     }
     if (this.handled.has(key)) {
@@ -166,7 +168,7 @@ export abstract class SessionRequests extends SessionTurns {
   sendFrom(name: string, holder: NodeId, body: string | Uint8Array): void {
     const { sends } = this.next;
     const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
-    if (this.#leaving) this.node.notMine(holder, RequestKind.Send, this.sid, name);
+    if (this.#leaving) this.#turnAway({ holder, kind: RequestKind.Send, t: name });
     else if (waiters !== undefined) {
       this.node.counts["duplicates.sends"]++;
       this.addHolder(waiters, holder);
@@ -227,13 +229,33 @@ export abstract class SessionRequests extends SessionTurns {
     this.pongProvedBy = 0;
   }
 
+  /** Whether a POST was handled, or is about to be, that no commit has confirmed: who claimed the session now would handle it again. */
+  get isHandling(): boolean {
+    const { committing, next } = this;
+    return (committing?.next.posts.size ?? 0) > 0 || next.posts.size > 0 || this.#first?.marked !== undefined;
+  }
+
+  /**
+   * Not before what is under way is committed: who is told "not mine" again and again comes to doubt the record and claims the
+   * session, and with a slow store that claim was ahead of the turn of a POST that was handled here.
+   */
+  #turnAway(waiter: Waiter): void {
+    if (this.committing !== undefined || this.isHandling) this.#turnedAway.push(waiter);
+    else this.node.notMine(waiter.holder, waiter.kind, this.sid, waiter.t);
+  }
+
   protected wentOn(turn: Turn): void {
     if (turn.data !== undefined) this.#handleFirst(new OwnPart(turn.data));
+    if (this.#turnedAway.length === 0 || this.isHandling) return;
+    const waiters = this.#turnedAway;
+    this.#turnedAway = [];
+    for (const { holder, kind, t } of waiters) this.node.notMine(holder, kind, this.sid, t);
   }
 
   protected takeOutside(): Waiter[] {
-    const waiters = waitersOfPost(this.#first?.marked);
+    const waiters = [...waitersOfPost(this.#first?.marked), ...this.#turnedAway];
     this.#first = undefined;
+    this.#turnedAway = [];
     return waiters;
   }
 }

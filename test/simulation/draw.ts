@@ -77,7 +77,7 @@ export class Draw {
   }
 
   #storeSlow(at: number, lasts: number): Fault {
-    const by = this.one(this.between(20, 200), this.between(200, 900));
+    const by = this.one(this.between(20, 200), this.between(100, 500));
     return { kind: "storeSlow", at, who: this.one(-1, this.random()), lasts, by };
   }
 

@@ -151,7 +151,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
   departures: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
     rates: { loss: 0, resend: draw.one(0, 0.1), late: 0, retry: draw.one(0, 0.3), breaks: 0, relays: 0 },
-    faults: draw.drains(draw.one(1, 2, 3)),
+    faults: [...draw.drains(draw.one(1, 2, 3)), ...draw.storeSlows(draw.one(0, 1, 2))],
     messages: 60,
     pace: 200,
   }),

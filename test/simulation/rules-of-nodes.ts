@@ -10,6 +10,12 @@ export const RULES_OF_NODES: readonly Rule[] = [
     profiles: ["departures"],
   },
   {
+    rule: "L1: nobody is sent to its successor while a turn is under way",
+    find: "if (this.committing !== undefined || this.isHandling) this.#turnedAway.push(waiter);",
+    replace: "if (this.committing === null) this.#turnedAway.push(waiter);",
+    profiles: ["departures"],
+  },
+  {
     rule: "L1: sessions are offered to other nodes",
     find: "if (!alone) this.#offer(movable);",
     replace: "",
@@ -29,7 +35,7 @@ export const RULES_OF_NODES: readonly Rule[] = [
   },
   {
     rule: "L5: it ends when nothing is left",
-    find: "return left === 0;",
+    find: "return staying.length + told.length + this.#node.gatewayCount === 0;",
     replace: "return false;",
     profiles: ["departures"],
   },

@@ -23,7 +23,7 @@ export type Fault =
       readonly lasts: number;
       readonly hangs: boolean;
     }
-  /** The store does what it is asked in time, and its answers take up to `by` milliseconds more, for one node or for all (`who` below 0). */
+  /** What is asked of the store, and its answers, take up to `by` milliseconds more, for one node or for all (`who` below 0). */
   | {
       readonly kind: "storeSlow";
       readonly at: number;

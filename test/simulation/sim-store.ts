@@ -55,7 +55,7 @@ export class SimStore implements SessionStore {
   /** What a connection that broke has left in the store's buffers. */
   readonly #late: Asked[] = [];
   dead = false;
-  /** Answers take up to so many milliseconds more. */
+  /** Operations and answers each take up to so many milliseconds more. */
   slowBy = 0;
   onReturn: (() => void) | undefined;
 
@@ -146,7 +146,7 @@ export class SimStore implements SessionStore {
   #send(asked: Asked): void {
     const { random, now } = this.#time;
     this.#underWay.add(asked);
-    this.#arrives = Math.max(this.#arrives, now + random() * DELAY);
+    this.#arrives = Math.max(this.#arrives, now + random() * (DELAY + this.slowBy));
     const connection = this.#connection;
     // The way to the store is the network's: it goes on when the node is dead.
     this.#time.schedule(this.#arrives - now, () => {

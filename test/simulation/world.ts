@@ -117,7 +117,7 @@ export class World {
   get onlyDepartures(): boolean {
     const { faults, rates, clients } = this.schedule;
     const harmless = clients.every(({ poison }) => poison === undefined);
-    return harmless && rates.loss === 0 && faults.every(({ kind }) => kind === "drain");
+    return harmless && rates.loss === 0 && faults.every(({ kind }) => kind === "drain" || kind === "storeSlow");
   }
 
   /** Nodes that live are heard, and are never taken for dead: their sessions are nobody else's. */

@@ -95,7 +95,8 @@ export class FakeOwner implements OwnerNode {
 }
 
 function nameOf(kind: RequestKind): string {
-  return kind === RequestKind.Get ? "GET" : "POST";
+  if (kind === RequestKind.Get) return "GET";
+  return kind === RequestKind.Post ? "POST" : "SEND";
 }
 
 const CODE_NAMES: Readonly<Record<AnswerCode, string>> = {

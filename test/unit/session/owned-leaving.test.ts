@@ -26,6 +26,45 @@ describe("L1: a session that leaves", () => {
     assert.equal(world.session.idle, true);
   });
 
+  it("sends nobody to its successor before that turn is committed: a claim would refuse what was handled", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    world.session.depart();
+    world.poll("t1", "b");
+    world.post("p2", "4y", "b");
+    world.session.sendFrom("n:1", "b", '["4z"]');
+    world.committing();
+    assert.deepEqual(world.said(), []);
+    assert.equal(world.session.isHandling, true);
+    world.ok();
+    const away = ["b GET t1 not mine", "b POST p2 not mine", "b SEND n:1 not mine"];
+    assert.deepEqual(world.said(), ["a POST p1 ok", ...away]);
+    assert.equal(world.session.isHandling, false);
+    assert.deepEqual(world.events, ["message x"]);
+    world.idle();
+  });
+
+  it("nor before the POST is handled that it has marked as its first (O14)", () => {
+    const world = new OwnedWorld({ turn: 5 });
+    world.post("p1", "4x");
+    world.committing();
+    world.session.depart();
+    world.poll("t1", "b");
+    world.ok();
+    assert.deepEqual(world.said(), []);
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok", "b GET t1 not mine"]);
+  });
+
+  it("tells those who were kept waiting when that turn is refused", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    world.session.depart();
+    world.poll("t1", "b");
+    world.answer({ kind: "fenced", owner: "heir", turn: 1 });
+    assert.deepEqual(world.said().sort(), ["a POST p1 not mine", "b GET t1 not mine"]);
+  });
+
   it("says that the poll it has parked is not its own when its next turn is refused", () => {
     const world = new OwnedWorld();
     world.poll("t1");

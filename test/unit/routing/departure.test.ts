@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Departure, type DepartingNode } from "../../../src/routing/departure";
+import type { OwnedSession } from "../../../src/session/owned-session";
+import type { NodeId } from "../../../src/store/port";
+import { HandClock } from "../../helpers/hand-clock";
+
+const TIMEOUT = 10_000;
+
+/** A polling session, as a departure sees it. */
+class FakeSession {
+  over = false;
+  direct = false;
+  hasPoll = false;
+  idle = true;
+  isHandling = false;
+  departed = false;
+  socket = undefined;
+
+  depart(): void {
+    this.departed = true;
+  }
+}
+
+class World {
+  readonly clock = new HandClock();
+  readonly session = new FakeSession();
+  readonly heirs: NodeId[] = [];
+  readonly offers: string[] = [];
+  ended = false;
+  handedOver = false;
+
+  async leave(): Promise<void> {
+    const { session, offers } = this;
+    const node: DepartingNode = {
+      clock: this.clock,
+      sessions: new Map([["s", session as unknown as OwnedSession]]),
+      handsOver: true,
+      heirs: this.heirs,
+      waiting: [],
+      gatewayCount: 0,
+      offer: (heir) => offers.push(heir),
+      release: () => undefined,
+      closeGateways: () => undefined,
+    };
+    const departure = new Departure(node, TIMEOUT, () => {
+      this.handedOver = true;
+    });
+    void departure.run().then(() => {
+      this.ended = true;
+    });
+    await this.pass(0);
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let passed = 0; passed <= ms; passed += 25) {
+      this.clock.advance(ms === 0 ? 0 : 25);
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+  }
+}
+
+describe("a node that leaves", () => {
+  it("offers a session when nothing of it is under way, or a second later", async () => {
+    const world = new World();
+    world.heirs.push("heir");
+    world.session.idle = false;
+    await world.leave();
+    await world.pass(500);
+    assert.deepEqual([world.session.departed, world.offers], [true, []]);
+    await world.pass(600);
+    assert.deepEqual(world.offers, ["heir"]);
+  });
+
+  it("offers none of which a POST was handled that is not committed yet, however long that takes", async () => {
+    const world = new World();
+    world.heirs.push("heir");
+    world.session.idle = false;
+    world.session.isHandling = true;
+    await world.leave();
+    await world.pass(3000);
+    assert.deepEqual(world.offers, []);
+    world.session.isHandling = false;
+    await world.pass(50);
+    assert.deepEqual(world.offers, ["heir"]);
+  });
+
+  it("ends at once where nobody can have its sessions, but for what they have handled, and they handle no more", async () => {
+    const world = new World();
+    world.session.isHandling = true;
+    await world.leave();
+    await world.pass(3000);
+    assert.deepEqual([world.session.departed, world.handedOver, world.ended], [true, true, false]);
+    world.session.isHandling = false;
+    await world.pass(50);
+    assert.equal(world.ended, true);
+  });
+});
