@@ -58,6 +58,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   /** The same while it joins, which takes as long as store or bus are away. */
   #joining: ClusterNode | undefined;
   #stopped = false;
+  /** The node has given all that was here to the others. */
+  #left = false;
   /** Numbers the requests that have no `t`. */
   #unnamed = 0;
 
@@ -170,6 +172,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
 
   /** In the same tick the caller starts what was opened, answers, and announces its socket. */
   open(opening: Opening): Promise<Opened> {
+    if (this.#left) return Promise.resolve({ kind: "withdrawn" });
     return this.#openings.open(this.#node, opening);
   }
 
@@ -248,7 +251,9 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
     request.res = null;
     const node = this.#node;
     if (node === undefined) {
-      sendUnavailable(response);
+      // L4. A 503 would reach the client, unless the balancer is told otherwise.
+      if (this.#left) response.destroy();
+      else sendUnavailable(response);
       return;
     }
     const overload = this.#engine.admission.takeRequest();
@@ -288,6 +293,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
 
   async drain(timeout: number, handedOver: () => void): Promise<void> {
     await this.#node?.leave(timeout, handedOver);
+    this.#left = true;
     await this.#stop(() => undefined);
   }
 

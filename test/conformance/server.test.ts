@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, IncomingMessage, type Server as HttpServer } from "node:http";
-import { Socket as Connection, type AddressInfo } from "node:net";
+import { connect, Socket as Connection, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
@@ -260,6 +260,31 @@ describe("close", () => {
     },
     {},
     CLUSTERED,
+  );
+  behaviour(
+    "a node that has left breaks off what comes late, so that a balancer sends it to another node",
+    async (engines) => {
+      const [leaving = assert.fail()] = engines.engines;
+      const client = await RawClient.open(engines);
+      const base = `http://127.0.0.1:${String(engines.ports[0])}/engine.io/?EIO=4&transport=polling`;
+      const late = [base, `${base}&sid=${client.sid}`].map((url) => {
+        const connection = connect(engines.ports[0] ?? assert.fail(), "127.0.0.1");
+        let said = "";
+        connection.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
+        // Taken before the node left; its request is whole behind that.
+        connection.write(`GET ${url.slice(url.indexOf("/engine.io"))} HTTP/1.1\r\nHost: a\r\n`);
+        return { connection, closed: once(connection, "close"), said: () => said };
+      });
+      await Promise.all(late.map(({ connection }) => once(connection, "connect")));
+      await leaving.drain({ timeout: 3000 });
+      for (const { connection, closed, said } of late) {
+        connection.write("\r\n");
+        await closed;
+        assert.equal(said(), "");
+      }
+    },
+    {},
+    ["next"],
   );
 });
 

@@ -144,12 +144,14 @@ export class BalancedRequest {
   #hold(attempt: Attempt): void {
     const { kind, sid, t } = this;
     const body = this.#body;
-    if (attempt.node.node?.withdrawn === true) {
+    const { node } = attempt.node;
+    // L4: one that has left breaks off what comes late.
+    if (node === undefined || node.withdrawn) {
       attempt.ended();
       return;
     }
     const asked = { kind, sid, t: kind === RequestKind.Post ? postKey(t, body) : t, body, revision: 4 };
-    attempt.held = attempt.node.node?.hold(asked, attempt.connection);
+    attempt.held = node.hold(asked, attempt.connection);
     // The end of a connection lies behind what came by it.
     if (attempt.broken) this.#release(attempt);
   }

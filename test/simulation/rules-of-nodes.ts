@@ -18,7 +18,7 @@ export const RULES_OF_NODES: readonly Rule[] = [
   {
     rule: "L1: sessions are offered to other nodes",
     find: "if (!alone) this.#offer(movable);",
-    replace: "",
+    replace: "if (!alone) {}",
     profiles: ["departures"],
   },
   {
