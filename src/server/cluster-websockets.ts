@@ -36,7 +36,7 @@ export class ClusterWebSockets {
 
   /** A request for a websocket that passed its checks. */
   take(offer: WebSocketOffer, protocol: Revision): void {
-    if (this.#host.closing || this.#host.node?.leaving === true) {
+    if (this.#leaves) {
       // It would have to be closed at once. Where its connection breaks a balancer sends it to another node; a 503 it would pass
       // on to the client, unless it is told otherwise.
       offer.abandon();
@@ -50,14 +50,19 @@ export class ClusterWebSockets {
     });
   }
 
+  /** This node leaves, or has left by now. */
+  get #leaves(): boolean {
+    return this.#host.closing || this.#host.node?.leaving === true;
+  }
+
   async #open(offer: WebSocketOffer, protocol: Revision): Promise<void> {
     const { request } = offer;
     const remoteAddress = request.socket.remoteAddress ?? "";
     const handshake = storeHandshake(request, request._query, remoteAddress);
     const opening: Opening = { request, remoteAddress, handshake, protocol, transport: "websocket" };
     const opened = await this.#host.open(opening);
-    if (opened.kind === "away") offer.unavailable(opened.why);
-    else if (opened.kind === "withdrawn") offer.abandon();
+    if (opened.kind === "withdrawn" || (opened.kind === "away" && this.#leaves)) offer.abandon();
+    else if (opened.kind === "away") offer.unavailable(opened.why);
     else if (opened.kind === "no id") {
       offer.refuse({ code: ErrorCode.BAD_REQUEST, context: { name: "ID_GENERATION_ERROR", error: opened.error } });
     } else {
@@ -86,7 +91,7 @@ export class ClusterWebSockets {
       return;
     }
     const found = await node.find(sid, []).finally(() => this.#engine.load.requests--);
-    if (node.withdrawn) {
+    if (node.withdrawn || this.#leaves) {
       offer.abandon();
     } else if (found.kind === "away") {
       offer.unavailable();

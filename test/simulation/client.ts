@@ -156,7 +156,7 @@ export class SimClient {
     // A node that leaves refuses it, and the client goes on polling.
     if (cluster === undefined || cluster.leaving) return;
     const found = await cluster.find(this.sid, []);
-    if (found.kind === "away" || this.over) return;
+    if (found.kind === "away" || this.over || node.node?.leaving !== false) return;
     if (found.kind === "unknown") {
       if (this.#world.mayClose(this.sid)) this.#close();
       else this.#drop("the websocket was refused: unknown");
