@@ -29,10 +29,10 @@ export class Adoptions {
     this.#parts = parts;
   }
 
-  /** `from` was its owner. */
-  adopt(sid: string, from: NodeId, record: SessionRecord): void {
+  /** `from` was its owner; `wasDead`: as far as was known when the session was claimed. */
+  adopt(sid: string, from: NodeId, record: SessionRecord, wasDead: boolean): void {
     try {
-      this.#adopt(sessionOf(sid, this.#parts.owned, record), from, record);
+      this.#adopt(sessionOf(sid, this.#parts.owned, record), from, record, wasDead);
     } catch (error) {
       // A listener of "connection" threw: the process is to end of it, and whoever waits for this claim is not to wait for ever.
       this.#parts.clock.defer(() => {
@@ -41,8 +41,8 @@ export class Adoptions {
     }
   }
 
-  #adopt(session: OwnedSession, from: NodeId, record: SessionRecord): void {
-    const { id, owned, notices, counters, events, engine } = this.#parts;
+  #adopt(session: OwnedSession, from: NodeId, record: SessionRecord, wasDead: boolean): void {
+    const { id, owned, notices, membership, counters, events, engine } = this.#parts;
     const { sid } = session;
     // One that is here was claimed by others meanwhile. Left alone it would be told that its next turns are committed, as repetitions
     // of those that the others made under the same numbers.
@@ -57,8 +57,7 @@ export class Adoptions {
       session.endOrphan();
       return;
     }
-    const isDead = this.#parts.membership.isDead(from);
-    counters.count(isDead ? "takeovers" : "handovers");
+    counters.count(wasDead ? "takeovers" : "handovers");
     events.onTakeover(sid, from);
     if (!this.#parts.adopts) {
       session.closeUnadopted();
@@ -66,7 +65,11 @@ export class Adoptions {
     }
     const socket = engine.adopt(sid, record, session);
     session.useSocket(socket);
-    session.resume(from, !isDead);
+    // O14: from one that lives the session was claimed otherwise, or it leaves. Of one that was not the last owner that is not known.
+    session.resume((node) => {
+      if (node === id) return false;
+      return node === from ? wasDead : from !== id || membership.isDead(node);
+    });
     // Before any request is handed over: the requests that wait for this claim are put when it resolves.
     if (record.phase === "open") engine.announce(socket);
   }

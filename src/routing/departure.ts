@@ -104,11 +104,12 @@ export class Departure {
     for (const session of sessions) {
       const at = this.#offered.get(session);
       if (at !== undefined && now - at < OFFER_AGAIN) continue;
-      const heir = heirs[this.#heir++ % heirs.length];
-      if (heir === undefined || ++offers > OFFERS_A_STEP) return;
       session.depart();
       // What is under way is finished first. Not for ever: an application may go on sending.
       if (session.isHandling || (!session.idle && now - this.#began < OFFER_AGAIN)) continue;
+      if (++offers > OFFERS_A_STEP) continue;
+      const heir = heirs[this.#heir++ % heirs.length];
+      if (heir === undefined) return;
       this.#offered.set(session, now);
       this.#node.offer(heir, session);
     }

@@ -1,4 +1,5 @@
 import type { Frame } from "../bus/frame";
+import { rethrow } from "../bus/rethrow";
 import type { Isolation } from "../ownership/isolation";
 import type { Membership } from "../ownership/membership";
 import { AnswerCode, bare, RequestKind } from "../session/answers";
@@ -30,6 +31,14 @@ export interface DispatchParts {
   send(node: NodeId, frame: Frame): void;
 }
 
+/** What gateways say of their websockets. */
+const OF_WEBSOCKETS: ReadonlySet<number> = new Set([
+  MessageKind.RelayOpen,
+  MessageKind.RelayIn,
+  MessageKind.RelayGone,
+  MessageKind.RelayCredit,
+]);
+
 /** What concerns a session that is here, and nobody else. */
 const FOR_OWNERS: ReadonlySet<number> = new Set([
   MessageKind.AskGet,
@@ -38,10 +47,7 @@ const FOR_OWNERS: ReadonlySet<number> = new Set([
   MessageKind.Gone,
   MessageKind.Taken,
   MessageKind.Release,
-  MessageKind.RelayOpen,
-  MessageKind.RelayIn,
-  MessageKind.RelayGone,
-  MessageKind.RelayCredit,
+  ...OF_WEBSOCKETS,
 ]);
 
 interface Waiting {
@@ -149,12 +155,23 @@ export class Dispatch {
       return true;
     }
     this.#forClaimed.set(sid, [{ from, frame, incarnation }]);
-    void claiming.then(() => {
+    void claiming.finally(() => {
       const all = this.#forClaimed.get(sid) ?? [];
       this.#forClaimed.delete(sid);
-      for (const { from, frame, incarnation } of all) this.onFrame(from, frame, incarnation);
+      for (const each of all) this.#afterClaim(each);
     });
     return true;
+  }
+
+  #afterClaim({ from, frame, incarnation }: Waiting): void {
+    // Its gateway died meanwhile, and nobody would say so again: the session would stay on a websocket that is gone.
+    if (OF_WEBSOCKETS.has(frame.kind) && this.#parts.membership.isDead(from)) return;
+    try {
+      this.onFrame(from, frame, incarnation);
+    } catch (error) {
+      // A listener threw: the frames behind this one are to arrive, as over a link.
+      rethrow(error);
+    }
   }
 
   /** Puts a request that is held here to this node's own session; false where there is none. */

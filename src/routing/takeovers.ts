@@ -44,10 +44,12 @@ export class Takeovers {
     // I1: it could not say "taken", and may not know that the owner has its lease again. Two that were without the bus one after the
     // other claimed from each other, and a third one was left with a poll of a session that it had lost long ago.
     if (from !== this.#node.id && !this.#node.busConnected) return { kind: "away" };
+    // When it has answered a late word of the node may have come.
+    const wasDead = this.#node.isDead(from);
     const result = await this.#store.claim(sid, this.#node.id, turn);
     switch (result.kind) {
       case "ok":
-        this.#adoptions.adopt(sid, from, result.record);
+        this.#adoptions.adopt(sid, from, result.record, wasDead);
         return { kind: "here" };
       case "no":
         if (result.owner === this.#node.id || this.#node.isDead(result.owner)) return { kind: "away" };

@@ -117,7 +117,8 @@ export class Authorization {
   }
 
   #tell(verdict: Verdict, request: EngineRequest, { refuse, unavailable, go }: Outcome): void {
-    if (verdict === "allowed") go();
+    // Nobody is asked any more where it is broken off.
+    if (verdict === "allowed" || (verdict === "away" && this.#host.breaksOff)) go();
     else if (verdict === "away") unavailable(UNREACHABLE);
     else if (verdict === "unknown") refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid: request._query["sid"] } });
     else {

@@ -172,8 +172,17 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
 
   /** In the same tick the caller starts what was opened, answers, and announces its socket. */
   open(opening: Opening): Promise<Opened> {
-    if (this.#left) return Promise.resolve({ kind: "withdrawn" });
-    return this.#openings.open(this.#node, opening);
+    return this.#openings.open(this.#node, opening).then((opened) => this.#unlessLeft(opened));
+  }
+
+  /** What was opened while this node left is nobody's: its client asks for another one. */
+  #unlessLeft(opened: Opened): Opened {
+    if (!this.#left) return opened;
+    if (opened.kind === "ok") {
+      opened.place.leave();
+      opened.session.endOrphan();
+    }
+    return { kind: "withdrawn" };
   }
 
   /** Starts a polling session: its socket, and the payload of the handshake's answer. */
@@ -251,9 +260,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
     request.res = null;
     const node = this.#node;
     if (node === undefined) {
-      // L4. A 503 would reach the client, unless the balancer is told otherwise.
-      if (this.#left) response.destroy();
-      else sendUnavailable(response);
+      this.#unavailable(response);
       return;
     }
     const overload = this.#engine.admission.takeRequest();
@@ -283,12 +290,22 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   ): Promise<void> {
     const { sid = "", transport } = query;
     const found = await node.find(sid, []).finally(() => this.load.requests--);
-    if (found.kind === "away") sendUnavailable(response);
+    if (found.kind === "away") this.#unavailable(response);
     else if (found.kind === "unknown") refuse({ code: ErrorCode.UNKNOWN_SID, context: { sid } });
     else {
       const context = { name: "TRANSPORT_MISMATCH", transport, previousTransport: "polling" };
       refuse({ code: ErrorCode.BAD_REQUEST, context });
     }
+  }
+
+  /** L4, I3. A 503 would reach the client, unless the balancer is told otherwise. */
+  get breaksOff(): boolean {
+    return this.#left || this.#node?.withdrawn === true;
+  }
+
+  #unavailable(response: ServerResponse): void {
+    if (this.breaksOff) response.destroy();
+    else sendUnavailable(response);
   }
 
   async drain(timeout: number, handedOver: () => void): Promise<void> {

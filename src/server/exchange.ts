@@ -20,6 +20,8 @@ export interface ExchangeHost {
   readonly bodies: Bodies;
   /** Whether the engine is being closed. */
   readonly closing: boolean;
+  /** See `SessionHost`. */
+  readonly breaksOff: boolean;
   readonly headers: HeadersHook;
   readonly httpCompression: Compression | false;
 }
@@ -81,7 +83,7 @@ export class Exchange implements WaitingConnection, BodyListener {
 
   #hold(kind: RequestKind, t: string, body: string | Buffer): void {
     const { pause } = this.#node;
-    if (this.#node.withdrawn) this.abandon();
+    if (this.#host.breaksOff) this.abandon();
     else if (pause === 0) this.#holdNow(kind, t, body);
     else {
       // H6.

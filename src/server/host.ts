@@ -32,6 +32,8 @@ export interface SessionHost {
   readonly clients: Record<string, Socket>;
   /** Who opened a session; at once where that is known here. */
   identity(sid: string): Identity | Promise<Identity>;
+  /** What comes is not to be answered but broken off, so that whatever is in front sends it to another node. */
+  readonly breaksOff: boolean;
   /** Opens a session by long-polling. Resolves when it is open, or refused. */
   handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void>;
   /** A poll or a POST of a session. */

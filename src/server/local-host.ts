@@ -20,6 +20,7 @@ export class LocalHost implements SessionHost {
   readonly clients: Record<string, Socket> = Object.create(null) as Record<string, Socket>;
   /** Nothing is given up that a new session would need. */
   readonly reopens = true;
+  readonly breaksOff = false;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #identities = new WeakMap<Socket, AuthorizedSession>();

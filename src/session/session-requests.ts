@@ -29,13 +29,12 @@ export abstract class SessionRequests extends SessionTurns {
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
-  /** The session was adopted from `from`: a close that was waiting for a poll goes on waiting. `lives`: it did not end, as far as is known. */
-  resume(from: NodeId, lives: boolean): void {
+  /** The session was adopted: a close that was waiting for a poll goes on waiting. `hasEnded`: whether it was a node's end that moved it. */
+  resume(hasEnded: (node: NodeId) => boolean): void {
     const { mark } = this.own;
-    // O14: of one that has marked it and lives the session was claimed, or it leaves; nothing of that is the request's doing.
-    const hasEnded = mark !== undefined && mark.by !== this.node.id && !(mark.by === from && lives);
+    const suspect = mark !== undefined && hasEnded(mark.by) ? mark.key : undefined;
     // The mark stays until a POST is handled here: should the session move on before, the next owner is to know as well.
-    this.#first = { suspect: hasEnded ? mark.key : undefined, marked: undefined };
+    this.#first = { suspect, marked: undefined };
     if (this.closeAsked) this.node.closing.add(this);
   }
 
@@ -43,9 +42,7 @@ export abstract class SessionRequests extends SessionTurns {
   poll(t: string, holder: NodeId): void {
     const outbox = this.outbox;
     const taken = this.committing?.taken;
-    if (this.#leaving) {
-      this.#turnAway({ holder, kind: RequestKind.Get, t });
-    } else if (this.upgraded && !this.over) {
+    if (this.upgraded && !this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
       this.node.counts["duplicates.polls"]++;
@@ -60,6 +57,8 @@ export abstract class SessionRequests extends SessionTurns {
       this.node.grace.remove(this);
       // While nobody held it no turn could take it.
       this.touch();
+    } else if (this.#leaving) {
+      this.#turnAway({ holder, kind: RequestKind.Get, t });
     } else if (this.answered.has(t)) {
       this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
     } else if (taken !== undefined || this.isHeld()) {
@@ -75,10 +74,6 @@ export abstract class SessionRequests extends SessionTurns {
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
-    if (this.#leaving) {
-      this.#turnAway({ holder, kind: RequestKind.Post, t: key });
-      return;
-    }
     if (this.handled.has(key)) {
       this.node.counts["duplicates.posts"]++;
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
@@ -90,6 +85,8 @@ export abstract class SessionRequests extends SessionTurns {
       this.addHolder(waiters, holder);
     } else if (this.over) {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
+    } else if (this.#leaving) {
+      this.#turnAway({ holder, kind: RequestKind.Post, t: key });
     } else if (this.upgraded) {
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.BadRequest));
     } else if (this.isEnding) {
@@ -168,14 +165,14 @@ export abstract class SessionRequests extends SessionTurns {
   sendFrom(name: string, holder: NodeId, body: string | Uint8Array): void {
     const { sends } = this.next;
     const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);
-    if (this.#leaving) this.#turnAway({ holder, kind: RequestKind.Send, t: name });
-    else if (waiters !== undefined) {
+    if (waiters !== undefined) {
       this.node.counts["duplicates.sends"]++;
       this.addHolder(waiters, holder);
     } else if (this.own.senders.has(name)) {
       this.node.counts["duplicates.sends"]++;
       this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     } else if (this.over) this.node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.UnknownSid));
+    else if (this.#leaving) this.#turnAway({ holder, kind: RequestKind.Send, t: name });
     else if (this.isEnding || this.socket?.readyState !== "open")
       this.refuse(RequestKind.Send, name, holder, AnswerCode.UnknownSid);
     else {
@@ -245,7 +242,8 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   protected wentOn(turn: Turn): void {
-    if (turn.data !== undefined) this.#handleFirst(new OwnPart(turn.data));
+    const { data } = turn;
+    if (data !== undefined && this.#first?.marked !== undefined) this.#handleFirst(new OwnPart(data));
     if (this.#turnedAway.length === 0 || this.isHandling) return;
     const waiters = this.#turnedAway;
     this.#turnedAway = [];

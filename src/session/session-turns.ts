@@ -197,10 +197,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       const body = this.encoding.encodeStored(NOOP);
       node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
     }
-    if (turn.flushed) {
-      this.#socket?.runCallbacks();
-      this.#socket?.drained();
-    }
+    if (turn.flushed) this.#tellFlushed();
     if (turn.phase === "closed") {
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
@@ -208,6 +205,18 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     if (turn.next.refusals.length > 0) this.#closeCharged();
     this.wentOn(turn);
     if (turn.commit.phase === "closing") this.node.closing.add(this);
+  }
+
+  #tellFlushed(): void {
+    try {
+      this.#socket?.runCallbacks();
+      this.#socket?.drained();
+    } catch (error) {
+      // As if thrown out of an event of its own: what the turn is to bring about is not the listener's business.
+      this.node.clock.defer(() => {
+        throw error;
+      });
+    }
   }
 
   /** O12: the time of a ping starts here, where its client can have it at the earliest. */

@@ -205,8 +205,12 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     this.#turn++;
     this.#phase = turn.phase;
     this.outbox.committed(turn.tail);
-    this.letOut(turn);
-    this.#start();
+    try {
+      this.letOut(turn);
+    } finally {
+      // Whoever survives what his listeners throw has a session that goes on.
+      this.#start();
+    }
   }
 
   /** The record cannot take what the session has to say: it ends, and its client and application are told. */

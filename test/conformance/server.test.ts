@@ -5,6 +5,7 @@ import { connect, Socket as Connection, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
+import type { EngineOptions } from "../../src/options";
 import type { Engine } from "../../src/server/engine";
 import type { Socket } from "../../src/session/socket";
 import { behaviour } from "../helpers/behaviour";
@@ -21,6 +22,40 @@ function connections(engines: TestEngines): Seen[] {
   const seen: Seen[] = [];
   for (const engine of engines.engines) engine.on("connection", (socket: Socket) => seen.push({ engine, socket }));
   return seen;
+}
+
+/** Engines whose applications are asked about each request, and others. */
+const LEAVERS: readonly [string, EngineOptions][] = [
+  ["", {}],
+  [" (authorizeRequest)", { authorizeRequest: () => true }],
+];
+
+/** A request that a node has taken before it left, and that is whole behind that. */
+class Late {
+  readonly #connection: Connection;
+  readonly #closed: Promise<unknown>;
+  readonly #rest: string;
+  #said = "";
+
+  /** `rest`: what comes late; where the head was not ended its end comes before. */
+  constructor(port: number, begin: string, rest = "") {
+    this.#rest = begin.includes("\r\n\r\n") ? rest : `\r\nHost: a\r\n\r\n${rest}`;
+    this.#connection = connect(port, "127.0.0.1");
+    this.#connection.setEncoding("utf8").on("data", (chunk: string) => (this.#said += chunk));
+    this.#closed = once(this.#connection, "close");
+    this.#connection.write(begin);
+  }
+
+  taken(): Promise<unknown> {
+    return once(this.#connection, "connect");
+  }
+
+  /** What it was answered. */
+  async goOn(): Promise<string> {
+    this.#connection.write(this.#rest);
+    await this.#closed;
+    return this.#said;
+  }
 }
 
 /** The engines behind HTTP servers of a program's own, which hands requests over itself. */
@@ -261,31 +296,28 @@ describe("close", () => {
     {},
     CLUSTERED,
   );
-  behaviour(
-    "a node that has left breaks off what comes late, so that a balancer sends it to another node",
-    async (engines) => {
-      const [leaving = assert.fail()] = engines.engines;
-      const client = await RawClient.open(engines);
-      const base = `http://127.0.0.1:${String(engines.ports[0])}/engine.io/?EIO=4&transport=polling`;
-      const late = [base, `${base}&sid=${client.sid}`].map((url) => {
-        const connection = connect(engines.ports[0] ?? assert.fail(), "127.0.0.1");
-        let said = "";
-        connection.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
-        // Taken before the node left; its request is whole behind that.
-        connection.write(`GET ${url.slice(url.indexOf("/engine.io"))} HTTP/1.1\r\nHost: a\r\n`);
-        return { connection, closed: once(connection, "close"), said: () => said };
-      });
-      await Promise.all(late.map(({ connection }) => once(connection, "connect")));
-      await leaving.drain({ timeout: 3000 });
-      for (const { connection, closed, said } of late) {
-        connection.write("\r\n");
-        await closed;
-        assert.equal(said(), "");
-      }
-    },
-    {},
-    ["next"],
-  );
+  for (const [what, options] of LEAVERS) {
+    behaviour(
+      `a node that has left breaks off what comes late, so that a balancer sends it to another node${what}`,
+      async (engines) => {
+        const [leaving = assert.fail()] = engines.engines;
+        const port = engines.ports[0] ?? assert.fail();
+        const client = await RawClient.open(engines);
+        const path = "/engine.io/?EIO=4&transport=polling";
+        const late = [
+          new Late(port, `GET ${path} HTTP/1.1`),
+          new Late(port, `GET ${path}&sid=${client.sid} HTTP/1.1`),
+          new Late(port, `POST ${path}&sid=${client.sid} HTTP/1.1\r\nContent-Length: 2`, "4x"),
+          new Late(port, `POST ${path}&sid=${client.sid} HTTP/1.1\r\nContent-Length: 2\r\nHost: a\r\n\r\n4`, "x"),
+        ];
+        await Promise.all(late.map((one) => one.taken()));
+        await leaving.drain({ timeout: 3000 });
+        for (const one of late) assert.equal(await one.goOn(), "");
+      },
+      options,
+      ["next"],
+    );
+  }
 });
 
 describe("flush and drain of the server", () => {

@@ -123,7 +123,7 @@ export class OwnedWorld {
   /** What the application saw. */
   readonly events: string[] = [];
 
-  /** `record`: it was adopted, from "other", which is dead unless it `lives`. */
+  /** `record`: it was adopted; `lives`: from an owner that did not end. */
   constructor(record?: Partial<SessionRecord>, lives = false) {
     const { owner } = this;
     const clock = owner.clock;
@@ -172,7 +172,7 @@ export class OwnedWorld {
     } else {
       this.socket.onAdopted(this.session.waitingPackets.map(fromStored), given.phase === "closing", 1000);
       this.session.useSocket(this.socket);
-      this.session.resume("other", lives);
+      this.session.resume((node) => !lives && node !== owner.id);
     }
     this.socket.on("message", (data: unknown) => this.events.push(`message ${String(data)}`));
     this.socket.on("flush", (packets: unknown[]) => this.events.push(`flush ${String(packets.length)}`));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { OwnedWorld } from "./owned-kit";
+import { GRACE, OwnedWorld } from "./owned-kit";
 
 describe("L1: a session that leaves", () => {
   it("sends polls and POSTs to look for its owner, and handles nothing of them", () => {
@@ -42,6 +42,50 @@ describe("L1: a session that leaves", () => {
     assert.equal(world.session.isHandling, false);
     assert.deepEqual(world.events, ["message x"]);
     world.idle();
+  });
+
+  it("does what it did before where it is asked the same again: none of that is anybody else's to do", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.post("p1", "4x");
+    world.socket.send("y");
+    world.session.sendFrom("n:1", "a", '["4z"]');
+    world.committing();
+    world.session.depart();
+    world.poll("t1", "b");
+    world.post("p1", "4x", "b");
+    world.session.sendFrom("n:1", "b", '["4z"]');
+    world.ok();
+    const said = ["GET t1 [4y 4z]", "POST p1 ok", "SEND n:1 ok"];
+    assert.deepEqual(
+      world.said().sort(),
+      [...said.map((each) => `a ${each}`), ...said.map((each) => `b ${each}`)].sort(),
+    );
+    world.poll("t1", "c");
+    world.post("p1", "4x", "c");
+    world.session.sendFrom("n:1", "c", '["4z"]');
+    assert.deepEqual(
+      world.said(),
+      said.map((each) => `c ${each}`),
+    );
+    assert.deepEqual(
+      world.events.filter((event) => event.startsWith("message")),
+      ["message x"],
+    );
+  });
+
+  it("keeps its parked poll while a balancer moves it", () => {
+    const world = new OwnedWorld();
+    world.poll("t1", "a");
+    world.session.depart();
+    world.session.gone("t1", "a");
+    world.poll("t1", "b");
+    world.owner.clock.advance(2 * GRACE);
+    world.idle();
+    assert.deepEqual(world.events, []);
+    world.session.releasePoll("t1");
+    world.ok();
+    assert.deepEqual(world.said(), ["b GET t1 [6]"]);
   });
 
   it("nor before the POST is handled that it has marked as its first (O14)", () => {

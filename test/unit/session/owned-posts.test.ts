@@ -283,12 +283,6 @@ describe("O14: the first POST after a takeover", () => {
     assert.deepEqual(world.said(), ["a POST p1 ok"]);
   });
 
-  it("has ended two where the owner that marked it is another one than the last, whom it is not known of", () => {
-    const world = new OwnedWorld({ turn: 8, data: '["p1","one before"]\n\n' }, true);
-    world.post("p1", "4x");
-    assert.equal(world.committing().phase, "closed");
-  });
-
   it("is handled at once where this node had marked it, lost the session, and has it again", () => {
     const world = new OwnedWorld({ turn: 7, data: '["p1","me"]\n\n' });
     world.post("p1", "4x");
