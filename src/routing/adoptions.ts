@@ -66,7 +66,7 @@ export class Adoptions {
     const socket = engine.adopt(sid, record, session);
     session.useSocket(socket);
     // O14: from one that lives the session was claimed otherwise, or it leaves. Of one that was not the last owner that is not known.
-    session.resume((node) => {
+    session.resume(wasDead || from === id, (node) => {
       if (node === id) return false;
       return node === from ? wasDead : from !== id || membership.isDead(node);
     });

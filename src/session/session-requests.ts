@@ -9,10 +9,19 @@ import { waitersOfPost, type Turn, type Waiter } from "./turn";
 /** Why a session ends by O14. */
 export const TWO_ENDED = "two nodes ended while they handled this request";
 
+/**
+ * A request that the last owner ended of is asked again at once, or when its holder finds the next owner, within this time, in
+ * milliseconds. What comes later has ended nobody: a session that was idle when its owner was killed, and had the next one killed
+ * with its first POST in hand, would be ended for nothing.
+ */
+const SUSPECTED_FOR = 20_000;
+
 /** What an owner that adopted the session knows of its first POST. */
 interface FirstPost {
   /** The POST that the owner before was about to handle when it ended. */
   readonly suspect: string | undefined;
+  /** When no request is suspected any more. */
+  readonly until: number;
   /** The POST whose mark is on its way to the record. */
   marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
 }
@@ -29,12 +38,17 @@ export abstract class SessionRequests extends SessionTurns {
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
-  /** The session was adopted: a close that was waiting for a poll goes on waiting. `hasEnded`: whether it was a node's end that moved it. */
-  resume(hasEnded: (node: NodeId) => boolean): void {
+  /**
+   * The session was adopted: a close that was waiting for a poll goes on waiting. `mayHaveEnded`: whether the session may have
+   * ended its last owner. `hasEnded`: whether it was that node's end by which it lost the session, or may have been.
+   */
+  resume(mayHaveEnded: boolean, hasEnded: (node: NodeId) => boolean): void {
     const { mark } = this.own;
     const suspect = mark !== undefined && hasEnded(mark.by) ? mark.key : undefined;
     // The mark stays until a POST is handled here: should the session move on before, the next owner is to know as well.
-    this.#first = { suspect, marked: undefined };
+    if (mayHaveEnded || mark !== undefined) {
+      this.#first = { suspect, marked: undefined, until: this.node.clock.now() + SUSPECTED_FOR };
+    }
     if (this.closeAsked) this.node.closing.add(this);
   }
 
@@ -98,11 +112,7 @@ export abstract class SessionRequests extends SessionTurns {
       this.#pong(key, holder, body);
     } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
       this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
-    } else if (this.#first !== undefined) {
-      this.#postFirst(this.#first, key, holder, body);
-    } else {
-      this.#handle(key, [holder], body);
-    }
+    } else this.#postFirst(this.#first, key, holder, body);
   }
 
   /** O7: a pong changes nothing that a successor would need. One that is not due shows that there may be a successor. */
@@ -128,8 +138,12 @@ export abstract class SessionRequests extends SessionTurns {
    * O14: the first POST after a takeover may be what the last owner died of. It is marked in the record before it is handled;
    * one that was marked by an owner that has ended as well has ended two, and is to end its session, not a third.
    */
-  #postFirst(first: FirstPost, key: string, holder: NodeId, body: string | Uint8Array): void {
-    if (first.marked?.key === key) {
+  #postFirst(first: FirstPost | undefined, key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (first === undefined || (first.marked === undefined && this.node.clock.now() >= first.until)) {
+      this.#first = undefined;
+      this.own.mark = undefined;
+      this.#handle(key, [holder], body);
+    } else if (first.marked?.key === key) {
       this.addHolder(first.marked.holders, holder);
     } else if (first.marked !== undefined) {
       this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");

@@ -12,16 +12,8 @@ const ANSWERED = 20;
 /** Faults last longer than a client with such a heartbeat waits. */
 const SHORT = 15_000;
 
-/** After these a node is dead, or is taken for it. */
-const ENDS: ReadonlySet<Fault["kind"]> = new Set([
-  "kill",
-  "drain",
-  "pause",
-  "suspect",
-  "busCut",
-  "busSilent",
-  "storeAway",
-]);
+/** After these a node is dead, or is taken for it, and what was in its hands is suspected. */
+const ENDS: ReadonlySet<Fault["kind"]> = new Set(["kill", "pause", "suspect", "busCut", "busSilent", "storeAway"]);
 
 /**
  * What cannot be promised, and happened: a client may be dropped for it, and for nothing else. Each of these is said in

@@ -7,7 +7,7 @@ import type { Socket } from "../../../src/session/socket";
 import { Counters } from "../../../src/telemetry/counters";
 import { emptyRecord, FakeOwner } from "../session/owned-kit";
 
-const SOCKET = { useJournal: () => undefined, dataToStore: () => "" } as unknown as Socket;
+const SOCKET = { useJournal: () => undefined, dataToStore: () => "", onPacket: () => undefined } as unknown as Socket;
 const HANDSHAKE = JSON.stringify({ url: "/", method: "GET", headers: {}, query: {}, address: "::1", encrypted: false });
 
 /** Whether the session that "me" adopts from `from` has a first POST that has ended two, where it is marked by `by`. */

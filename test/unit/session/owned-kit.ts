@@ -172,7 +172,7 @@ export class OwnedWorld {
     } else {
       this.socket.onAdopted(this.session.waitingPackets.map(fromStored), given.phase === "closing", 1000);
       this.session.useSocket(this.socket);
-      this.session.resume((node) => !lives && node !== owner.id);
+      this.session.resume(!lives, (node) => !lives && node !== owner.id);
     }
     this.socket.on("message", (data: unknown) => this.events.push(`message ${String(data)}`));
     this.socket.on("flush", (packets: unknown[]) => this.events.push(`flush ${String(packets.length)}`));

@@ -283,6 +283,25 @@ describe("O14: the first POST after a takeover", () => {
     assert.deepEqual(world.said(), ["a POST p1 ok"]);
   });
 
+  it("is suspected of nothing where the owner before left: it is handled at once", () => {
+    const world = new OwnedWorld({ turn: 7 }, true);
+    world.post("p1", "4x");
+    assert.deepEqual(world.events, ["message x"]);
+    assert.deepEqual(world.committing().posts, ["p1"]);
+  });
+
+  it("nor where it comes long after the owner ended: that one did not have it in hand", () => {
+    const world = new OwnedWorld({ turn: 7, data: MARKED });
+    world.owner.clock.advance(20_000);
+    world.settle();
+    world.events.splice(0);
+    world.post("p1", "4x");
+    const { data, posts } = world.committing();
+    assert.deepEqual([data, posts], ["", ["p1"]]);
+    world.ok();
+    assert.deepEqual(world.events, ["message x"]);
+  });
+
   it("is handled at once where this node had marked it, lost the session, and has it again", () => {
     const world = new OwnedWorld({ turn: 7, data: '["p1","me"]\n\n' });
     world.post("p1", "4x");
