@@ -64,6 +64,12 @@ class Relay implements RelayPipe, TickWork {
 
   /** U2: the record has the new transport. Before anything else goes out. */
   accept(): void {
+    if (this.transport.readyState === "closed") {
+      // Its gateway was taken for dead, or something was lost, while this was recorded: the session ends. A gateway that lives, and
+      // was told of the ack and no more, kept its client at a websocket that nobody spoke to.
+      this.#out(MessageKind.RelayClose, 0);
+      return;
+    }
     this.acked = true;
     this.#nextOut = 0;
     this.#out(MessageKind.RelayAck, this.nextIn);
