@@ -142,7 +142,7 @@ export class Primary {
       process.off("SIGINT", this.#onSignal);
       this.#deadline?.stop();
       this.#pinging?.stop();
-      this.#front?.close();
+      await this.#front?.close();
       this.#sticky?.close();
       await hub?.close();
       if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });

@@ -12,6 +12,7 @@ import { clusterTimes, type Config, type Environment } from "./config";
 import { connectionsOf } from "./connections";
 import { openDesk } from "./doctor/desk";
 import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
+import { BACKLOG } from "./front/front";
 import type { App } from "./load-app";
 import { errorText, type Log } from "./log";
 import { StickyIntake } from "./sticky/intake";
@@ -128,14 +129,16 @@ export class Worker {
 
   #listen(listen: Exclude<ListenTarget, "primary">): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#http.once("error", (error) => {
+      const failed = (error: Error): void => {
         reject(
           new FatalError(`cannot listen on ${targetText(listen)}: ${error.message}`, EXIT_FAILED, { cause: error }),
         );
-      });
+      };
+      this.#http.once("error", failed);
       // `exclusive`: node:cluster would open a path in the primary and share it, as it does ports.
-      this.#http.listen("path" in listen ? { path: listen.path, exclusive: true } : listen, () => {
-        this.#http.removeAllListeners("error");
+      const target = "path" in listen ? { path: listen.path, exclusive: true } : listen;
+      this.#http.listen({ ...target, backlog: BACKLOG }, () => {
+        this.#http.off("error", failed);
         resolve();
       });
     });

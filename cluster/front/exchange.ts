@@ -12,6 +12,8 @@ export interface ExchangeHost {
   /** How long a request waits for a worker in all. */
   readonly workerWait: number;
   readonly counters: FrontCounters;
+  /** Whether the front ends. */
+  readonly stopped: boolean;
   /** Whether a request may reach two workers. */
   mayRepeat(request: IncomingMessage): boolean;
 }
@@ -40,6 +42,9 @@ const HELD_RESPONSE = 1024 * 1024;
  */
 const DEATHS_AT_MOST = 5;
 const QUICK_DEATH = 1000;
+
+/** After so many milliseconds a worker is asked again whose accept queue was full. */
+export const FULL_PAUSE = 10;
 
 /** One request of a client, and the tries to have it answered. */
 export class Exchange implements Held {
@@ -137,7 +142,9 @@ export class Exchange implements Held {
       if (this.#current === attempt) this.#onResponse(attempt, answer);
     });
     attempt.on("error", (error: NodeJS.ErrnoException) => {
-      if (this.#current === attempt) this.#onFailure(error.syscall === "connect");
+      if (this.#current !== attempt) return;
+      if (error.code === QUEUE_IS_FULL) this.#onFull();
+      else this.#onFailure(error.syscall === "connect");
     });
     attempt.end(this.#content);
   }
@@ -150,7 +157,25 @@ export class Exchange implements Held {
       this.#waiter = undefined;
       this.#waited += clock.now() - since;
       if (ready) this.#try();
+      // Whatever is in front sends it to another machine; a 503 it would pass on to the client, unless it is told otherwise.
+      else if (this.#host.stopped) this.#response.destroy();
       else this.#answer(503, "No worker is ready");
+    });
+  }
+
+  /** The worker lives, and has not taken the connections that wait for it: it was sent what another one held that died. */
+  #onFull(): void {
+    this.#leave();
+    if (this.#over) return;
+    this.#tried.pop();
+    this.#waited += FULL_PAUSE;
+    if (this.#waited > this.#host.workerWait) {
+      this.#answer(503, "No worker takes connections");
+      return;
+    }
+    this.#waiter = this.#host.clock.after(FULL_PAUSE, () => {
+      this.#waiter = undefined;
+      this.#try();
     });
   }
 
@@ -224,6 +249,7 @@ export class Exchange implements Held {
   }
 
   #writeHead(answer: IncomingMessage): boolean {
+    if (this.#host.stopped) this.#response.shouldKeepAlive = false;
     try {
       this.#response.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer));
       return true;
@@ -238,6 +264,7 @@ export class Exchange implements Held {
     if (this.#over || this.#response.headersSent) return;
     if (status !== 413) this.#host.counters.failed++;
     this.#current?.destroy();
+    if (this.#host.stopped) this.#response.shouldKeepAlive = false;
     const body = `${text}\n`;
     this.#response.writeHead(status, {
       "Content-Type": "text/plain; charset=utf-8",
@@ -258,6 +285,9 @@ export class Exchange implements Held {
     if (!this.#response.writableFinished) attempt?.destroy();
   };
 }
+
+/** What the system says of a unix socket whose accept queue is full. */
+export const QUEUE_IS_FULL = "EAGAIN";
 
 function ignore(): void {
   // What matters of an error is told by `close`.

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { Server as NetServer, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/time/clock";
+import { within } from "../../src/time/within";
 import { BodyBudget } from "./body";
 import { Exchange, type ExchangeHost, type FrontCounters } from "./exchange";
 import { Pool } from "./pool";
@@ -27,6 +28,12 @@ export interface FrontOptions {
  */
 const KEEP_ALIVE_TIMEOUT = 65_000;
 
+/** When a worker dies its requests go to the others in one burst, and clients come back in one. The kernel caps it. */
+export const BACKLOG = 65_535;
+
+/** How long answers that are being written have when the workers have ended, in milliseconds. */
+const LAST_RESPONSES = 1000;
+
 // Methods that change nothing may reach two workers, as any proxy lets them.
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -43,6 +50,10 @@ export class Front implements ExchangeHost, TunnelHost {
   readonly tunnels = new Set<Duplex>();
   readonly #enginePath: string;
   readonly #server: Server;
+  #stopped = false;
+  /** Requests whose responses are not written yet. */
+  #open = 0;
+  #onIdle: (() => void) | undefined;
 
   constructor(options: FrontOptions) {
     this.clock = options.clock;
@@ -58,7 +69,7 @@ export class Front implements ExchangeHost, TunnelHost {
   listen(port: number, host: string | undefined): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen({ port, host }, () => {
+      this.#server.listen({ port, host, backlog: BACKLOG }, () => {
         this.#server.off("error", reject);
         resolve(this.#server.address() as AddressInfo);
       });
@@ -78,15 +89,29 @@ export class Front implements ExchangeHost, TunnelHost {
     this.pool.stall(name);
   }
 
+  /** Whether it takes no more connections. What it has no worker for is broken off then, and repeated elsewhere. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** No new connections; requests on those that are there are still passed on while there are workers. */
   stop(): void {
-    this.#server.close();
+    if (this.#stopped) return;
+    this.#stopped = true;
+    // Not the HTTP server's own `close`: that destroys connections whose answer has been ended, also where it is not written yet.
+    NetServer.prototype.close.call(this.#server);
     this.pool.stop();
   }
 
-  /** Ends what is left. */
-  close(): void {
+  /** Ends what is left, when the answers that are being written are out, or a second is over. */
+  async close(): Promise<void> {
     this.stop();
+    if (this.#open > 0) {
+      const idle = new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+      await within(this.clock, LAST_RESPONSES, idle).catch(() => undefined);
+    }
     this.#server.closeAllConnections();
     for (const socket of this.tunnels) socket.destroy();
   }
@@ -100,6 +125,10 @@ export class Front implements ExchangeHost, TunnelHost {
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    this.#open++;
+    response.once("close", () => {
+      if (--this.#open === 0) this.#onIdle?.();
+    });
     new Exchange(this, request, response).start();
   };
 

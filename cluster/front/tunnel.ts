@@ -3,12 +3,15 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/time/clock";
 import { upgradeHead } from "./headers";
+import { FULL_PAUSE, QUEUE_IS_FULL } from "./exchange";
 import type { Pool, Upstream, Waiter } from "./pool";
 
 export interface TunnelHost {
   readonly clock: Clock;
   readonly pool: Pool;
   readonly workerWait: number;
+  /** Whether the front ends. */
+  readonly stopped: boolean;
   /** Sockets that are no longer an HTTP server's, to be ended with the front. */
   readonly tunnels: Set<Duplex>;
 }
@@ -78,15 +81,32 @@ export class Tunnel {
     worker.once("end", () => {
       if (!answered) worker.destroy();
     });
-    worker.on("error", ignore);
+    let full = false;
+    worker.on("error", (error: NodeJS.ErrnoException) => void (full = error.code === QUEUE_IS_FULL));
     worker.once("close", () => {
       this.#client.removeListener("data", onSaid);
       if (this.#client.destroyed) return;
-      if (!connected || (!answered && !said && this.#breaks++ < MAX_BREAKS)) this.#try();
+      if (full) this.#tryLater();
+      else if (!connected || (!answered && !said && this.#breaks++ < MAX_BREAKS)) this.#try();
       // What the worker sent last may still be on its way to the client; its end was passed on already by the pipe.
       else if (answered && worker.readableEnded) this.#client.end(() => this.#client.destroy());
       else this.#client.destroy();
     });
+  }
+
+  /** The worker lives, and its accept queue is full. */
+  #tryLater(): void {
+    const { clock, workerWait } = this.#host;
+    this.#tried.pop();
+    this.#giveUpAt ??= clock.now() + workerWait;
+    if (clock.now() >= this.#giveUpAt) this.#refuse();
+    else this.#waiter = clock.after(FULL_PAUSE, () => this.#try());
+  }
+
+  #refuse(): void {
+    // As of a request: what is in front is to try another machine.
+    if (this.#host.stopped) this.#client.destroy();
+    else this.#client.end(UNAVAILABLE, () => this.#client.destroy());
   }
 
   #wait(): void {
@@ -96,7 +116,7 @@ export class Tunnel {
     this.#waiter = pool.wait(this.#giveUpAt - now, (ready) => {
       this.#waiter = undefined;
       if (ready) this.#try();
-      else this.#client.end(UNAVAILABLE, () => this.#client.destroy());
+      else this.#refuse();
     });
   }
 

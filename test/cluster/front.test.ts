@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,6 +18,17 @@ async function readUntil(socket: Socket, text: string): Promise<string> {
   }
   return received;
 }
+
+/** All that a socket says until it ends. */
+async function textOf(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.on("error", () => undefined);
+  await once(socket, "close");
+  return Buffer.concat(chunks).toString("latin1");
+}
+
+const GET = `GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
 describe("front: which worker gets a request", () => {
   test("the next one for each request, on one connection too", async (t) => {
@@ -50,7 +61,7 @@ describe("front: which worker gets a request", () => {
     assert.equal(reply.headers["retry-after"], "1");
   });
 
-  test("none any more, because it stops: those that wait get 503 at once", async (t) => {
+  test("none any more, because it stops: those that wait are broken off at once, for another machine to answer", async (t) => {
     const kit = await FrontKit.start(t, { workerWait: 60_000 });
     await kit.local("only", (_request, response) => {
       kit.front.remove("only");
@@ -59,7 +70,59 @@ describe("front: which worker gets a request", () => {
         kit.front.stop();
       });
     });
-    assert.equal((await kit.send(POLL)).status, 503);
+    await assert.rejects(kit.send(POLL), /socket hang up|ECONNRESET/);
+  });
+});
+
+describe("front: it stops", () => {
+  test("a poll that is answered ends its connection, and a request that comes by one all the same is broken off", async (t) => {
+    const kit = await FrontKit.start(t);
+    const asked = new Promise<ServerResponse>((resolve) => {
+      void kit.local("only", (_request, response) => {
+        resolve(response);
+      });
+    });
+    const [parked, kept] = [connect(kit.port, "127.0.0.1"), connect(kit.port, "127.0.0.1")];
+    const said = [textOf(parked), textOf(kept)];
+    parked.write(GET);
+    // Half of a head: it is not idle.
+    kept.write(GET.slice(0, 10));
+    const response = await asked;
+    kit.front.stop();
+    kit.front.remove("only");
+    response.end("let go");
+    assert.match((await said[0])!, /^HTTP\/1\.1 200 [^]*\r\nConnection: close\r\n[^]*let go$/i);
+    kept.write(GET.slice(10));
+    assert.equal(await said[1], "");
+  });
+
+  test("an answer that its client is slow to read arrives whole", async (t) => {
+    const kit = await FrontKit.start(t);
+    const size = 8_000_000;
+    await kit.local("only", (_request, response) => response.end(Buffer.alloc(size, "x")));
+    const slow = connect(kit.port, "127.0.0.1");
+    slow.write(GET);
+    await once(slow, "readable");
+    kit.front.stop();
+    const closed = kit.front.close();
+    const text = await textOf(slow);
+    await closed;
+    assert.equal(text.length - text.indexOf("\r\n\r\n") - 4, size);
+  });
+});
+
+describe("front: a worker's accept queue is full", () => {
+  test("it is asked again a moment later, and taken for alive", async (t) => {
+    const kit = await FrontKit.start(t);
+    const busy = await kit.child("busy", "answer");
+    busy.pause();
+    // More than its queue takes, which is 512 long.
+    const replies = Promise.all(Array.from({ length: 900 }, () => kit.send(POLL)));
+    await until("all have come", () => kit.front.counters.requests === 900);
+    await sleep(100);
+    busy.resume();
+    assert.deepEqual(new Set((await replies).map(({ status }) => status)), new Set([200]));
+    assert.equal(kit.front.counters.failed, 0);
   });
 });
 

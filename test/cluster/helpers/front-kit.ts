@@ -112,12 +112,14 @@ export class FrontKit {
 
   async stop(): Promise<void> {
     this.#agent.destroy();
-    this.front.close();
+    // Nobody waits for what a test has left.
+    const closed = this.front.close();
     for (const server of this.#servers) {
       server.close();
       server.closeAllConnections();
     }
     await Promise.all(this.#children.map((child) => child.kill()));
+    await closed;
     await rm(this.#directory, { recursive: true, force: true });
   }
 }
@@ -154,6 +156,11 @@ export class StandIn {
   /** Stops it as it stands: its socket still takes connections. */
   pause(): void {
     this.#child.kill("SIGSTOP");
+  }
+
+  /** It goes on. */
+  resume(): void {
+    this.#child.kill("SIGCONT");
   }
 
   /** kill -9; resolves when the process is gone. */
