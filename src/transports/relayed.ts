@@ -68,6 +68,10 @@ export class RelayedTransport extends Transport {
     this.onClose();
   }
 
+  override get canMove(): boolean {
+    return true;
+  }
+
   override abandon(): void {
     if (this.readyState !== "open") return;
     this.readyState = "closed";

@@ -116,6 +116,11 @@ export abstract class Transport extends EventEmitter {
     this.doClose(done ?? noop);
   }
 
+  /** Whether its connection is another process's, and can go on at the node that has the session next. */
+  get canMove(): boolean {
+    return false;
+  }
+
   /** The session is another node's. A connection in this process's hands can only be closed. */
   abandon(): void {
     this.discard();
