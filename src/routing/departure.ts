@@ -91,7 +91,9 @@ export class Departure {
     this.#release();
     // Nobody listens any more: a client whose poll did not come by now is not told by any node.
     const told = alone ? ending.filter((session) => session.direct || session.hasPoll || !session.idle) : ending;
-    const staying = alone ? movable.filter((session) => session.isHandling || this.#goesOver(session)) : [...movable, ...this.#node.waiting];
+    const staying = alone
+      ? movable.filter((session) => session.isHandling || this.#goesOver(session))
+      : [...movable, ...this.#node.waiting];
     return staying.length + told.length + this.#node.gatewayCount === 0;
   }
 
