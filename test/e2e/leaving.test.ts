@@ -141,7 +141,8 @@ describe("a node that leaves while a client goes over to a websocket there", () 
     assert.equal(await websocket.next(), "3probe");
     const drained = all[0]!.drain({ timeout: 6000 });
     await waitFor("another node to own it", () => nodes.slice(1).some((node) => node.session(client.sid)));
-    assert.equal((await client.poll(b)).body, "6");
+    // Let go by the upgrade, or by the ping that follows a takeover.
+    assert.match((await client.poll(b)).body, /^[26]/);
     websocket.send("5");
     websocket.send("4x");
     const messages: (string | undefined)[] = [];
