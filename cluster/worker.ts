@@ -1,4 +1,5 @@
 import { createServer, type Server as HttpServer } from "node:http";
+import { Server as NetServer } from "node:net";
 import {
   operationsHandler,
   Server,
@@ -112,10 +113,10 @@ export class Worker {
   }
 
   #closeHttp(): Promise<unknown> {
-    // The drain may have closed it already, and its last connections with that.
-    if (this.#http.listening) this.#http.close();
+    // The drain has closed it already, and its idle connections with that, unless it failed. Not by its own `close`, nor by
+    // `closeIdleConnections`: both destroy connections whose answers have ended and are not written yet.
+    if (this.#http.listening) NetServer.prototype.close.call(this.#http);
     const closed = this.#intake === undefined ? this.#httpClosed : this.#intake.idle();
-    this.#http.closeIdleConnections();
     return within(this.#options.clock, LAST_RESPONSES, closed).finally(() => {
       this.#http.closeAllConnections();
     });

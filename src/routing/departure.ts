@@ -15,6 +15,8 @@ export interface DepartingNode {
   readonly heirs: readonly NodeId[];
   /** Requests that wait here. */
   readonly waiting: readonly Held[];
+  /** Whether an offer reaches anybody. */
+  readonly busConnected: boolean;
   /** Websockets here of sessions that other nodes own. */
   readonly gatewayCount: number;
   offer(heir: NodeId, session: OwnedSession): void;
@@ -32,6 +34,8 @@ const OFFER_AGAIN = 1000;
 const TOLD_WITHIN = 1000;
 /** A poll whose release brought no answer is released again after so many milliseconds. */
 const RELEASE_AGAIN = 500;
+/** A client that goes over to a websocket has done so within so many milliseconds, or is left to its ping. */
+const GONE_OVER_WITHIN = 2000;
 
 /**
  * How a node leaves (docs/protocol.md, section on handover): its polling sessions are offered to the others, each when nothing
@@ -44,6 +48,8 @@ export class Departure {
   readonly #handedOver: () => void;
   readonly #began: number;
   readonly #offered = new Map<OwnedSession, number>();
+  /** Sessions whose clients were going over to a websocket here, and when that was seen. */
+  readonly #goingOver = new Map<OwnedSession, number>();
   readonly #released = new Map<Held, number>();
   #heir = 0;
   /** Websockets that were closed because of this. */
@@ -70,9 +76,11 @@ export class Departure {
     const sessions = [...this.#node.sessions.values()].filter((session) => !session.over);
     const movable = this.#node.handsOver ? sessions.filter((session) => !session.direct) : [];
     const ending = this.#node.handsOver ? sessions.filter((session) => session.direct) : sessions;
-    if (!alone) this.#offer(movable);
+    const going = movable.filter((session) => !this.#goesOver(session));
     // Others may be there by the time its lease is given back, and claim what is handled here.
-    else for (const session of movable) session.depart();
+    if (alone) for (const session of going) session.depart();
+    // An offer that is dropped moves nothing: requests that this node could serve were turned away until they were answered 503.
+    else if (this.#node.busConnected) this.#offer(going);
     this.#closeWebsockets(ending, alone ? 1 : Math.min(1, (2 * elapsed) / this.#timeout));
     if (!this.#isHandedOver && this.#mayHandOver(elapsed, movable.length, alone ? ending : [])) {
       this.#isHandedOver = true;
@@ -83,7 +91,9 @@ export class Departure {
     this.#release();
     // Nobody listens any more: a client whose poll did not come by now is not told by any node.
     const told = alone ? ending.filter((session) => session.direct || session.hasPoll || !session.idle) : ending;
-    const staying = alone ? movable.filter((session) => session.isHandling) : [...movable, ...this.#node.waiting];
+    const staying = alone
+      ? movable.filter((session) => session.isHandling || this.#goesOver(session))
+      : [...movable, ...this.#node.waiting];
     return staying.length + told.length + this.#node.gatewayCount === 0;
   }
 
@@ -95,6 +105,15 @@ export class Departure {
     if (2 * elapsed >= this.#timeout) return true;
     if (closing.some((session) => !session.direct)) return elapsed >= TOLD_WITHIN;
     return movable === 0 || this.#node.heirs.length === 0;
+  }
+
+  /** Its client has stopped polling, and would not begin again if the websocket that it goes over to were closed. */
+  #goesOver(session: OwnedSession): boolean {
+    if (!session.isGoingOver) return false;
+    const now = this.#node.clock.now();
+    const since = this.#goingOver.get(session) ?? now;
+    this.#goingOver.set(session, since);
+    return now - since < GONE_OVER_WITHIN;
   }
 
   #offer(sessions: readonly OwnedSession[]): void {

@@ -52,6 +52,8 @@ class Gateway implements TickWork {
   #asked: NodeId | undefined;
   #try = 0;
   #acked = false;
+  /** When the client was given the answer to its probe, until it has said more: closed now, it would hang. */
+  #probedAt: number | undefined;
   #over = false;
   /** All messages so far, until the ack. */
   #kept: (string | Buffer)[] = [];
@@ -90,6 +92,7 @@ class Gateway implements TickWork {
   readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
     const body = isBinary ? data : data.toString("utf8");
     const n = this.#count++;
+    this.#probedAt = undefined;
     if (!this.#acked) this.#kept.push(body);
     this.#sizes.push(body.length);
     this.#underWay += body.length;
@@ -189,6 +192,7 @@ class Gateway implements TickWork {
       this.close(GOING_AWAY);
       return;
     }
+    if (!this.#acked && this.#count === 1) this.#probedAt ??= this.#gateways.node.clock.now();
     const size = body.length;
     const message = this.#asText === undefined || typeof body === "string" ? body : this.#text(body, this.#asText);
     const compress =
@@ -230,6 +234,14 @@ class Gateway implements TickWork {
     else this.restart();
   }
 
+  /**
+   * Whether its client has stopped polling for this websocket and not gone over yet: the stock client does not begin to poll again
+   * where it is closed, and hangs. Not for longer than a client takes that is there.
+   */
+  get isAwaited(): boolean {
+    return this.#probedAt !== undefined && this.#gateways.node.clock.now() - this.#probedAt < GONE_OVER_WITHIN;
+  }
+
   /** Closes the websocket; the owner, if it lives, is told. */
   close(code: number): void {
     if (this.#over) return;
@@ -263,6 +275,8 @@ const PONG = "3probe";
 
 /** So many times the owner is looked for in vain before the websocket is closed. */
 const MOST_MISSES = 30;
+/** A client whose probe was answered has gone over within so many milliseconds. */
+const GONE_OVER_WITHIN = 2000;
 
 /** The websockets that this node holds for sessions of other nodes. */
 export class Gateways {
@@ -314,12 +328,13 @@ export class Gateways {
   }
 
   closeAll(): void {
-    this.closeSome(this.#byName.size);
+    for (const gateway of [...this.#byName.values()]) gateway.close(GOING_AWAY);
   }
 
-  /** Closes so many, since this node leaves. */
+  /** Closes so many, since this node leaves; those whose clients are about to go over to them later. */
   closeSome(count: number): void {
-    for (const gateway of [...this.#byName.values()].slice(0, count)) gateway.close(GOING_AWAY);
+    const closable = [...this.#byName.values()].filter((gateway) => !gateway.isAwaited);
+    for (const gateway of closable.slice(0, count)) gateway.close(GOING_AWAY);
   }
 
   forget(gateway: Gateway): void {

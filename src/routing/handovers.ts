@@ -16,6 +16,7 @@ export interface HandoverNode {
   readonly clock: Clock;
   readonly sessions: ReadonlyMap<string, OwnedSession>;
   readonly others: readonly NodeId[];
+  readonly busConnected: boolean;
   /** Reads anew which other nodes there are; waits for it so many milliseconds at most, and tells whether the store did. */
   lookAround(withinMs: number): Promise<boolean>;
   send(node: NodeId, frame: Frame): void;
@@ -105,6 +106,10 @@ export class Handovers implements DepartingNode {
 
   get heirs(): NodeId[] {
     return this.#node.others.filter((node) => !this.#leavers.has(node));
+  }
+
+  get busConnected(): boolean {
+    return this.#node.busConnected;
   }
 
   get waiting(): Held[] {

@@ -13,6 +13,10 @@ export interface RequestTaker {
   pathOf(options: AttachOptions): string;
   /** The HTTP server listens, for the first time or again. */
   onListening(): void;
+  /** A request, of the engine or not, came by this connection. */
+  onRequestBy(connection: Duplex): void;
+  /** A websocket's request came by it. */
+  onUpgradeOf(connection: Duplex): void;
   handleRequest(request: IncomingMessage, response: ServerResponse): void;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   close(): unknown;
@@ -34,6 +38,7 @@ export function attachTo(server: RequestSource, engine: RequestTaker, options: A
     engine.onListening();
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    engine.onRequestBy(request.socket);
     const ours = request.url?.startsWith(path) === true && (preflight !== false || request.method !== "OPTIONS");
     if (ours && request.method === "OPTIONS" && typeof preflight === "function")
       preflight.call(server, request, response);
@@ -53,6 +58,7 @@ function attachUpgrades(
 ): void {
   const timeout = options.destroyUpgradeTimeout ?? 1000;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    engine.onUpgradeOf(socket);
     if (request.url?.startsWith(path) === true) engine.handleUpgrade(request, socket, head);
     else if (options.destroyUpgrade !== false) {
       clock.after(timeout, () => {

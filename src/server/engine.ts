@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import base64id from "base64id";
 import cors from "cors";
 import { ERROR_MESSAGES, ErrorCode, type ErrorCallback, type Refusal } from "../errors";
@@ -20,6 +21,7 @@ import { Authorization, type Breakable } from "./authorization";
 import { answerPreflight, isXhr, letOriginIn, refusalHeaders, refusalOf } from "./compat3";
 import { SessionCookie } from "./cookie";
 import { offerOf, type Refuse, type SessionHost, type WebSocketOffer } from "./host";
+import { HttpServers } from "./http-servers";
 import { MIDDLEWARE_FAILURE } from "./middlewares";
 import { connectionError, sendRefusal } from "./responses";
 import { pollingFor } from "./transports";
@@ -60,7 +62,7 @@ export class Engine extends WebSocketFace implements SocketHost {
   readonly #host: SessionHost;
   readonly #authorization: Authorization;
   #cookie: SessionCookie | undefined;
-  readonly #attached = new Set<RequestSource>();
+  readonly #servers: HttpServers;
   #closing: Promise<void> | undefined;
   /** The HTTP server, where `listen` made it; Socket.IO puts its own here. */
   httpServer: HttpServer | undefined;
@@ -68,6 +70,7 @@ export class Engine extends WebSocketFace implements SocketHost {
   constructor(options: EngineOptions, clock: Clock, host: HostFactory) {
     super();
     this.#clock = clock;
+    this.#servers = new HttpServers(clock);
     this.opts = resolveOptions(options);
     if (this.opts.httpCompression !== false) checkCompression(this.opts.httpCompression);
     this.#cookie = this.#cookieNow();
@@ -94,6 +97,16 @@ export class Engine extends WebSocketFace implements SocketHost {
     this.init();
   }
 
+  /** @internal A request of that HTTP server, of the engine or not, came by this connection. */
+  onRequestBy(connection: Duplex): void {
+    this.#servers.onRequest(connection);
+  }
+
+  /** @internal The connection is a websocket's. */
+  onUpgradeOf(connection: Duplex): void {
+    this.#servers.onUpgrade(connection);
+  }
+
   /** @internal Where the sessions live. */
   get host(): SessionHost {
     return this.#host;
@@ -117,7 +130,7 @@ export class Engine extends WebSocketFace implements SocketHost {
   /** Takes over an HTTP server's requests below the path. Others go to the listeners that the server had. */
   attach(server: RequestSource, options: AttachOptions = {}): this {
     attachTo(server, this, options, this.#clock);
-    this.#attached.add(server);
+    this.#servers.add(server);
     return this;
   }
 
@@ -262,7 +275,7 @@ export class Engine extends WebSocketFace implements SocketHost {
 
   /**
    * Gives the sessions of this node to the others, and stops; what a process does on SIGTERM. Resolves when nothing is left, or
-   * the time is over.
+   * the time is over. All answers are with the kernel then, but for those of clients that did not read in all the time.
    *
    * Polling sessions go on at other nodes; their clients notice nothing. Websockets are closed with code 1001, spread over
    * the first half of the time. When no polling session is left here, the HTTP servers that the engine is attached to
@@ -272,16 +285,21 @@ export class Engine extends WebSocketFace implements SocketHost {
    */
   drain(options: DrainOptions = {}): Promise<void> {
     const timeout = options.timeout === undefined ? DRAIN_TIMEOUT : positive("timeout", options.timeout);
-    this.#closing ??= this.#host.drain(timeout, this.#stopListening).finally(() => {
-      this.heartbeat.stop();
-      this.cleanup();
-    });
+    this.#closing ??= this.#drain(timeout);
     return this.#closing;
   }
 
-  readonly #stopListening = (): void => {
-    for (const server of this.#attached) if (isListening(server)) server.close();
-  };
+  async #drain(timeout: number): Promise<void> {
+    const until = this.#clock.now() + timeout;
+    const stopListening = (): void => {
+      this.#servers.stopListening();
+    };
+    await this.#host.drain(timeout, stopListening).finally(() => {
+      this.heartbeat.stop();
+      this.cleanup();
+    });
+    await this.#servers.written(until - this.#clock.now());
+  }
 
   /** Ends all sessions that are here, and stops. Returns at once; `closed()` tells when all is done. */
   close(): this {
@@ -299,11 +317,6 @@ export class Engine extends WebSocketFace implements SocketHost {
   closed(): Promise<void> {
     return this.#closing ?? Promise.resolve();
   }
-}
-
-/** Others take their requests from elsewhere, as one that an application emits them on itself. */
-function isListening(server: RequestSource): server is HttpServer {
-  return "listening" in server && server.listening === true;
 }
 
 function isNamed(sid: string | undefined): boolean {

@@ -12,6 +12,9 @@ import { Upgrade, type UpgradeHost } from "./upgrade";
  * becomes turns, one commit at a time.
  */
 export class OwnedSession extends SessionRequests implements Journal, PollState {
+  /** The last try to go over to a websocket. */
+  #upgrade: Upgrade | undefined;
+
   get writable(): boolean {
     // What is sent leaves at the end of the tick: from the first packet on, the poll is as good as taken.
     return this.parked !== undefined && this.outbox.waiting === 0 && this.socket?.writeBuffer.length === 0;
@@ -72,6 +75,16 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
 
   // ---- the node leaves ----
 
+  override depart(): void {
+    super.depart();
+    this.#upgrade?.depart();
+  }
+
+  /** Whether the client goes over to a websocket that is here, and would hang if that were closed now. */
+  get isGoingOver(): boolean {
+    return this.#upgrade?.needsTransport === true;
+  }
+
   /** I3: this node is cut off, and others are about to claim the session. A websocket that is here goes on. */
   giveUp(): void {
     if (!this.upgraded) this.lose(undefined);
@@ -112,7 +125,7 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
         this.touch();
       },
     };
-    new Upgrade(socket, transport, host, this.node.clock, this.node.upgradeTimeout);
+    this.#upgrade = new Upgrade(socket, transport, host, this.node.clock, this.node.upgradeTimeout);
     return true;
   }
 
@@ -124,6 +137,7 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
       return;
     }
     this.upgraded = true;
+    this.#upgrade = undefined;
     this.node.grace.remove(this);
     this.node.onUpgraded(this);
     socket.once("close", this.#onSocketClosed);

@@ -30,6 +30,8 @@ export class Upgrade {
   #release: Timer | undefined;
   /** The client has said `upgrade`: what comes behind it waits for the record. */
   #early: Packet[] | undefined;
+  #isProbed = false;
+  #over = false;
 
   constructor(socket: Socket, transport: Transport, host: UpgradeHost, clock: Clock, timeoutMs: number) {
     this.#socket = socket;
@@ -55,6 +57,19 @@ export class Upgrade {
     return this.#release;
   }
 
+  /**
+   * Whether the client has given up polling for this websocket: the stock client (engine.io-client 6) stops when its probe is
+   * answered, and does not begin again where the websocket closes before it could say `upgrade`. It hangs until its ping times out.
+   */
+  get needsTransport(): boolean {
+    return this.#isProbed && !this.#over && !this.#transport.canMove;
+  }
+
+  /** The session goes to another node. A probe that was answered now would be of a websocket that is about to be closed. */
+  depart(): void {
+    if (!this.#isProbed && !this.#over && !this.#transport.canMove) this.#onEnd();
+  }
+
   readonly #onPacket = (packet: Packet): void => {
     if (this.#early !== undefined) this.#early.push(packet);
     else if (packet.type === "ping" && packet.data === "probe") this.#probed();
@@ -63,6 +78,7 @@ export class Upgrade {
   };
 
   #probed(): void {
+    this.#isProbed = true;
     this.#transport.send([{ type: "pong", data: "probe" }]);
     this.#socket.emit("upgrading", this.#transport);
     this.#release ??= this.#clock.afterUnref(RELEASE_INTERVAL, this.#onRelease);
@@ -98,6 +114,7 @@ export class Upgrade {
   };
 
   #leave(): void {
+    this.#over = true;
     this.#socket.upgrading = false;
     this.#socket.useUpgrade(undefined);
     this.#timeout.stop();

@@ -17,6 +17,7 @@ export interface RelayPipe {
  * runtime: what waits then waits in the socket's buffer, which has a limit of its own.
  */
 export class RelayedTransport extends Transport {
+  override readonly canMove = true;
   readonly #pipe: RelayPipe;
   readonly #limit: number;
   #sent = 0;

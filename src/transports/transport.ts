@@ -51,6 +51,8 @@ export abstract class Transport extends EventEmitter {
   discarded = false;
   /** What a websocket is closed with (RFC 6455, 7.4), if anything. */
   closeCode: number | undefined;
+  /** @internal Whether its connection is another process's, and can go on at the node that has the session next. */
+  readonly canMove: boolean = false;
 
   /** From a request, or from what it says: the protocol, and how packets look where that is not by the protocol alone. */
   constructor(from: Revision | TransportRequest, encoding?: Encoding) {

@@ -17,8 +17,8 @@ export const RULES_OF_NODES: readonly Rule[] = [
   },
   {
     rule: "L1: sessions are offered to other nodes",
-    find: "if (!alone) this.#offer(movable);",
-    replace: "if (!alone) {}",
+    find: "else if (this.#node.busConnected) this.#offer(going);",
+    replace: "",
     profiles: ["departures"],
   },
   {

@@ -14,6 +14,7 @@ class FakeSession {
   hasPoll = false;
   idle = true;
   isHandling = false;
+  isGoingOver = false;
   departed = false;
   socket = undefined;
 
@@ -29,15 +30,20 @@ class World {
   readonly offers: string[] = [];
   ended = false;
   handedOver = false;
+  busConnected = true;
 
   async leave(): Promise<void> {
     const { session, offers } = this;
+    const isConnected = (): boolean => this.busConnected;
     const node: DepartingNode = {
       clock: this.clock,
       sessions: new Map([["s", session as unknown as OwnedSession]]),
       handsOver: true,
       heirs: this.heirs,
       waiting: [],
+      get busConnected() {
+        return isConnected();
+      },
       gatewayCount: 0,
       offer: (heir) => offers.push(heir),
       release: () => undefined,
@@ -84,6 +90,44 @@ describe("a node that leaves", () => {
     world.session.isHandling = false;
     await world.pass(50);
     assert.deepEqual(world.offers, ["heir"]);
+  });
+
+  it("leaves a session whose client goes over to a websocket here until it has: the client polls no more", async () => {
+    const world = new World();
+    world.heirs.push("heir");
+    world.session.isGoingOver = true;
+    await world.leave();
+    await world.pass(1500);
+    assert.deepEqual([world.session.departed, world.offers, world.handedOver], [false, [], false]);
+    world.session.isGoingOver = false;
+    world.session.direct = true;
+    await world.pass(50);
+    assert.deepEqual([world.session.departed, world.offers, world.handedOver], [false, [], true]);
+  });
+
+  it("offers it when that takes too long, or has failed", async () => {
+    for (const fails of [true, false]) {
+      const world = new World();
+      world.heirs.push("heir");
+      world.session.isGoingOver = true;
+      await world.leave();
+      await world.pass(500);
+      if (fails) world.session.isGoingOver = false;
+      await world.pass(fails ? 50 : 1600);
+      assert.deepEqual([world.session.departed, world.offers], [true, ["heir"]]);
+    }
+  });
+
+  it("goes on serving its sessions while the bus is away: nobody would hear of an offer", async () => {
+    const world = new World();
+    world.heirs.push("heir");
+    world.busConnected = false;
+    await world.leave();
+    await world.pass(3000);
+    assert.deepEqual([world.session.departed, world.offers], [false, []]);
+    world.busConnected = true;
+    await world.pass(50);
+    assert.deepEqual([world.session.departed, world.offers], [true, ["heir"]]);
   });
 
   it("ends at once where nobody can have its sessions, but for what they have handled, and they handle no more", async () => {

@@ -86,6 +86,22 @@ class GatewayWorld implements GatewayNode {
 }
 
 describe("a websocket at a gateway", () => {
+  it("is not closed by a departure between the answer to its client's probe and what that says next, for two seconds", async () => {
+    for (const goesOver of [true, false]) {
+      const world = await GatewayWorld.open();
+      world.websocket.says("2probe");
+      world.hears(MessageKind.RelayOut, 0, "3probe");
+      world.gateways.closeSome(1);
+      world.clock.advance(1900);
+      world.gateways.closeSome(1);
+      assert.equal(world.websocket.closed, "open");
+      if (goesOver) world.websocket.says("5");
+      else world.clock.advance(200);
+      world.gateways.closeSome(1);
+      assert.equal(world.websocket.closed, GOING_AWAY);
+    }
+  });
+
   it("before the ack starts again at the owner of now, from its first message (U4)", async () => {
     const world = await GatewayWorld.open();
     assert.deepEqual(world.told(), ["owner RelayOpen w1.1 0"]);

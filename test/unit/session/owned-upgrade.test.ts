@@ -25,6 +25,65 @@ class Upgrading extends OwnedWorld {
   }
 }
 
+/** A session whose client has opened a websocket here, and said nothing yet. */
+class Opened extends OwnedWorld {
+  readonly sent: string[] = [];
+  readonly websocket: RelayedTransport;
+
+  /** `canMove`: another node has its connection. */
+  constructor(canMove = false) {
+    super();
+    const pipe = {
+      send: (message: string | Buffer) => this.sent.push(message.toString()),
+      close: () => this.sent.push("closed"),
+      leave: () => this.sent.push("left"),
+    };
+    this.websocket = new RelayedTransport(4, pipe, 1e6);
+    if (!canMove) Object.defineProperty(this.websocket, "canMove", { value: false });
+    assert.equal(
+      this.session.upgradeTo(this.websocket, () => undefined),
+      true,
+    );
+  }
+}
+
+describe("L1: an upgrade of a session that leaves", () => {
+  it("holds it once it is probed, until it has failed or is recorded", () => {
+    for (const end of ["fails", "is recorded"] as const) {
+      const world = new Opened();
+      world.owner.onUpgraded = () => undefined;
+      assert.equal(world.session.isGoingOver, false);
+      world.websocket.onMessage("2probe");
+      assert.equal(world.session.isGoingOver, true);
+      if (end === "fails") world.websocket.onClose();
+      else {
+        world.websocket.onMessage("5");
+        assert.equal(world.session.isGoingOver, true);
+        world.ok();
+        assert.equal(world.session.direct, true);
+      }
+      assert.equal(world.session.isGoingOver, false);
+    }
+  });
+
+  it("ends before its probe is answered: its client polls on", () => {
+    const world = new Opened();
+    world.session.depart();
+    world.websocket.onMessage("2probe");
+    assert.deepEqual(world.sent, ["closed"]);
+    assert.equal(world.socket.upgrading, false);
+  });
+
+  it("goes on at the next owner where another node has the websocket", () => {
+    const world = new Opened(true);
+    world.session.depart();
+    world.websocket.onMessage("2probe");
+    assert.deepEqual([world.sent, world.session.isGoingOver], [["3probe"], false]);
+    world.session.replaced();
+    assert.deepEqual(world.sent, ["3probe", "left"]);
+  });
+});
+
 describe("U2: a websocket while its upgrade is recorded", () => {
   it("sends nothing, and keeps what the client says behind it", () => {
     const world = new Upgrading();
