@@ -43,15 +43,19 @@ const HELD_RESPONSE = 1024 * 1024;
 const DEATHS_AT_MOST = 5;
 const QUICK_DEATH = 1000;
 
-/** After so many milliseconds a worker is asked again whose accept queue was full. */
-export const FULL_PAUSE = 10;
+/**
+ * After so many milliseconds, about, workers are asked again whose accept queues were full; twice as long each time, up to the
+ * second. Thousands that try again every ten milliseconds leave the front no time for anything else.
+ */
+export const FULL_PAUSE = 20;
+export const LONGEST_FULL_PAUSE = 640;
 
 /** One request of a client, and the tries to have it answered. */
 export class Exchange implements Held {
   readonly #host: ExchangeHost;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #tried: Upstream[] = [];
+  #tried: Upstream[] = [];
   #body: RequestBody | undefined;
   #content: Buffer | undefined;
   #headers: string[] = [];
@@ -59,7 +63,13 @@ export class Exchange implements Held {
   #current: ClientRequest | undefined;
   #upstream: Upstream | undefined;
   #sentAt = 0;
+  /** Whether the try that is under way has a connection of its own. */
+  #isFresh = false;
   #quickDeaths = 0;
+  /** Workers among those tried that live, and whose accept queues were full. */
+  #full: Upstream[] = [];
+  #fullSince: number | undefined;
+  #fullPause = FULL_PAUSE;
   #waiter: Waiter | undefined;
   /** How long it has waited for a worker, in all its waits. */
   #waited = 0;
@@ -112,7 +122,8 @@ export class Exchange implements Held {
   #try(): void {
     const upstream = this.#host.pool.take(this.#tried);
     if (upstream === undefined) {
-      this.#wait();
+      if (this.#full.length > 0) this.#waitForRoom();
+      else this.#wait();
       return;
     }
     if (this.#tried.length > 0) this.#host.counters.retries++;
@@ -128,9 +139,11 @@ export class Exchange implements Held {
     }
   }
 
-  #send(upstream: Upstream): void {
+  /** `fresh`: on a connection of its own. */
+  #send(upstream: Upstream, fresh = false): void {
+    this.#isFresh = fresh;
     const attempt = httpRequest({
-      agent: upstream.agent,
+      agent: fresh ? false : upstream.agent,
       socketPath: upstream.path,
       method: this.#request.method,
       path: this.#request.url,
@@ -143,7 +156,9 @@ export class Exchange implements Held {
     });
     attempt.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#current !== attempt) return;
-      if (error.code === QUEUE_IS_FULL) this.#onFull();
+      if (isQueueFull(error)) this.#onFull(upstream);
+      // The worker has closed a connection that was idle for long, and this was under way to it.
+      else if (attempt.reusedSocket && this.#isQuick && this.#host.mayRepeat(this.#request)) this.#send(upstream, true);
       else this.#onFailure(error.syscall === "connect");
     });
     attempt.end(this.#content);
@@ -157,26 +172,36 @@ export class Exchange implements Held {
       this.#waiter = undefined;
       this.#waited += clock.now() - since;
       if (ready) this.#try();
-      // Whatever is in front sends it to another machine; a 503 it would pass on to the client, unless it is told otherwise.
-      else if (this.#host.stopped) this.#response.destroy();
       else this.#answer(503, "No worker is ready");
     });
   }
 
   /** The worker lives, and has not taken the connections that wait for it: it was sent what another one held that died. */
-  #onFull(): void {
+  #onFull(upstream: Upstream): void {
     this.#leave();
     if (this.#over) return;
-    this.#tried.pop();
-    this.#waited += FULL_PAUSE;
-    if (this.#waited > this.#host.workerWait) {
+    this.#full.push(upstream);
+    this.#try();
+  }
+
+  get #isQuick(): boolean {
+    return this.#host.clock.now() - this.#sentAt < QUICK_DEATH;
+  }
+
+  #waitForRoom(): void {
+    const { clock, workerWait } = this.#host;
+    this.#fullSince ??= clock.now();
+    if (clock.now() - this.#fullSince >= workerWait) {
       this.#answer(503, "No worker takes connections");
       return;
     }
-    this.#waiter = this.#host.clock.after(FULL_PAUSE, () => {
+    this.#tried = this.#tried.filter((upstream) => !this.#full.includes(upstream));
+    this.#full = [];
+    this.#waiter = clock.after(this.#fullPause * (0.5 + clock.random()), () => {
       this.#waiter = undefined;
       this.#try();
     });
+    this.#fullPause = Math.min(2 * this.#fullPause, LONGEST_FULL_PAUSE);
   }
 
   /**
@@ -193,7 +218,8 @@ export class Exchange implements Held {
       this.#response.destroy();
       return;
     }
-    if (!refused && this.#host.clock.now() - this.#sentAt < QUICK_DEATH) this.#quickDeaths++;
+    // One that refuses a connection of the request's own has died under it on the kept one before.
+    if ((!refused || this.#isFresh) && this.#isQuick) this.#quickDeaths++;
     if (this.#quickDeaths >= DEATHS_AT_MOST) this.#answer(502, "Worker after worker died under this request");
     else if (refused || this.#host.mayRepeat(this.#request)) this.#try();
     else this.#answer(502, "The worker died while it handled the request, which must not be handled twice");
@@ -262,6 +288,11 @@ export class Exchange implements Held {
   /** The front's own answer. */
   #answer(status: number, text: string): void {
     if (this.#over || this.#response.headersSent) return;
+    if (status === 503 && this.#host.stopped) {
+      // Whatever is in front sends it to another machine; a 503 it would pass on to the client, unless it is told otherwise.
+      this.#response.destroy();
+      return;
+    }
     if (status !== 413) this.#host.counters.failed++;
     this.#current?.destroy();
     if (this.#host.stopped) this.#response.shouldKeepAlive = false;
@@ -286,8 +317,10 @@ export class Exchange implements Held {
   };
 }
 
-/** What the system says of a unix socket whose accept queue is full. */
-export const QUEUE_IS_FULL = "EAGAIN";
+/** Whether it is what the system says of a unix socket whose accept queue is full. */
+export function isQueueFull({ code, syscall }: NodeJS.ErrnoException): boolean {
+  return code === "EAGAIN" && syscall === "connect";
+}
 
 function ignore(): void {
   // What matters of an error is told by `close`.

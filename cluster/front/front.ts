@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { Server as NetServer, type AddressInfo } from "node:net";
+import { Server as NetServer, type AddressInfo, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/time/clock";
 import { within } from "../../src/time/within";
@@ -31,6 +31,15 @@ const KEEP_ALIVE_TIMEOUT = 65_000;
 /** When a worker dies its requests go to the others in one burst, and clients come back in one. The kernel caps it. */
 export const BACKLOG = 65_535;
 
+/** A client's connection. */
+interface Connection {
+  readonly socket: Socket;
+  /** Requests under way. */
+  open: number;
+  /** Bytes that had come when the last one was answered; undefined where none was. */
+  answeredAt: number | undefined;
+}
+
 /** How long answers that are being written have when the workers have ended, in milliseconds. */
 const LAST_RESPONSES = 1000;
 
@@ -50,8 +59,9 @@ export class Front implements ExchangeHost, TunnelHost {
   readonly tunnels = new Set<Duplex>();
   readonly #enginePath: string;
   readonly #server: Server;
+  readonly #connections = new Map<Duplex, Connection>();
   #stopped = false;
-  /** Requests whose responses are not written yet. */
+  /** Requests whose responses are not written yet, and connections that were upgraded. */
   #open = 0;
   #onIdle: (() => void) | undefined;
 
@@ -64,6 +74,10 @@ export class Front implements ExchangeHost, TunnelHost {
     this.#server = createServer({ keepAliveTimeout: options.keepAliveTimeout ?? KEEP_ALIVE_TIMEOUT }, this.#onRequest);
     this.#server.on("checkContinue", this.#onExpectContinue);
     this.#server.on("upgrade", this.#onUpgrade);
+    this.#server.on("connection", (socket) => {
+      this.#connections.set(socket, { socket, open: 0, answeredAt: undefined });
+      socket.once("close", () => this.#connections.delete(socket));
+    });
   }
 
   listen(port: number, host: string | undefined): Promise<AddressInfo> {
@@ -101,6 +115,13 @@ export class Front implements ExchangeHost, TunnelHost {
     // Not the HTTP server's own `close`: that destroys connections whose answer has been ended, also where it is not written yet.
     NetServer.prototype.close.call(this.#server);
     this.pool.stop();
+    for (const connection of this.#connections.values()) this.#endIdle(connection);
+  }
+
+  /** One that waits for its next request. Whoever keeps it would send that here, where nobody answers it soon. */
+  #endIdle({ socket, open, answeredAt }: Connection): void {
+    // What has come since is the beginning of a request.
+    if (open === 0 && answeredAt === socket.bytesRead) socket.destroySoon();
   }
 
   /** Ends what is left, when the answers that are being written are out, or a second is over. */
@@ -125,12 +146,22 @@ export class Front implements ExchangeHost, TunnelHost {
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const connection = this.#connections.get(request.socket);
+    if (connection !== undefined) connection.open++;
     this.#open++;
     response.once("close", () => {
-      if (--this.#open === 0) this.#onIdle?.();
+      this.#onClosed();
+      if (connection === undefined) return;
+      connection.open--;
+      connection.answeredAt = connection.socket.bytesRead;
+      if (this.#stopped) this.#endIdle(connection);
     });
     new Exchange(this, request, response).start();
   };
+
+  #onClosed(): void {
+    if (--this.#open === 0) this.#onIdle?.();
+  }
 
   /** A client that asks first is told to go on only if its body is wanted. */
   readonly #onExpectContinue = (request: IncomingMessage, response: ServerResponse): void => {
@@ -140,6 +171,9 @@ export class Front implements ExchangeHost, TunnelHost {
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, first: Buffer): void => {
     this.counters.upgrades++;
+    this.#connections.delete(socket);
+    this.#open++;
+    socket.once("close", () => this.#onClosed());
     new Tunnel(this, request, socket, first).start();
   };
 }

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/time/clock";
 import { upgradeHead } from "./headers";
-import { FULL_PAUSE, QUEUE_IS_FULL } from "./exchange";
+import { FULL_PAUSE, isQueueFull, LONGEST_FULL_PAUSE } from "./exchange";
 import type { Pool, Upstream, Waiter } from "./pool";
 
 export interface TunnelHost {
@@ -37,6 +37,7 @@ export class Tunnel {
   #waiter: Waiter | undefined;
   #giveUpAt: number | undefined;
   #breaks = 0;
+  #fullPause = FULL_PAUSE;
 
   constructor(host: TunnelHost, request: IncomingMessage, client: Duplex, first: Buffer) {
     this.#host = host;
@@ -82,7 +83,7 @@ export class Tunnel {
       if (!answered) worker.destroy();
     });
     let full = false;
-    worker.on("error", (error: NodeJS.ErrnoException) => void (full = error.code === QUEUE_IS_FULL));
+    worker.on("error", (error: NodeJS.ErrnoException) => void (full = isQueueFull(error)));
     worker.once("close", () => {
       this.#client.removeListener("data", onSaid);
       if (this.#client.destroyed) return;
@@ -100,7 +101,8 @@ export class Tunnel {
     this.#tried.pop();
     this.#giveUpAt ??= clock.now() + workerWait;
     if (clock.now() >= this.#giveUpAt) this.#refuse();
-    else this.#waiter = clock.after(FULL_PAUSE, () => this.#try());
+    else this.#waiter = clock.after(this.#fullPause * (0.5 + clock.random()), () => this.#try());
+    this.#fullPause = Math.min(2 * this.#fullPause, LONGEST_FULL_PAUSE);
   }
 
   #refuse(): void {

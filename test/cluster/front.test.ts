@@ -111,6 +111,61 @@ describe("front: it stops", () => {
   });
 });
 
+describe("front: connections that end as it stops", () => {
+  test("one that waits for its next request ends at once, and one whose request has begun does not", async (t) => {
+    const kit = await FrontKit.start(t);
+    await kit.local("only", (_request, response) => response.end("ok"));
+    const [idle, begun] = [connect(kit.port, "127.0.0.1"), connect(kit.port, "127.0.0.1")];
+    for (const socket of [idle, begun]) {
+      socket.write(GET);
+      await readUntil(socket, "ok");
+    }
+    const half = new Promise<void>((resolve) => begun.write(GET.slice(0, 10), () => resolve()));
+    await half;
+    // Behind it, so that the half is there as well.
+    assert.equal((await kit.send(POLL)).status, 200);
+    const said = [textOf(idle), textOf(begun)];
+    kit.front.stop();
+    assert.equal(await said[0], "");
+    begun.write(GET.slice(10));
+    assert.match((await said[1])!, /^HTTP\/1\.1 200 [^]*\r\nConnection: close\r\n[^]*ok$/i);
+  });
+
+  test("a websocket's, when what its worker has said last is out", async (t) => {
+    const kit = await FrontKit.start(t);
+    const size = 16_000_000;
+    const server = await kit.local("only", () => undefined);
+    server.on("upgrade", (_request, socket) => {
+      socket.write("HTTP/1.1 101 X\r\n\r\n");
+      socket.end(Buffer.alloc(size, "x"));
+    });
+    const websocket = connect(kit.port, "127.0.0.1");
+    websocket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    await once(websocket, "readable");
+    const closed = kit.front.close();
+    const text = await textOf(websocket);
+    await closed;
+    assert.equal(text.length - text.indexOf("\r\n\r\n") - 4, size);
+  });
+});
+
+describe("front: a kept connection that its worker has closed", () => {
+  test("is no death: the request goes to the worker again", async (t) => {
+    const kit = await FrontKit.start(t, { workerWait: 300 });
+    const seen = new WeakSet();
+    await kit.local("only", (request, response) => {
+      if (seen.has(request.socket)) {
+        request.socket.destroy();
+        return;
+      }
+      seen.add(request.socket);
+      response.end("ok");
+    });
+    for (let i = 0; i < 3; i++) assert.equal((await kit.send(POLL)).status, 200);
+    assert.equal(kit.front.counters.failed, 0);
+  });
+});
+
 describe("front: a worker's accept queue is full", () => {
   test("it is asked again a moment later, and taken for alive", async (t) => {
     const kit = await FrontKit.start(t);
