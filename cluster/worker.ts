@@ -1,5 +1,4 @@
 import { createServer, type Server as HttpServer } from "node:http";
-import { Server as NetServer } from "node:net";
 import {
   operationsHandler,
   Server,
@@ -13,7 +12,7 @@ import { clusterTimes, type Config, type Environment } from "./config";
 import { connectionsOf } from "./connections";
 import { openDesk } from "./doctor/desk";
 import { EXIT_FAILED, EXIT_USAGE, FatalError } from "./fatal";
-import { BACKLOG } from "./front/front";
+import { BACKLOG, stopListening } from "./listening";
 import type { App } from "./load-app";
 import { errorText, type Log } from "./log";
 import { StickyIntake } from "./sticky/intake";
@@ -113,9 +112,8 @@ export class Worker {
   }
 
   #closeHttp(): Promise<unknown> {
-    // The drain has closed it already, and its idle connections with that, unless it failed. Not by its own `close`, nor by
-    // `closeIdleConnections`: both destroy connections whose answers have ended and are not written yet.
-    if (this.#http.listening) NetServer.prototype.close.call(this.#http);
+    // The drain has closed it already, and its idle connections with that, unless it failed.
+    if (this.#http.listening) stopListening(this.#http);
     const closed = this.#intake === undefined ? this.#httpClosed : this.#intake.idle();
     return within(this.#options.clock, LAST_RESPONSES, closed).finally(() => {
       this.#http.closeAllConnections();

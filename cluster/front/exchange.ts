@@ -1,6 +1,7 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Clock } from "../../src/time/clock";
 import { RequestBody, type BodyBudget, type BodyOutcome } from "./body";
+import { FullPause, isQueueFull } from "./full-queue";
 import { requestHeaders, responseHeaders } from "./headers";
 import type { Held, Pool, Upstream, Waiter } from "./pool";
 
@@ -43,13 +44,6 @@ const HELD_RESPONSE = 1024 * 1024;
 const DEATHS_AT_MOST = 5;
 const QUICK_DEATH = 1000;
 
-/**
- * After so many milliseconds, about, workers are asked again whose accept queues were full; twice as long each time, up to the
- * second. Thousands that try again every ten milliseconds leave the front no time for anything else.
- */
-export const FULL_PAUSE = 20;
-export const LONGEST_FULL_PAUSE = 640;
-
 /** One request of a client, and the tries to have it answered. */
 export class Exchange implements Held {
   readonly #host: ExchangeHost;
@@ -69,7 +63,7 @@ export class Exchange implements Held {
   /** Workers among those tried that live, and whose accept queues were full. */
   #full: Upstream[] = [];
   #fullSince: number | undefined;
-  #fullPause = FULL_PAUSE;
+  readonly #fullPause = new FullPause();
   #waiter: Waiter | undefined;
   /** How long it has waited for a worker, in all its waits. */
   #waited = 0;
@@ -197,11 +191,10 @@ export class Exchange implements Held {
     }
     this.#tried = this.#tried.filter((upstream) => !this.#full.includes(upstream));
     this.#full = [];
-    this.#waiter = clock.after(this.#fullPause * (0.5 + clock.random()), () => {
+    this.#waiter = clock.after(this.#fullPause.next(clock), () => {
       this.#waiter = undefined;
       this.#try();
     });
-    this.#fullPause = Math.min(2 * this.#fullPause, LONGEST_FULL_PAUSE);
   }
 
   /**
@@ -315,11 +308,6 @@ export class Exchange implements Held {
     // A try that is complete has given its connection back to the agent; destroying it does nothing.
     if (!this.#response.writableFinished) attempt?.destroy();
   };
-}
-
-/** Whether it is what the system says of a unix socket whose accept queue is full. */
-export function isQueueFull({ code, syscall }: NodeJS.ErrnoException): boolean {
-  return code === "EAGAIN" && syscall === "connect";
 }
 
 function ignore(): void {

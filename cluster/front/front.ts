@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { Server as NetServer, type AddressInfo, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/time/clock";
 import { within } from "../../src/time/within";
+import { BACKLOG, stopListening } from "../listening";
 import { BodyBudget } from "./body";
 import { Exchange, type ExchangeHost, type FrontCounters } from "./exchange";
 import { Pool } from "./pool";
@@ -27,9 +28,6 @@ export interface FrontOptions {
  * send a request into a connection that has just ended.
  */
 const KEEP_ALIVE_TIMEOUT = 65_000;
-
-/** When a worker dies its requests go to the others in one burst, and clients come back in one. The kernel caps it. */
-export const BACKLOG = 65_535;
 
 /** A client's connection. */
 interface Connection {
@@ -112,8 +110,7 @@ export class Front implements ExchangeHost, TunnelHost {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    // Not the HTTP server's own `close`: that destroys connections whose answer has been ended, also where it is not written yet.
-    NetServer.prototype.close.call(this.#server);
+    stopListening(this.#server);
     this.pool.stop();
     for (const connection of this.#connections.values()) this.#endIdle(connection);
   }

@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/time/clock";
+import { FullPause, isQueueFull } from "./full-queue";
 import { upgradeHead } from "./headers";
-import { FULL_PAUSE, isQueueFull, LONGEST_FULL_PAUSE } from "./exchange";
 import type { Pool, Upstream, Waiter } from "./pool";
 
 export interface TunnelHost {
@@ -37,7 +37,7 @@ export class Tunnel {
   #waiter: Waiter | undefined;
   #giveUpAt: number | undefined;
   #breaks = 0;
-  #fullPause = FULL_PAUSE;
+  readonly #fullPause = new FullPause();
 
   constructor(host: TunnelHost, request: IncomingMessage, client: Duplex, first: Buffer) {
     this.#host = host;
@@ -101,8 +101,7 @@ export class Tunnel {
     this.#tried.pop();
     this.#giveUpAt ??= clock.now() + workerWait;
     if (clock.now() >= this.#giveUpAt) this.#refuse();
-    else this.#waiter = clock.after(this.#fullPause * (0.5 + clock.random()), () => this.#try());
-    this.#fullPause = Math.min(2 * this.#fullPause, LONGEST_FULL_PAUSE);
+    else this.#waiter = clock.after(this.#fullPause.next(clock), () => this.#try());
   }
 
   #refuse(): void {

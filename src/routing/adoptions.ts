@@ -4,6 +4,7 @@ import { OwnedSession } from "../session/owned-session";
 import type { NodeId, SessionRecord } from "../store/port";
 import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
+import { throwLater } from "../time/throw-later";
 import type { NodeEngine, NodeEvents } from "./node-options";
 import type { OwnedSessions } from "./owned-sessions";
 import type { TakenNotices } from "./taken-notices";
@@ -35,9 +36,7 @@ export class Adoptions {
       this.#adopt(sessionOf(sid, this.#parts.owned, record), from, record, wasDead);
     } catch (error) {
       // A listener of "connection" threw: the process is to end of it, and whoever waits for this claim is not to wait for ever.
-      this.#parts.clock.defer(() => {
-        throw error;
-      });
+      throwLater(this.#parts.clock, error);
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Encoding } from "../protocol/encoding";
 import { fromStored } from "../protocol/stored";
 import type { Clock } from "../time/clock";
+import { throwLater } from "../time/throw-later";
 import type { Socket } from "./socket";
 
 /** Runs the handlers for the packets of one POST, until one ends the session. */
@@ -23,9 +24,7 @@ export function handlePayload(
   } catch (error) {
     // A listener threw: the process is to end of it, as with engine.io, and not the delivery of other sessions' requests
     // that stand in the same message.
-    clock.defer(() => {
-      throw error;
-    });
+    throwLater(clock, error);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
 import type { NodeId, SessionRecord } from "../store/port";
 import { TransportError } from "../transports/transport";
+import { throwLater } from "../time/throw-later";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { OwnPart } from "./own-part";
 import type { OwnerNode, SessionHandle } from "./owner-node";
@@ -213,9 +214,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       this.#socket?.drained();
     } catch (error) {
       // As if thrown out of an event of its own: what the turn is to bring about is not the listener's business.
-      this.node.clock.defer(() => {
-        throw error;
-      });
+      throwLater(this.node.clock, error);
     }
   }
 

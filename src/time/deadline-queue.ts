@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "./clock";
+import { throwLater } from "./throw-later";
 
 /** One entry's place in a queue of deadlines, for taking it out again. */
 export interface Ticket<Entry> {
@@ -124,9 +125,7 @@ export class DeadlineQueue<Entry> {
         this.#expired(head.entry);
       } catch (error) {
         // An application's listener that threw must not stop everybody's clock.
-        this.#clock.defer(() => {
-          throw error;
-        });
+        throwLater(this.#clock, error);
       }
     }
     this.#calling = false;

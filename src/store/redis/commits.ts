@@ -1,4 +1,5 @@
 import type { Clock } from "../../time/clock";
+import { throwLater } from "../../time/throw-later";
 import type { Tick, TickWork } from "../../time/tick";
 import type { Away, Commit, CommitResult, CommitWaiter, StoreLimits } from "../port";
 import { commitLimits, pushCommit } from "./arguments";
@@ -148,9 +149,7 @@ export class Commits implements TickWork {
         batch.waiters[i]?.onCommitResult(results[i] ?? AWAY);
       } catch (error) {
         // As if thrown out of an event of its own: the others must be told too.
-        this.#options.clock.defer(() => {
-          throw error;
-        });
+        throwLater(this.#options.clock, error);
       }
     }
   }

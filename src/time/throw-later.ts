@@ -1,0 +1,8 @@
+import type { Clock } from "./clock";
+
+/** Throws what a listener threw as if out of an event of its own: whoever called it goes on with what is others'. */
+export function throwLater(clock: Clock, error: unknown): void {
+  clock.defer(() => {
+    throw error;
+  });
+}
