@@ -14,6 +14,8 @@ export interface AdoptionParts {
   readonly clock: Clock;
   readonly owned: OwnedSessions;
   readonly notices: TakenNotices;
+  /** Whether this node has a websocket of the session. */
+  readonly gateways: { has(sid: string): boolean };
   readonly membership: { isDead(node: NodeId): boolean };
   readonly counters: Counters;
   readonly events: NodeEvents;
@@ -41,7 +43,7 @@ export class Adoptions {
   }
 
   #adopt(session: OwnedSession, from: NodeId, record: SessionRecord, wasDead: boolean): void {
-    const { id, owned, notices, membership, counters, events, engine } = this.#parts;
+    const { id, owned, notices, gateways, membership, counters, events, engine } = this.#parts;
     const { sid } = session;
     // One that is here was claimed by others meanwhile. Left alone it would be told that its next turns are committed, as repetitions
     // of those that the others made under the same numbers.
@@ -60,6 +62,7 @@ export class Adoptions {
     events.onTakeover(sid, from);
     if (!this.#parts.adopts) {
       session.closeUnadopted();
+      session.seekGateway(from, () => false);
       return;
     }
     const socket = engine.adopt(sid, record, session);
@@ -69,6 +72,7 @@ export class Adoptions {
       if (node === id) return false;
       return node === from ? wasDead : from !== id || membership.isDead(node);
     });
+    session.seekGateway(from, (node) => (node === id ? gateways.has(sid) : !membership.isDead(node)));
     // Before any request is handed over: the requests that wait for this claim are put when it resolves.
     if (record.phase === "open") engine.announce(socket);
   }

@@ -372,6 +372,7 @@ export class ClusterNode implements WholeNode {
     this.#options.events.onNodeDead(node);
     this.#holder.askAgainAt(node, "node dead");
     this.#gateways.onTrouble(node);
+    for (const session of this.owned.all.values()) session.gatewayEnded(node);
     // Also where it only could not be found: should it live, it hears of a loss on the link that was forgotten above, and
     // closes its websockets.
     this.#relays.onGatewayDead(node);

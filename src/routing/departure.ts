@@ -34,7 +34,7 @@ const OFFER_AGAIN = 1000;
 const TOLD_WITHIN = 1000;
 /** A poll whose release brought no answer is released again after so many milliseconds. */
 const RELEASE_AGAIN = 500;
-/** A client that goes over to a websocket has done so within so many milliseconds, or is left to its ping. */
+/** A client that goes over to a websocket has done so within so many milliseconds, or its session ends (U7). */
 const GONE_OVER_WITHIN = 2000;
 
 /**

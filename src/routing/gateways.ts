@@ -4,9 +4,10 @@ import type { Revision } from "../protocol/names";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
+import { FIRST_RELEASE, RELEASE_INTERVAL } from "../session/upgrade";
 import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
-import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
+import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
 import { searchPause, Strangers } from "./search-patience";
 
 /** What gateways need of their node. */
@@ -52,7 +53,7 @@ class Gateway implements TickWork {
   #asked: NodeId | undefined;
   #try = 0;
   #acked = false;
-  /** When the client was given the answer to its probe, until it has said more: closed now, it would hang. */
+  /** When the client was given the answer to its probe, until it has said more: it polls no more, and has not gone over (U7). */
   #probedAt: number | undefined;
   #over = false;
   /** All messages so far, until the ack. */
@@ -152,9 +153,9 @@ class Gateway implements TickWork {
     this.#gateways.node.send(this.owner, relayFrame(MessageKind.RelayIn, this.sid, this.#tried, n, body));
   }
 
-  /** The websocket's name and the number of the try. */
+  /** The websocket's name, the number of the try, and what else the owner is to know of it. */
   get #tried(): string {
-    return `${this.name}.${String(this.#try)}`;
+    return `${this.name}.${String(this.#try)}.${ASKS_FOR_RELEASE}`;
   }
 
   onAck(from: NodeId, handled: number): void {
@@ -192,7 +193,10 @@ class Gateway implements TickWork {
       this.close(GOING_AWAY);
       return;
     }
-    if (!this.#acked && this.#count === 1) this.#probedAt ??= this.#gateways.node.clock.now();
+    if (!this.#acked && this.#count === 1 && this.#probedAt === undefined) {
+      this.#probedAt = this.#gateways.node.clock.now();
+      this.#gateways.node.clock.afterUnref(FIRST_RELEASE, this.#askRelease);
+    }
     const size = body.length;
     const message = this.#asText === undefined || typeof body === "string" ? body : this.#text(body, this.#asText);
     const compress =
@@ -203,6 +207,16 @@ class Gateway implements TickWork {
       if (this.#written - this.#said >= this.#gateways.node.relayLimit / 4) this.#credit();
     });
   }
+
+  /**
+   * U7: the client waits for the answer to its poll before it goes over. The owner lets that go when it is asked to, and so not where
+   * this node is dead and it does not know that yet.
+   */
+  readonly #askRelease = (): void => {
+    if (this.#over || this.#acked || this.#probedAt === undefined) return;
+    this.#tell(MessageKind.RelayCredit, this.#written);
+    this.#gateways.node.clock.afterUnref(RELEASE_INTERVAL, this.#askRelease);
+  };
 
   #text(message: Uint8Array, { from, to }: { readonly from: Encoding; readonly to: Encoding }): string | Buffer {
     return to.encodeMessage(from.decodeMessage(Buffer.from(message)));
@@ -235,8 +249,8 @@ class Gateway implements TickWork {
   }
 
   /**
-   * Whether its client has stopped polling for this websocket and not gone over yet: the stock client does not begin to poll again
-   * where it is closed, and hangs. Not for longer than a client takes that is there.
+   * Whether its client has stopped polling for this websocket and not gone over yet: were it closed now, the session would end
+   * (U7). Not for longer than a client takes that is there.
    */
   get isAwaited(): boolean {
     return this.#probedAt !== undefined && this.#gateways.node.clock.now() - this.#probedAt < GONE_OVER_WITHIN;
@@ -245,7 +259,8 @@ class Gateway implements TickWork {
   /** Closes the websocket; the owner, if it lives, is told. */
   close(code: number): void {
     if (this.#over) return;
-    this.#tell(MessageKind.RelayGone, 0);
+    // A client whose probe was not answered polls on, and one that has said more notices by itself.
+    this.#tell(MessageKind.RelayGone, this.#probedAt === undefined ? 0 : CLOSED_BY_GATEWAY);
     this.#end();
     this.#websocket.close(code);
   }
@@ -265,8 +280,10 @@ class Gateway implements TickWork {
     this.#gateways.forget(this);
   }
 
+  /** To the owner, or, while it is looked for, to who was asked last: that may be it still. */
   #tell(kind: number, n: number): void {
-    if (this.owner !== undefined) this.#gateways.node.send(this.owner, relayFrame(kind, this.sid, this.name, n));
+    const to = this.owner ?? this.#asked;
+    if (to !== undefined) this.#gateways.node.send(to, relayFrame(kind, this.sid, this.name, n));
   }
 }
 
@@ -290,6 +307,12 @@ export class Gateways {
 
   get size(): number {
     return this.#byName.size;
+  }
+
+  /** Whether a websocket of this session is here. */
+  has(sid: string): boolean {
+    for (const gateway of this.#byName.values()) if (gateway.sid === sid) return true;
+    return false;
   }
 
   open(sid: string, websocket: HeldWebSocket): void {

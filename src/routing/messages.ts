@@ -24,7 +24,7 @@ export const MessageKind = {
   Release: 9,
   /** Gateway to owner: message `n` of a websocket. `t` is the websocket's name and, behind a dot, the number of the try. */
   RelayIn: 10,
-  /** Gateway to owner: the websocket is gone. */
+  /** Gateway to owner: the websocket is gone; `n` is `CLOSED_BY_GATEWAY` where the gateway has closed it. */
   RelayGone: 11,
   /** Owner to gateway: message `n` for the websocket `t`, behind whose name, and a dot, stands `DO_NOT_COMPRESS` where that is so. */
   RelayOut: 12,
@@ -34,7 +34,10 @@ export const MessageKind = {
   RelayClose: 14,
   /** Asked node to gateway: the session is not mine; `t` names the try. */
   RelayNotMine: 15,
-  /** Gateway to owner: the runtime has taken `n` units of what was sent, in all. */
+  /**
+   * Gateway to owner: the runtime has taken `n` units of what was sent, in all. Before the upgrade is recorded: the client waits for
+   * its poll to be let go (U7).
+   */
   RelayCredit: 16,
   /** To all: this node leaves, and takes no sessions. */
   Leaving: 17,
@@ -43,6 +46,12 @@ export const MessageKind = {
   /** Gateway to owner: a websocket is there, whose client may have said nothing yet. `t` as of `RelayIn`. */
   RelayOpen: 19,
 } as const;
+
+/** The client, or the network, did not close it, and the client may have stopped polling for it (U7). */
+export const CLOSED_BY_GATEWAY = 1;
+
+/** Stands behind a websocket's name and its try where the gateway says itself when a poll is to be let go (U7). */
+export const ASKS_FOR_RELEASE = "a";
 
 /** A node that does not know of it decides by the size alone. */
 export const DO_NOT_COMPRESS = "u";

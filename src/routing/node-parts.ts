@@ -85,10 +85,10 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
   const owned = new OwnedSessions(options, reach);
   const storeWatch = storeWatchOf(options, owned, membership);
   const notices = new TakenNotices(node);
-  const adoptions = new Adoptions({ ...shared, clock, owned, notices, events, engine, adopts });
+  const gateways = new Gateways(node);
+  const adoptions = new Adoptions({ ...shared, clock, owned, notices, gateways, events, engine, adopts });
   const takeovers = new Takeovers(node, store, adoptions);
   const relays = new Relays(node);
-  const gateways = new Gateways(node);
   const handovers = new Handovers(node, { holder, gateways, takeovers, handsOver: adopts });
   return {
     links,

@@ -3,7 +3,7 @@ import type { OwnedSession } from "../session/owned-session";
 import type { NodeId } from "../store/port";
 import type { Tick, TickWork } from "../time/tick";
 import { RelayedTransport, type RelayPipe } from "../transports/relayed";
-import { DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
+import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
 
 /** What the owner's side of relays needs of its node. */
 export interface RelayNode {
@@ -37,12 +37,13 @@ class Relay implements RelayPipe, TickWork {
   /** Units of the client's messages that were handled since it was last said so. */
   #unsaid = 0;
 
-  constructor(relays: Relays, gateway: NodeId, sid: string, name: string, session: OwnedSession) {
+  constructor(relays: Relays, gateway: NodeId, { sid, t }: Frame, session: OwnedSession) {
+    const [name = "", , asks] = t.split(".");
     this.#relays = relays;
     this.gateway = gateway;
     this.sid = sid;
     this.name = name;
-    this.transport = new RelayedTransport(session.protocol, this, relays.node.relayLimit);
+    this.transport = new RelayedTransport(session.protocol, this, relays.node.relayLimit, asks === ASKS_FOR_RELEASE);
   }
 
   /** U3: only the next message counts. */
@@ -157,10 +158,11 @@ export class Relays {
       this.node.send(from, relayFrame(MessageKind.RelayNotMine, sid, frame.t, 0));
       return undefined;
     }
-    const relay = new Relay(this, from, sid, name, session);
-    const begun = session.upgradeTo(relay.transport, () => {
+    const relay = new Relay(this, from, frame, session);
+    const accept = (): void => {
       relay.accept();
-    });
+    };
+    const begun = session.upgradeTo(relay.transport, accept, from);
     if (!begun) {
       this.node.send(from, relayFrame(MessageKind.RelayClose, sid, name, 0));
       return undefined;
@@ -173,12 +175,15 @@ export class Relays {
   onGone(from: NodeId, frame: Frame): void {
     const relay = this.#byGateway.get(from)?.get(frame.t);
     if (relay === undefined) return;
+    if (frame.n === CLOSED_BY_GATEWAY && !relay.acked) this.node.session(frame.sid)?.gatewayEnded(from);
     this.forget(relay);
     relay.transport.onClose();
   }
 
   onCredit(from: NodeId, frame: Frame): void {
-    this.#byGateway.get(from)?.get(frame.t)?.transport.onWritten(frame.n);
+    const relay = this.#byGateway.get(from)?.get(frame.t);
+    if (relay?.acked === true) relay.transport.onWritten(frame.n);
+    else relay?.transport.emit("release");
   }
 
   /** U5: something was lost on the way to or from the gateway. What is recorded as a websocket must not have a gap. */

@@ -132,6 +132,9 @@ export class LocalHost implements SessionHost {
   #upgrade(socket: Socket, transport: Transport): void {
     const { transport: polling } = socket;
     const host: UpgradeHost = {
+      recordProbe: (answer) => {
+        answer();
+      },
       releasePoll: () => {
         if (polling.writable) polling.send([{ type: "noop" }]);
       },
@@ -142,6 +145,9 @@ export class LocalHost implements SessionHost {
         socket.setTransport(taken);
         socket.onUpgraded();
         done();
+      },
+      failed: () => {
+        // Nothing was recorded, and its transport is there still.
       },
     };
     new Upgrade(socket, transport, host, this.#clock, this.#engine.opts.upgradeTimeout);

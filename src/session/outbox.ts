@@ -15,6 +15,8 @@ export class Outbox {
   inflight: InFlight | null = null;
   #inFlight: string[] = [];
   #waiting: string[] = [];
+  /** How many of the waiting were given to a poll before, which took them back. */
+  #untaken = 0;
   /** Number of the last packet that the record has. */
   #recorded = 0;
 
@@ -47,9 +49,9 @@ export class Outbox {
     return this.#waiting.length;
   }
 
-  /** How many of those the record has: the oldest. */
+  /** How many of those that no poll was given the record has: the oldest. */
   get waitingRecorded(): number {
-    return Math.max(0, this.#recorded - (this.tail - this.#waiting.length));
+    return Math.max(0, this.#recorded - (this.tail - this.#waiting.length) - this.#untaken);
   }
 
   push(stored: string): void {
@@ -69,11 +71,13 @@ export class Outbox {
   take(t: string): void {
     this.#inFlight = this.#waiting;
     this.#waiting = [];
+    this.#untaken = 0;
     this.inflight = { t, upTo: this.tail };
   }
 
-  /** The take is given back: its commit was refused. */
+  /** The take is given back: its commit was refused, or its poll is to be given more. */
   untake(): void {
+    this.#untaken = this.#inFlight.length;
     this.#waiting = this.#inFlight.concat(this.#waiting);
     this.#inFlight = [];
     this.inflight = null;

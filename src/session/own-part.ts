@@ -10,12 +10,15 @@ export interface Mark {
 /**
  * The part of the record that only owners understand, each piece as JSON, which has no raw line feed:
  *
- *     [[mark LF] senders LF] data
+ *     [[marks LF] senders LF] data
  *
- * The mark is a list of the POST's key and its owner, the senders are those of O13, and data is `socket.data`.
+ * The marks are a list: the POST's key and its owner, both empty where there is none, and the gateway, where there is one. The
+ * senders are those of O13, and data is `socket.data`.
  */
 export class OwnPart {
   mark: Mark | undefined;
+  /** The node that has the websocket whose probe was answered, until the session has gone over to it, or not (U7). */
+  gateway: NodeId | undefined;
   readonly senders: Senders;
   /** JSON of `socket.data`, empty where there is none. */
   data: string;
@@ -24,10 +27,11 @@ export class OwnPart {
     const parts = text.split("\n");
     this.data = parts.pop() ?? "";
     this.senders = Senders.parse(parts.pop() ?? "");
-    const mark = parts.pop();
-    if (mark === undefined) return;
-    const [key, by] = JSON.parse(mark) as [string, NodeId];
-    this.mark = { key, by };
+    const marks = parts.pop();
+    if (marks === undefined) return;
+    const [key, by, gateway] = JSON.parse(marks) as [string, NodeId, NodeId?];
+    if (key !== "") this.mark = { key, by };
+    this.gateway = gateway;
   }
 
   isMarked(key: string, by: NodeId): boolean {
@@ -36,7 +40,11 @@ export class OwnPart {
 
   text(): string {
     const senders = this.senders.text();
-    if (this.mark !== undefined) return `${JSON.stringify([this.mark.key, this.mark.by])}\n${senders}\n${this.data}`;
+    const { mark, gateway } = this;
+    if (mark !== undefined || gateway !== undefined) {
+      const marks = [mark?.key ?? "", mark?.by ?? "", ...(gateway === undefined ? [] : [gateway])];
+      return `${JSON.stringify(marks)}\n${senders}\n${this.data}`;
+    }
     return senders === "" ? this.data : `${senders}\n${this.data}`;
   }
 }

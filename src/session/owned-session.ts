@@ -6,6 +6,8 @@ import { SessionRequests } from "./session-requests";
 import type { Socket } from "./socket";
 import type { Turn, UpgradeStep } from "./turn";
 import { Upgrade, type UpgradeHost } from "./upgrade";
+import type { NodeId } from "../store/port";
+import type { Timer } from "../time/clock";
 
 /**
  * The owner's side of one session: it alone decides what the session says. What is asked of it, and what its socket says,
@@ -14,6 +16,10 @@ import { Upgrade, type UpgradeHost } from "./upgrade";
 export class OwnedSession extends SessionRequests implements Journal, PollState {
   /** The last try to go over to a websocket. */
   #upgrade: Upgrade | undefined;
+  /** The answer to a probe that no commit has let out yet: nobody polls no more because of it. */
+  #unanswered: (() => void) | undefined;
+  /** A gateway that lives, at a session that was adopted, has so long to say that the websocket is there. */
+  #gatewayWait: Timer | undefined;
 
   get writable(): boolean {
     // What is sent leaves at the end of the tick: from the first packet on, the poll is as good as taken.
@@ -23,6 +29,11 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
   /** Whether a poll waits for packets, at whatever node. */
   get hasPoll(): boolean {
     return this.parked !== undefined;
+  }
+
+  /** Whether some node holds it. */
+  get #isPollHeld(): boolean {
+    return this.parked !== undefined && this.parked.holders.length > 0;
   }
 
   /** Packets that wait for a poll, as an adopted session's record has them. */
@@ -100,17 +111,33 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
 
   // ---- the websocket ----
 
-  /** Tries to go over to `transport`; false where the session cannot. `recorded` is called before anything goes out by it. */
-  upgradeTo(transport: Transport, recorded: () => void): boolean {
+  /**
+   * Tries to go over to `transport`, whose websocket the node `gateway` has; false where the session cannot. `recorded` is called
+   * before anything goes out by it.
+   */
+  upgradeTo(transport: Transport, recorded: () => void, gateway = this.node.id): boolean {
     const socket = this.socket;
     if (socket === undefined || socket.upgrading || this.upgraded || socket.readyState === "closed" || this.isEnding)
       return false;
     const host: UpgradeHost = {
+      recordProbe: (answer) => {
+        this.gatewayAsks = transport.asksForRelease;
+        this.#recordProbe(gateway, answer);
+      },
+      failed: (silent) => {
+        this.#upgradeFailed(silent);
+      },
       releasePoll: () => {
+        // U7: a poll that comes later is not the one that the gateway asked for. It may be dead by then.
+        this.answerRepeated();
+        if (this.isHeldBack && !this.#isPollHeld) return;
         this.release = true;
         this.touch();
       },
       takeTransport: (taken, done) => {
+        this.answerRepeated();
+        this.own.gateway = undefined;
+        this.stranded = false;
         this.next.upgrade = {
           transport: taken,
           recorded: () => {
@@ -127,6 +154,56 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
     };
     this.#upgrade = new Upgrade(socket, transport, host, this.node.clock, this.node.upgradeTimeout);
     return true;
+  }
+
+  #recordProbe(gateway: NodeId, answer: () => void): void {
+    const probe = (): void => {
+      if (this.#unanswered === probe) this.#unanswered = undefined;
+      answer();
+    };
+    // The owner before may have answered it.
+    if (this.own.gateway !== gateway) this.#unanswered = probe;
+    this.own.gateway = gateway;
+    this.next.probe = probe;
+    this.touch();
+  }
+
+  /** The session polls on; not where nothing was heard of the gateway for a while. */
+  #upgradeFailed(silent: boolean): void {
+    if (silent) this.strand();
+    this.#unanswered = undefined;
+    // What is stranded stays so for the next owner too.
+    if (this.stranded || this.own.gateway === undefined) return;
+    this.answerRepeated();
+    this.own.gateway = undefined;
+    this.release = false;
+    this.touch();
+  }
+
+  /**
+   * U7, where the session was adopted from `owner`: a websocket that was there has ended with it. Where another node may have it, the
+   * upgrade goes on here.
+   */
+  seekGateway(owner: NodeId, mayHave: (node: NodeId) => boolean): void {
+    const { gateway } = this.own;
+    if (gateway === undefined) return;
+    if (gateway === owner || !mayHave(gateway)) {
+      this.strand();
+      return;
+    }
+    this.#gatewayWait = this.node.clock.afterUnref(this.node.upgradeTimeout, () => {
+      if (this.own.gateway === gateway && this.socket?.upgrading !== true) this.strand();
+    });
+  }
+
+  /** U7: this node has ended, or has closed the session's websocket. */
+  gatewayEnded(gateway: NodeId): void {
+    if (this.own.gateway === gateway && this.#unanswered === undefined) this.strand();
+  }
+
+  protected override stop(): void {
+    super.stop();
+    this.#gatewayWait?.stop();
   }
 
   /** U2: the record says websocket. */
@@ -195,6 +272,7 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
 
   timedOut(): void {
     // Behind a commit that the store does not answer the ping may still be in the buffer, and has no number.
+    if (this.isEnding) return;
     this.encode(this.socket?.writeBuffer ?? []);
     // O12: a ping that no commit has confirmed may never have left; the client is not to blame.
     if (this.lastPing > this.outbox.recorded) this.socket?.server.heartbeat.await(this.socket);

@@ -4,7 +4,7 @@ import { AnswerCode, bare, RequestKind } from "./answers";
 import { handlePayload, sendStored } from "./handle-payload";
 import { OwnPart } from "./own-part";
 import { SessionTurns } from "./session-turns";
-import { waitersOfPost, type Turn, type Waiter } from "./turn";
+import { waitersOfPoll, waitersOfPost, type Parked, type Turn, type Waiter } from "./turn";
 
 /** Why a session ends by O14. */
 export const TWO_ENDED = "two nodes ended while they handled this request";
@@ -35,6 +35,8 @@ export abstract class SessionRequests extends SessionTurns {
   #leaving = false;
   /** Those that came since, while something was under way. */
   #turnedAway: Waiter[] = [];
+  /** U7: who has asked again for what is in flight, while that is held back. */
+  #repeated: Parked | undefined;
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
@@ -63,12 +65,13 @@ export abstract class SessionRequests extends SessionTurns {
       this.addHolder(taken.holders, holder);
     } else if (outbox.inflight?.t === t) {
       this.node.counts["duplicates.polls"]++;
-      this.answerPackets(t, [holder]);
+      this.#pollAgain(t, holder);
     } else if (this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.UnknownSid));
     } else if (this.parked?.t === t) {
       this.addHolder(this.parked.holders, holder);
       this.node.grace.remove(this);
+      if (this.stranded) this.endWith(this.parked);
       // While nobody held it no turn could take it.
       this.touch();
     } else if (this.#leaving) {
@@ -78,19 +81,53 @@ export abstract class SessionRequests extends SessionTurns {
     } else if (taken !== undefined || this.isHeld()) {
       this.contradiction(RequestKind.Get, t, holder, "overlap from client");
     } else {
+      this.answerRepeated();
       const before = outbox.arrived();
       if (before !== undefined) this.answered.add(before, this.node.clock.now());
       this.parked = { t, holders: [holder] };
       this.node.grace.remove(this);
-      if (outbox.waiting > 0 || this.closeAsked || this.next.ending !== undefined) this.touch();
+      if (this.stranded) this.endWith(this.parked);
+      if (outbox.waiting > 0 || this.closeAsked || this.release || this.next.ending !== undefined) this.touch();
     }
+  }
+
+  /** What the poll `t` was answered is in flight to it. */
+  #pollAgain(t: string, holder: NodeId): void {
+    if (this.stranded && !this.over) this.endWith({ t, holders: [holder] });
+    else if (!this.isHeldBack || this.over) this.answerPackets(t, [holder]);
+    else {
+      this.#repeated ??= { t, holders: [] };
+      this.addHolder(this.#repeated.holders, holder);
+    }
+  }
+
+  /** U7: what was held back may be given. */
+  protected answerRepeated(): void {
+    const repeated = this.#takeRepeated();
+    if (repeated !== undefined && this.outbox.inflight?.t === repeated.t)
+      this.answerPackets(repeated.t, repeated.holders);
+  }
+
+  #takeRepeated(): Parked | undefined {
+    const repeated = this.#repeated;
+    this.#repeated = undefined;
+    return repeated;
+  }
+
+  /** U7: the client was going over to a websocket that is gone. Its next answer, now if there is one to give, ends the session. */
+  strand(): void {
+    if (this.over || this.upgraded || this.isEnding) return;
+    this.stranded = true;
+    const poll = this.#takeRepeated() ?? this.parked;
+    if (poll !== undefined && poll.holders.length > 0) this.endWith(poll);
   }
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.handled.has(key)) {
       this.node.counts["duplicates.posts"]++;
-      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      if (this.isLastAnswer) this.#refuseLast(key, holder);
+      else this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
       return;
     }
     const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
@@ -119,7 +156,8 @@ export abstract class SessionRequests extends SessionTurns {
   #pong(key: string, holder: NodeId, body: string): void {
     const due = this.isPongDue;
     handlePayload(this.socket, this.encoding, body, this.node.clock);
-    if (due) {
+    if (this.isLastAnswer) this.#refuseLast(key, holder);
+    else if (due) {
       // A turn that is under way was begun before.
       this.pongProvedBy = this.turn + (this.committing === undefined ? 1 : 2);
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
@@ -132,6 +170,15 @@ export abstract class SessionRequests extends SessionTurns {
     this.next.addPost(key, holders);
     this.touch();
     handlePayload(this.socket, this.encoding, body, this.node.clock);
+  }
+
+  /** U7: the client has had its poll's answer. By this one it learns that the session is over, though its message was handled. */
+  #refuseLast(key: string, holder: NodeId): void {
+    if (this.over) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
+    else {
+      this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+      this.endStranded();
+    }
   }
 
   /**
@@ -203,14 +250,19 @@ export abstract class SessionRequests extends SessionTurns {
   /** H4: `holder` has no connection any more for the poll `t`. */
   gone(t: string, holder: NodeId): void {
     const parked = this.parked;
+    if (this.#repeated?.t === t) this.#repeated.holders = this.#repeated.holders.filter((node) => node !== holder);
     if (parked?.t !== t || !parked.holders.includes(holder)) return;
     parked.holders = parked.holders.filter((node) => node !== holder);
-    if (parked.holders.length === 0) this.node.grace.add(this);
+    if (parked.holders.length > 0) return;
+    this.node.grace.add(this);
+    // U7: it was asked for this poll, as it was held.
+    if (this.isHeldBack) this.release = false;
   }
 
   /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */
   releasePoll(t: string): void {
-    if (this.parked?.t !== t) return;
+    // U7: while it is held back it is the gateway's to say so. A holder asks again.
+    if (this.parked?.t !== t || this.isHeldBack) return;
     this.release = true;
     this.touch();
   }
@@ -265,7 +317,8 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   protected takeOutside(): Waiter[] {
-    const waiters = [...waitersOfPost(this.#first?.marked), ...this.#turnedAway];
+    const repeated = waitersOfPoll(this.#takeRepeated());
+    const waiters = [...waitersOfPost(this.#first?.marked), ...this.#turnedAway, ...repeated];
     this.#first = undefined;
     this.#turnedAway = [];
     return waiters;

@@ -25,6 +25,8 @@ export interface OwnedSessionStart extends SeriesStart {
 
 /** What a poll is answered that is let go by an upgrade. */
 const NOOP = ["6"];
+/** Why a session ends by U7. */
+const WEBSOCKET_LOST = "the websocket that the client was going over to is gone, and with it its node";
 
 /**
  * What the turns of a session are made of, and what they let out: nothing of a turn leaves before its commit, not a packet,
@@ -42,6 +44,13 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   protected release = false;
   /** `close()` was called: the close leaves behind what is buffered. */
   protected closeAsked: boolean;
+  /**
+   * U7: the client was going over to a websocket whose node has ended, and may have stopped polling for good: with its next answer,
+   * which may be the last that it ever reads, the session ends.
+   */
+  protected stranded = false;
+  /** Whether the gateway says itself when a poll is to be let go. */
+  protected gatewayAsks = true;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   protected lastPing = 0;
   /** Number of the turn that proves that the last pong was for this owner's ping. */
@@ -125,7 +134,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     const socket = this.#socket;
     this.encode(socket?.writeBuffer ?? []);
     const parked = this.parked;
-    const wanted = this.outbox.waiting > 0 || this.closeAsked || this.release;
+    const wanted = this.release || (!this.isHeldBack && (this.outbox.waiting > 0 || this.closeAsked));
     // A poll that nobody holds is no poll: its client may be gone.
     if (parked === undefined || parked.holders.length === 0 || !wanted) {
       return {
@@ -183,22 +192,35 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     const node = this.node;
     if (turn.data !== undefined) this.#recordedOwn = turn.data;
     if (this.lastPing !== this.#timedPing) this.#timePing();
+    const isLast = this.isLastAnswer && turn.taken === undefined && turn.next.posts.size > 0;
+    const code = isLast ? AnswerCode.UnknownSid : AnswerCode.Ok;
     for (const [key, waiters] of turn.next.posts) {
       this.handled.add(key, node.clock.now());
-      for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(code));
     }
+    if (isLast) this.endStranded();
     for (const [name, waiters] of turn.next.sends) {
       for (const holder of waiters) node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     }
     for (const refused of turn.next.refusals) {
       node.answer(refused.holder, refused.kind, this.sid, refused.t, bare(refused.code));
     }
-    if (turn.taken !== undefined) this.answerPackets(turn.taken.t, turn.taken.holders);
+    // In order: the answer to the probe is to be ahead of the one that the client waits for then.
+    if (turn.next.probe !== undefined) this.#letRun(turn.next.probe);
+    if (turn.taken !== undefined) {
+      if (this.stranded && turn.phase !== "closed") this.endWith(turn.taken);
+      else this.answerPackets(turn.taken.t, turn.taken.holders);
+    }
     for (const { holder, t } of waitersOfPoll(turn.released)) {
       const body = this.encoding.encodeStored(NOOP);
       node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
     }
-    if (turn.flushed) this.#tellFlushed();
+    if (turn.flushed) {
+      this.#letRun(() => {
+        this.#socket?.runCallbacks();
+        this.#socket?.drained();
+      });
+    }
     if (turn.phase === "closed") {
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
@@ -208,10 +230,9 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     if (turn.commit.phase === "closing") this.node.closing.add(this);
   }
 
-  #tellFlushed(): void {
+  #letRun(listeners: () => void): void {
     try {
-      this.#socket?.runCallbacks();
-      this.#socket?.drained();
+      listeners();
     } catch (error) {
       // As if thrown out of an event of its own: what the turn is to bring about is not the listener's business.
       throwLater(this.node.clock, error);
@@ -224,6 +245,34 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     if (this.lastPing > this.outbox.recorded) return;
     this.#timedPing = this.lastPing;
     if (socket?.server.heartbeat.isAwaiting(socket) === true) socket.resetPingTimeout();
+  }
+
+  /**
+   * U7: whether what waits is not given to a poll before the gateway says that it lives: a client that has stopped polling would read
+   * it, and nothing afterwards, where its websocket is gone.
+   */
+  protected get isHeldBack(): boolean {
+    const { gateway } = this.own;
+    return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded;
+  }
+
+  /** U7: whether the client, which polls no more, waits for no poll: what a POST is answered is the last that it hears. */
+  protected get isLastAnswer(): boolean {
+    return this.stranded && this.parked === undefined && this.committing?.taken === undefined;
+  }
+
+  /** U7: the session ends with the answer to this poll: what is in flight to it, what waits, and a close packet. */
+  protected endWith(poll: Parked): void {
+    this.parked = poll;
+    // The end is on its way: what is parked then is refused, and that tells the client as well.
+    if (this.committing?.phase === "closed") return;
+    if (!this.isEnding) this.encode(this.#socket?.writeBuffer ?? []);
+    if (this.outbox.inflight?.t === poll.t) this.outbox.untake();
+    this.endStranded();
+  }
+
+  protected endStranded(): void {
+    this.end({ packet: "1", reason: "transport close", description: new TransportError(WEBSOCKET_LOST) });
   }
 
   protected takeBack(taken: Taken): void {

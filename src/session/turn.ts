@@ -44,6 +44,8 @@ export class Next {
   proof = false;
   /** The session goes over to a websocket. */
   upgrade: UpgradeStep | undefined;
+  /** Answers a websocket's probe, once the record says that it was answered (U7). */
+  probe: (() => void) | undefined;
 
   // Most turns have one POST, or none, and nothing of the rest: what is not there costs nothing.
 
@@ -76,7 +78,7 @@ export class Next {
 
   get empty(): boolean {
     const quiet = this.#posts === undefined && this.#sends === undefined && this.#refusals === undefined && !this.proof;
-    return quiet && this.ending === undefined && this.upgrade === undefined;
+    return quiet && this.ending === undefined && this.upgrade === undefined && this.probe === undefined;
   }
 
   waiters(): Waiter[] {
@@ -94,6 +96,7 @@ export class Next {
     both.ending = this.ending ?? later.ending;
     both.proof = this.proof || later.proof;
     both.upgrade = this.upgrade ?? later.upgrade;
+    both.probe = this.probe ?? later.probe;
     return both;
   }
 }

@@ -5,6 +5,8 @@ import type { Socket } from "./socket";
 
 /** What an upgrade needs of where the session's polls are. */
 export interface UpgradeHost {
+  /** Records that the probe is answered and calls `answer`, at once or when it is recorded; never where the session is lost. */
+  recordProbe(answer: () => void): void;
   /** Answers a parked poll with a noop: the client waits for that before it goes over. */
   releasePoll(): void;
   /**
@@ -12,10 +14,19 @@ export interface UpgradeHost {
    * meanwhile `done` is never called.
    */
   takeTransport(transport: Transport, done: () => void): void;
+  /** The try has failed, and the session goes on polling, or is over. `silent`: its gateway has said nothing for a while. */
+  failed(silent: boolean): void;
 }
 
-/** A parked poll is released at most once in so many milliseconds. */
-const RELEASE_INTERVAL = 100;
+/**
+ * A parked poll is released so many milliseconds after the probe was answered, for the answer to be ahead of the noop: a client that
+ * gets the noop first polls again, and waits for the next release.
+ */
+export const FIRST_RELEASE = 10;
+/** And then at most once in so many milliseconds. */
+export const RELEASE_INTERVAL = 100;
+/** A gateway that asks for that is gone when it has not done so for so many milliseconds. */
+const SILENT_FOR = 10 * RELEASE_INTERVAL;
 
 /**
  * One try to go over from polling to `transport`: the client probes, finishes its poll, then says `upgrade`. Until
@@ -31,6 +42,8 @@ export class Upgrade {
   /** The client has said `upgrade`: what comes behind it waits for the record. */
   #early: Packet[] | undefined;
   #isProbed = false;
+  /** When the gateway was heard of last. */
+  #askedAt = 0;
   #over = false;
 
   constructor(socket: Socket, transport: Transport, host: UpgradeHost, clock: Clock, timeoutMs: number) {
@@ -44,7 +57,7 @@ export class Upgrade {
     transport.once("close", this.#onEnd);
     transport.once("error", this.#onEnd);
     socket.once("close", this.#onSessionEnd);
-    this.#timeout = clock.afterUnref(timeoutMs, this.#onEnd);
+    this.#timeout = clock.afterUnref(timeoutMs, this.#onTimeout);
   }
 
   /** The wait for the client to complete it. */
@@ -59,7 +72,7 @@ export class Upgrade {
 
   /**
    * Whether the client has given up polling for this websocket: the stock client (engine.io-client 6) stops when its probe is
-   * answered, and does not begin again where the websocket closes before it could say `upgrade`. It hangs until its ping times out.
+   * answered, and does not begin again where the websocket closes before it could say `upgrade` (U7).
    */
   get needsTransport(): boolean {
     return this.#isProbed && !this.#over && !this.#transport.canMove;
@@ -67,7 +80,7 @@ export class Upgrade {
 
   /** The session goes to another node. A probe that was answered now would be of a websocket that is about to be closed. */
   depart(): void {
-    if (!this.#isProbed && !this.#over && !this.#transport.canMove) this.#onEnd();
+    if (!this.#isProbed && this.#early === undefined && !this.#over && !this.#transport.canMove) this.#onEnd();
   }
 
   readonly #onPacket = (packet: Packet): void => {
@@ -78,15 +91,37 @@ export class Upgrade {
   };
 
   #probed(): void {
-    this.#isProbed = true;
-    this.#transport.send([{ type: "pong", data: "probe" }]);
-    this.#socket.emit("upgrading", this.#transport);
-    this.#release ??= this.#clock.afterUnref(RELEASE_INTERVAL, this.#onRelease);
+    this.#host.recordProbe(() => {
+      if (this.#over || this.#early !== undefined) return;
+      const again = this.#isProbed;
+      this.#isProbed = true;
+      this.#transport.send([{ type: "pong", data: "probe" }]);
+      if (!again) this.#awaitRelease();
+      this.#socket.emit("upgrading", this.#transport);
+    });
+  }
+
+  #awaitRelease(): void {
+    if (this.#transport.asksForRelease) {
+      this.#askedAt = this.#clock.now();
+      this.#transport.on("release", this.#onAsked);
+    } else this.#release = this.#clock.afterUnref(FIRST_RELEASE, this.#onRelease);
   }
 
   readonly #onRelease = (): void => {
     this.#host.releasePoll();
     this.#release = this.#clock.afterUnref(RELEASE_INTERVAL, this.#onRelease);
+  };
+
+  /** U7: the gateway lives, and its client waits. */
+  readonly #onAsked = (): void => {
+    this.#askedAt = this.#clock.now();
+    if (this.#early === undefined) this.#host.releasePoll();
+  };
+
+  readonly #onTimeout = (): void => {
+    const asks = this.#isProbed && this.#transport.asksForRelease;
+    this.#end(asks && this.#clock.now() - this.#askedAt > SILENT_FOR);
   };
 
   #take(): void {
@@ -102,9 +137,14 @@ export class Upgrade {
 
   /** The try has failed, or the session has ended. */
   readonly #onEnd = (): void => {
-    this.#leave();
-    this.#transport.close();
+    this.#end(false);
   };
+
+  #end(silent: boolean): void {
+    this.#leave();
+    this.#host.failed(silent);
+    this.#transport.close();
+  }
 
   readonly #onSessionEnd = (reason: string): void => {
     this.#leave();
@@ -119,6 +159,7 @@ export class Upgrade {
     this.#socket.useUpgrade(undefined);
     this.#timeout.stop();
     this.#release?.stop();
+    this.#transport.removeListener("release", this.#onAsked);
     this.#transport.removeListener("packet", this.#onPacket);
     this.#transport.removeListener("close", this.#onEnd);
     this.#transport.removeListener("error", this.#onEnd);

@@ -18,13 +18,16 @@ export interface RelayPipe {
  */
 export class RelayedTransport extends Transport {
   override readonly canMove = true;
+  override readonly asksForRelease: boolean;
   readonly #pipe: RelayPipe;
   readonly #limit: number;
   #sent = 0;
   #written = 0;
 
-  constructor(protocol: Revision, pipe: RelayPipe, limit: number) {
+  /** `asksForRelease`: whether its gateway does, which one of an older version does not. */
+  constructor(protocol: Revision, pipe: RelayPipe, limit: number, asksForRelease = true) {
     super(protocol);
+    this.asksForRelease = asksForRelease;
     this.#pipe = pipe;
     this.#limit = limit;
   }

@@ -34,7 +34,7 @@ export function revisionIn(query: Readonly<Record<string, string | undefined>>):
  * Bytes to packets and back, for one session. Knows neither store nor cluster.
  *
  * Events: `packet(packet)`, `ready` (it became writable), `drain` (what was sent is with the runtime),
- * `error(TransportError)`, `close`.
+ * `error(TransportError)`, `close`, and see `asksForRelease`.
  */
 export abstract class Transport extends EventEmitter {
   /** Names of the transports that a session may go over to from this one. */
@@ -53,6 +53,8 @@ export abstract class Transport extends EventEmitter {
   closeCode: number | undefined;
   /** @internal Whether its connection is another process's, and can go on at the node that has the session next. */
   readonly canMove: boolean = false;
+  /** @internal Whether it emits `release` where the session's poll is to be let go for an upgrade (U7). */
+  readonly asksForRelease: boolean = false;
 
   /** From a request, or from what it says: the protocol, and how packets look where that is not by the protocol alone. */
   constructor(from: Revision | TransportRequest, encoding?: Encoding) {

@@ -34,7 +34,10 @@ export class SimClient {
   #tried = false;
   /** Whether its websocket was not at the owner. */
   #relayed = false;
-  #transport: "polling" | "upgrading" | "websocket" = "polling";
+  /** `stranded`: its websocket closed before it could go over, and it has stopped polling: that is how the stock client is. */
+  #transport: "polling" | "upgrading" | "stranded" | "websocket" = "polling";
+  /** When the websocket closed that it did not go over to. */
+  #strandedAt = Infinity;
   #polling: BalancedRequest | undefined;
   #posting: BalancedRequest | undefined;
   #pongs = 0;
@@ -172,6 +175,7 @@ export class SimClient {
       },
     });
     this.#tried = true;
+    this.#relayed = found.kind === "at";
     this.#websocket = websocket;
     this.#webSocketAt = node;
     node.host.join(cluster, this.sid, websocket);
@@ -203,8 +207,8 @@ export class SimClient {
     )
       return;
     this.#transport = "websocket";
-    const found = this.#world.records.look(this.sid);
-    this.#relayed = found.kind !== "found" || found.owner !== this.#webSocketAt?.id;
+    const at = this.#world.records.look(this.sid);
+    this.#relayed = at.kind !== "found" || at.owner !== this.#webSocketAt?.id;
     this.#world.log(`client ${this.sid} goes over`);
     this.#websocket.say("5");
     this.#sayAll(this.#websocket);
@@ -227,12 +231,40 @@ export class SimClient {
       }
       this.ended = true;
       if (!this.#world.excuses.websockets(this.#relayed)) this.#drop("the websocket was closed though nothing failed");
+    } else if (this.#transport === "upgrading") {
+      this.#world.log(`client ${this.sid} is stranded`);
+      this.#transport = "stranded";
+      this.#strandedAt = this.#world.time.now;
+      this.#world.time.schedule(TOLD_WITHIN, () => {
+        if (!this.over && this.#world.excuses.nothingButEnds)
+          this.#world.violate(`${this.sid} is not told for long that its websocket is gone`);
+      });
     } else {
-      // The try has failed; polling goes on.
-      this.#transport = "polling";
-      if (this.#polling === undefined) this.#poll();
-      this.#post();
+      // Its probe was not answered; polling goes on.
+      this.#strandedAt = this.#world.time.now;
     }
+  }
+
+  /** U7: whether its session may be ended, since it may have stopped polling for a websocket that is gone. */
+  get #mayBeEnded(): boolean {
+    const { excuses, time } = this.#world;
+    return (
+      this.#tried && !this.upgraded && time.now - this.#strandedAt < ENDED_WITHIN && excuses.websockets(this.#relayed)
+    );
+  }
+
+  /** The session ended with its websocket, as one does that has gone over. */
+  #endStranded(): void {
+    this.#world.log(`client ${this.sid} is told that its websocket is gone`);
+    this.leave();
+  }
+
+  /** Nothing is under way any more by which it could be told. */
+  #hang(): void {
+    if (this.#transport !== "stranded" || this.over || this.requests.length > 0) return;
+    if (!this.#world.excuses.hangs(this.#strandedAt))
+      this.#world.violate(`${this.sid} hangs: nobody told it that its websocket is gone`);
+    this.leave();
   }
 
   #watchPings(): void {
@@ -268,18 +300,22 @@ export class SimClient {
       this.#read(answer);
       if (this.#transport === "polling") this.#poll();
       else this.#switch();
+      this.#hang();
     });
   }
 
   /** A session that was closed is unknown from then on: a POST may hear so before the poll that is told. */
   #refused({ code }: Answer, why: string): void {
     if (code === AnswerCode.UnknownSid && this.#world.mayClose(this.sid)) this.#close();
+    else if (code === AnswerCode.UnknownSid && this.#mayBeEnded) this.#endStranded();
     else this.#drop(why);
   }
 
   #read(answer: Answer): void {
     const packets = decodePayload(String(answer.body));
-    const closes = packets.some(({ type }) => type === "close") && this.#world.mayClose(this.sid);
+    const isClose = packets.some(({ type }) => type === "close");
+    const strands = isClose && this.#mayBeEnded;
+    const closes = isClose && !strands && this.#world.mayClose(this.sid);
     // O8: the stock client of Socket.IO would lose the message.
     if (closes && packets.some(({ type }) => type === "message"))
       this.#world.violate(`${this.sid} is given a message and a close packet at once`);
@@ -295,6 +331,9 @@ export class SimClient {
         this.#message(text);
       } else if (closes && packet.type === "close") {
         this.#close();
+        return;
+      } else if (strands && packet.type === "close") {
+        this.#endStranded();
         return;
       } else if (packet.type !== "noop") this.#drop(`a ${packet.type} packet came`);
     }
@@ -361,7 +400,8 @@ export class SimClient {
 
   /** One POST at a time, with all that waits: pongs and messages. */
   #post(): void {
-    if (this.#posting !== undefined || this.over || this.#transport === "upgrading") return;
+    if (this.#posting !== undefined || this.over || this.#transport === "upgrading" || this.#transport === "stranded")
+      return;
     if (this.#transport === "websocket") {
       if (this.#websocket !== undefined) this.#sayAll(this.#websocket);
       return;
@@ -381,10 +421,15 @@ export class SimClient {
       this.acknowledged = upTo;
       this.#post();
       this.#switch();
+      this.#hang();
     });
   }
 }
 
+/** Virtual milliseconds: a lease, and what it takes to find a poll's owner then. */
+const TOLD_WITHIN = 9000;
+/** Virtual milliseconds behind the end of a websocket: a lease, and the time that a gateway that lives is given. */
+const ENDED_WITHIN = 20_000;
 const HANDSHAKE = JSON.stringify({ url: "/", method: "GET", headers: {}, query: {}, address: "", encrypted: false });
 
 /** The simulated application sends text only. */

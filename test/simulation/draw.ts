@@ -137,6 +137,14 @@ export class Draw {
     });
   }
 
+  /** When the client, which counts from its handshake, is to try to go over, for a node to end meanwhile. */
+  justBefore({ connectsAt }: ClientPlan, faults: readonly Fault[]): number {
+    const [first = this.at, ...rest] = faults
+      .filter(({ kind }) => kind === "kill" || kind === "drain")
+      .map(({ at }) => at);
+    return Math.max(0, this.one(first, ...rest) - connectsAt - this.between(0, 60));
+  }
+
   /** The store stands still for all, and a node dies meanwhile: what it let out before its commits is noticed. */
   deathsBehindHangs(count: number): Fault[] {
     return Array.from({ length: count }, (): Fault[] => {

@@ -9,6 +9,11 @@ const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
 /** Longer than a call to the store, and its answer. */
 const ANSWERED = 20;
+/** Longer than an answer is under way to a client, in virtual milliseconds. */
+const UNDER_WAY = 20;
+/** What makes that longer, and by how much. */
+const DELAYS: ReadonlySet<Fault["kind"]> = new Set(["pause", "storeAway", "storeSlow", "busSlow"]);
+const LONGEST_DELAY = 600;
 /** Faults last longer than a client with such a heartbeat waits. */
 const SHORT = 15_000;
 
@@ -124,6 +129,24 @@ export class Excuses {
   unavailable(t: string): void {
     this.unavailables++;
     if (this.#trouble() < TROUBLE_FOR_503) this.#world.violate(`${t} is answered 503 though nearly nothing was away`);
+  }
+
+  /**
+   * U7: a client that has stopped polling was given the last answer that it waited for, and not told that its websocket is gone, which
+   * it noticed at `since`: the answer was under way already, or its commit.
+   */
+  hangs(since: number): boolean {
+    const { time, troubles } = this.#world;
+    if (time.now - since < UNDER_WAY) return true;
+    return troubles.some(
+      ({ kind, until }) => DELAYS.has(kind) && until > since - UNDER_WAY && time.now < until + LONGEST_DELAY,
+    );
+  }
+
+  /** Nodes end, and nothing else delays what is to happen then. */
+  get nothingButEnds(): boolean {
+    const { faults, rates } = this.#world.schedule;
+    return rates.loss === 0 && faults.every(({ kind }) => kind === "kill" || kind === "drain");
   }
 
   /** Whether anything fails in this history that may end a websocket; `relayed`: its gateway is not the owner. */

@@ -28,6 +28,8 @@ interface Drawn {
   readonly takeover?: "close";
   /** Only one client goes over to a websocket: what is lost for it would close those of the others. */
   readonly oneUpgrades?: boolean;
+  /** Each client goes over to a websocket a moment before a node ends. */
+  readonly upgradesAtFaults?: boolean;
 }
 
 /** By name: what goes wrong in the histories of each. A seed has one of them; see docs/protocol.md. */
@@ -155,6 +157,14 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     messages: 60,
     pace: 200,
   }),
+  /** Nodes end just when clients go over to their websockets. */
+  "going over": (draw) => ({
+    upgrades: 1,
+    rates: { ...draw.rates(), loss: draw.one(0, 0, 0.01) },
+    faults: [...draw.kills(draw.one(1, 1, 2)), ...draw.drains(draw.one(0, 1)), ...draw.storeSlows(draw.one(0, 0, 1))],
+    upgradesAtFaults: true,
+    closes: 0,
+  }),
   /** Upgrades while what gateways and owners say to each other is lost, and nothing else fails: no websocket closes of it. */
   upgrades: (draw) => ({
     upgrades: 1,
@@ -206,14 +216,16 @@ export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_
   if (make === undefined)
     throw new Error(`there is no profile ${JSON.stringify(profile)}; there are ${PROFILE_NAMES.join(", ")}`);
   const draw = new Draw(seed);
-  const { upgrades, rates, faults, closes = 0.1, poisons = 0, oneUpgrades = false, ...drawn } = make(draw);
-  const all = draw.clients(upgrades, closes, poisons);
+  const { upgrades, rates, faults, closes = 0.1, poisons = 0, oneUpgrades, upgradesAtFaults, ...drawn } = make(draw);
+  let all = draw.clients(upgrades, closes, poisons);
+  if (oneUpgrades === true) all = all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan)));
+  if (upgradesAtFaults === true) all = all.map((plan) => ({ ...plan, upgradesAt: draw.justBefore(plan, faults) }));
   return {
     ...USUAL,
     ...drawn,
     seed,
     profile,
-    clients: oneUpgrades ? all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan))) : all,
+    clients: all,
     rates,
     faults: [...faults].sort((a, b) => a.at - b.at),
   };

@@ -173,4 +173,28 @@ export const RULES_OF_NODES: readonly Rule[] = [
     replace: "this.#end();",
     profiles: ["websockets"],
   },
+  {
+    rule: "U7: the record names the gateway before the probe is answered",
+    find: "this.own.gateway = gateway;",
+    replace: "",
+    profiles: ["going over"],
+  },
+  {
+    rule: "U7: a session whose gateway ended ends",
+    find: "for (const session of this.owned.all.values()) session.gatewayEnded(node);",
+    replace: "",
+    profiles: ["going over"],
+  },
+  {
+    rule: "U7: nothing is given to a poll before the gateway says that it lives",
+    find: "return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded;",
+    replace: "return false;",
+    profiles: ["going over"],
+  },
+  {
+    rule: "U7: an answer that is given again has the close behind it",
+    find: /if \(this\.stranded && !this\.over\) this\.endWith\(\{ t, holders: \[holder\] \}\);\s+else if/,
+    replace: "if",
+    profiles: ["going over"],
+  },
 ];

@@ -19,6 +19,7 @@ function isHeldAgainst(by: string, from: string, dead: readonly string[], wasDea
     clock: owner.clock,
     owned: Object.assign(owner, { get: () => adopted, add: (session: OwnedSession) => (adopted = session) }),
     notices: { tell: () => undefined },
+    gateways: { has: () => false },
     membership: { isDead: (node: string) => dead.includes(node) },
     counters: new Counters(),
     events: { onTakeover: () => undefined },

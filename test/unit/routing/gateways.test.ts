@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import type { Frame } from "../../../src/bus/frame";
 import { Gateways, GOING_AWAY, type GatewayNode } from "../../../src/routing/gateways";
 import type { Whereabouts } from "../../../src/routing/holder";
-import { MessageKind } from "../../../src/routing/messages";
+import { CLOSED_BY_GATEWAY, MessageKind } from "../../../src/routing/messages";
+import { FIRST_RELEASE, RELEASE_INTERVAL } from "../../../src/session/upgrade";
 import type { NodeId } from "../../../src/store/port";
 import { Tick } from "../../../src/time/tick";
 import type { WebSocketLike } from "../../../src/transports/websocket";
@@ -97,23 +98,48 @@ describe("a websocket at a gateway", () => {
       assert.equal(world.websocket.closed, "open");
       if (goesOver) world.websocket.says("5");
       else world.clock.advance(200);
+      world.told();
       world.gateways.closeSome(1);
       assert.equal(world.websocket.closed, GOING_AWAY);
+      // U7: its owner is told where the client may not notice.
+      assert.deepEqual(world.told(), [`owner RelayGone w1 ${goesOver ? 0 : CLOSED_BY_GATEWAY}`]);
     }
+  });
+
+  it("asks the owner to let the poll go when the probe was answered, again and again, until its client says more (U7)", async () => {
+    const world = await GatewayWorld.open();
+    world.websocket.says("2probe");
+    world.told();
+    world.hears(MessageKind.RelayOut, 0, "3probe");
+    assert.deepEqual(world.told(), [], "the answer to the probe is to be ahead");
+    world.clock.advance(FIRST_RELEASE);
+    assert.deepEqual(world.told(), ["owner RelayCredit w1 0"]);
+    // What the next owner says, which knows nothing of the first answer, begins no second series.
+    world.hears(MessageKind.RelayOut, 0, "3probe");
+    world.clock.advance(RELEASE_INTERVAL);
+    assert.deepEqual(world.told(), ["owner RelayCredit w1 0"]);
+    world.websocket.says("5");
+    world.told();
+    world.clock.advance(10 * RELEASE_INTERVAL);
+    assert.deepEqual(world.told(), []);
   });
 
   it("before the ack starts again at the owner of now, from its first message (U4)", async () => {
     const world = await GatewayWorld.open();
-    assert.deepEqual(world.told(), ["owner RelayOpen w1.1 0"]);
+    assert.deepEqual(world.told(), ["owner RelayOpen w1.1.a 0"]);
     world.websocket.says("2probe");
     world.hears(MessageKind.RelayOut, 0, "3probe");
     world.websocket.says("5");
-    assert.deepEqual(world.told(), ["owner RelayIn w1.1 0 2probe", "owner RelayIn w1.1 1 5"]);
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1.a 0 2probe", "owner RelayIn w1.1.a 1 5"]);
     world.where = { kind: "at", node: "next" };
     world.gateways.onTrouble("owner");
     world.clock.advance(1000);
     await world.settle();
-    assert.deepEqual(world.told(), ["next RelayOpen w1.2 0", "next RelayIn w1.2 0 2probe", "next RelayIn w1.2 1 5"]);
+    assert.deepEqual(world.told(), [
+      "next RelayOpen w1.2.a 0",
+      "next RelayIn w1.2.a 0 2probe",
+      "next RelayIn w1.2.a 1 5",
+    ]);
     assert.deepEqual(world.websocket.sent, ["3probe"]);
     assert.equal(world.websocket.closed, "open");
   });
@@ -133,13 +159,13 @@ describe("a websocket at a gateway", () => {
     world.hears(MessageKind.RelayAck, 2);
     world.hears(MessageKind.RelayOut, 0, "2");
     world.hears(MessageKind.RelayOut, 1, "4x");
-    assert.deepEqual(world.told(), ["owner RelayIn w1.1 2 4a", "owner RelayIn w1.1 3 4b"]);
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1.a 2 4a", "owner RelayIn w1.1.a 3 4b"]);
     world.clock.advance(1000);
     await world.settle();
     world.hears(MessageKind.RelayOut, 2, "4y");
     world.websocket.says("3");
     assert.deepEqual([world.websocket.sent, world.websocket.closed], [["2", "4x", "4y"], "open"]);
-    assert.deepEqual(world.told(), ["owner RelayIn w1.1 4 3"], "nobody else is asked");
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1.a 4 3"], "nobody else is asked");
   });
 
   it("takes no ack of one that died, nor of another node, while it looks for the owner", async () => {
@@ -150,15 +176,15 @@ describe("a websocket at a gateway", () => {
     world.where = { kind: "at", node: "next" };
     world.clock.advance(1000);
     await world.settle();
-    const said = ["2probe", "5", "4a", "4b"].map((text, n) => `next RelayIn w1.2 ${String(n)} ${text}`);
-    assert.deepEqual(world.told(), ["next RelayOpen w1.2 0", ...said]);
+    const said = ["2probe", "5", "4a", "4b"].map((text, n) => `next RelayIn w1.2.a ${String(n)} ${text}`);
+    assert.deepEqual(world.told(), ["next RelayOpen w1.2.a 0", ...said]);
   });
 
   it("ignores what the owner of before says, and its answer to an earlier try", async () => {
     const world = await GatewayWorld.open();
     world.hears(MessageKind.RelayAck, 0, "", "stranger");
     world.hears(MessageKind.RelayOut, 0, "4x", "stranger");
-    world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.0");
+    world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.0.a");
     await world.settle();
     assert.deepEqual([world.websocket.sent, world.websocket.closed, world.doubts], [[], "open", [""]]);
   });
@@ -228,7 +254,7 @@ describe("a websocket at a gateway", () => {
     '"not mine" after the ack',
     (world) => {
       acked(world);
-      world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.1");
+      world.hears(MessageKind.RelayNotMine, 0, "", "owner", "w1.1.a");
     },
     ["4a"],
   );

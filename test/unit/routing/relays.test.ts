@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Frame } from "../../../src/bus/frame";
-import { MessageKind, relayFrame } from "../../../src/routing/messages";
+import { CLOSED_BY_GATEWAY, MessageKind, relayFrame } from "../../../src/routing/messages";
 import { Relays } from "../../../src/routing/relays";
 import type { OwnedSession } from "../../../src/session/owned-session";
 import { Tick } from "../../../src/time/tick";
+import type { Transport } from "../../../src/transports/transport";
 import { HandClock } from "../../helpers/hand-clock";
 
 /** An owner with a session whose upgrade is recorded when the test says so. */
@@ -12,6 +13,7 @@ class World {
   readonly clock = new HandClock();
   readonly said: string[] = [];
   recorded: (() => void) | undefined;
+  transport: Transport | undefined;
   readonly relays = new Relays({
     tick: new Tick(this.clock),
     relayLimit: 1000,
@@ -20,15 +22,19 @@ class World {
   });
   readonly #session = {
     protocol: 4,
-    upgradeTo: (_transport: unknown, recorded: () => void) => {
+    upgradeTo: (transport: Transport, recorded: () => void, gateway: string) => {
+      this.transport = transport;
       this.recorded = recorded;
+      this.said.push(`upgrade at ${gateway}`);
       return true;
     },
+    gatewayEnded: (gateway: string) => this.said.push(`${gateway} ended`),
   } as unknown as OwnedSession;
 
   hears(frame: Frame): void {
     this.relays.onOpen("gateway", frame);
     this.clock.settle();
+    assert.deepEqual(this.said.splice(0), ["upgrade at gateway"]);
   }
 }
 
@@ -49,5 +55,29 @@ describe("the owner's side of a websocket that a gateway holds", () => {
     world.recorded?.();
     assert.deepEqual(world.said, [`gateway ${String(MessageKind.RelayClose)} w1`]);
     assert.equal(world.relays.size, 0);
+  });
+
+  it("lets the poll go when its gateway asks for it, until the upgrade is recorded (U7)", () => {
+    const world = new World();
+    world.hears(OPEN);
+    let released = 0;
+    world.transport?.on("release", () => released++);
+    world.relays.onCredit("gateway", relayFrame(MessageKind.RelayCredit, "s", "w1", 0));
+    assert.equal(released, 1);
+    world.recorded?.();
+    world.relays.onCredit("gateway", relayFrame(MessageKind.RelayCredit, "s", "w1", 6));
+    assert.equal(released, 1);
+  });
+
+  it("tells the session where its gateway has closed the websocket, and not where the client has (U7)", () => {
+    for (const [n, said] of [
+      [CLOSED_BY_GATEWAY, ["gateway ended"]],
+      [0, []],
+    ] as const) {
+      const world = new World();
+      world.hears(OPEN);
+      world.relays.onGone("gateway", relayFrame(MessageKind.RelayGone, "s", "w1", n));
+      assert.deepEqual([world.said, world.transport?.readyState], [said, "closed"]);
+    }
   });
 });

@@ -19,6 +19,7 @@ class Upgrading extends OwnedWorld {
     const taken = this.session.upgradeTo(this.websocket, () => this.recorded++);
     assert.equal(taken, true);
     this.websocket.onMessage("2probe");
+    this.ok();
     assert.deepEqual(this.sent.splice(0), ["3probe"]);
     this.websocket.onMessage("5");
     assert.equal(this.committing().transport, "websocket");
@@ -54,6 +55,8 @@ describe("L1: an upgrade of a session that leaves", () => {
       world.owner.onUpgraded = () => undefined;
       assert.equal(world.session.isGoingOver, false);
       world.websocket.onMessage("2probe");
+      assert.equal(world.session.isGoingOver, false, "its probe is not answered before that is recorded");
+      world.ok();
       assert.equal(world.session.isGoingOver, true);
       if (end === "fails") world.websocket.onClose();
       else {
@@ -67,17 +70,25 @@ describe("L1: an upgrade of a session that leaves", () => {
   });
 
   it("ends before its probe is answered: its client polls on", () => {
-    const world = new Opened();
-    world.session.depart();
-    world.websocket.onMessage("2probe");
-    assert.deepEqual(world.sent, ["closed"]);
-    assert.equal(world.socket.upgrading, false);
+    for (const recording of [false, true]) {
+      const world = new Opened();
+      if (recording) {
+        world.websocket.onMessage("2probe");
+        world.committing();
+      }
+      world.session.depart();
+      if (!recording) world.websocket.onMessage("2probe");
+      world.settle();
+      assert.deepEqual(world.sent, ["closed"]);
+      assert.equal(world.socket.upgrading, false);
+    }
   });
 
   it("goes on at the next owner where another node has the websocket", () => {
     const world = new Opened(true);
     world.session.depart();
     world.websocket.onMessage("2probe");
+    world.ok();
     assert.deepEqual([world.sent, world.session.isGoingOver], [["3probe"], false]);
     world.session.replaced();
     assert.deepEqual(world.sent, ["3probe", "left"]);

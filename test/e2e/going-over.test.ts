@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { NodeWebSocket, NodeXHR, Socket } from "engine.io-client";
+import { startCluster, type Cluster } from "../helpers/cluster";
+import { startNginx, type Nginx } from "../helpers/nginx";
+import { waitFor } from "../helpers/wait-for";
+import { startBackends, type Backends } from "./backends";
+
+const CLIENTS = 40;
+const [OWNER, GATEWAY] = [0, 1] as const;
+/** In milliseconds: far less than pingInterval and pingTimeout, behind which a client finds out by itself; more than a lease. */
+const TOLD_WITHIN = 15_000;
+
+/** Stock clients whose sessions one node owns, and whose websockets another one has, or the same. Their polls go through nginx. */
+function stockClient(owner: string, nginx: string, gateway: string): Socket {
+  class Polls extends NodeXHR {
+    protected override uri(): string {
+      return to("sid" in this.query ? nginx : owner, super.uri());
+    }
+  }
+  class WebSockets extends NodeWebSocket {
+    override createSocket(...[uri, protocols, options]: Parameters<NodeWebSocket["createSocket"]>): unknown {
+      return super.createSocket(to(gateway.replace("http", "ws"), uri), protocols, options) as unknown;
+    }
+  }
+  return new Socket(nginx, { transports: [Polls, WebSockets] });
+}
+
+function to(base: string, uri: string): string {
+  const { pathname, search } = new URL(uri);
+  return base + pathname + search;
+}
+
+describe("a node is killed while stock clients go over to their websockets", () => {
+  let backends: Backends;
+  let cluster: Cluster;
+  let nginx: Nginx;
+
+  before(async () => {
+    backends = await startBackends();
+  });
+
+  afterEach(async () => {
+    await nginx.stop();
+    await cluster.killAll();
+  });
+
+  after(() => backends.stop());
+
+  for (const [what, gateway, victim] of [
+    ["the owner, which has the websockets", OWNER, OWNER],
+    ["the owner, and another node has the websockets", GATEWAY, OWNER],
+    ["the node that has the websockets", GATEWAY, GATEWAY],
+  ] as const) {
+    test(`${what}: each goes on, or is told that its session is over`, async () => {
+      cluster = await startCluster({ nodes: 3, ...backends.urls });
+      nginx = await startNginx({ upstreams: cluster.ports });
+      const states = Array.from({ length: CLIENTS }, () => ({
+        probed: false,
+        upgraded: false,
+        closed: "",
+        echoed: false,
+      }));
+      let killed: Promise<void> | undefined;
+      let probed = 0;
+      const clients = states.map((state) => {
+        const client = stockClient(cluster.urls[OWNER]!, nginx.url, cluster.urls[gateway]!);
+        client.on("upgrading", () => {
+          state.probed = true;
+          // The first have stopped polling, the last not yet.
+          if (++probed === CLIENTS / 2) killed ??= cluster.kill(victim);
+        });
+        client.on("upgrade", () => (state.upgraded = true));
+        client.on("close", (reason) => (state.closed = reason));
+        client.on("message", () => (state.echoed = true));
+        return client;
+      });
+      try {
+        await waitFor("the kill", () => killed !== undefined);
+        await killed;
+        const since = performance.now();
+        for (const client of clients) client.send("are you there?");
+        const open = (): number => states.filter(({ closed, echoed }) => closed === "" && !echoed).length;
+        await waitFor("each client to have its echo, or to be closed", () => open() === 0, TOLD_WITHIN).catch(
+          () => undefined,
+        );
+        assert.deepEqual(
+          states.filter(({ closed, echoed }) => closed === "" && !echoed),
+          [],
+          "these hang",
+        );
+        const count = (what: (state: (typeof states)[number]) => boolean): string => String(states.filter(what).length);
+        console.log(
+          `${count(({ probed }) => probed)} were answered their probe; ${count(({ closed }) => closed !== "")} of ${CLIENTS} closed, ` +
+            `${count(({ upgraded, closed }) => upgraded && closed === "")} by websocket, after ${Math.round(performance.now() - since)} ms`,
+        );
+      } finally {
+        for (const client of clients) client.close();
+      }
+    });
+  }
+});
