@@ -1,4 +1,5 @@
 import type { OwnedSession } from "../session/owned-session";
+import { GOES_OVER_WITHIN } from "../session/upgrade";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import { pause } from "../time/pause";
@@ -34,8 +35,6 @@ const OFFER_AGAIN = 1000;
 const TOLD_WITHIN = 1000;
 /** A poll whose release brought no answer is released again after so many milliseconds. */
 const RELEASE_AGAIN = 500;
-/** A client that goes over to a websocket has done so within so many milliseconds, or its session ends (U7). */
-const GONE_OVER_WITHIN = 2000;
 
 /**
  * How a node leaves (docs/protocol.md, section on handover): its polling sessions are offered to the others, each when nothing
@@ -113,7 +112,7 @@ export class Departure {
     const now = this.#node.clock.now();
     const since = this.#goingOver.get(session) ?? now;
     this.#goingOver.set(session, since);
-    return now - since < GONE_OVER_WITHIN;
+    return now - since < GOES_OVER_WITHIN;
   }
 
   #offer(sessions: readonly OwnedSession[]): void {

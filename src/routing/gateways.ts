@@ -4,7 +4,7 @@ import type { Revision } from "../protocol/names";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import type { Tick, TickWork } from "../time/tick";
-import { FIRST_RELEASE, RELEASE_INTERVAL } from "../session/upgrade";
+import { FIRST_RELEASE, GOES_OVER_WITHIN, RELEASE_INTERVAL } from "../session/upgrade";
 import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
 import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
@@ -93,7 +93,8 @@ class Gateway implements TickWork {
   readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
     const body = isBinary ? data : data.toString("utf8");
     const n = this.#count++;
-    this.#probedAt = undefined;
+    // One that probes again waits still.
+    if (body !== PROBE) this.#probedAt = undefined;
     if (!this.#acked) this.#kept.push(body);
     this.#sizes.push(body.length);
     this.#underWay += body.length;
@@ -193,7 +194,7 @@ class Gateway implements TickWork {
       this.close(GOING_AWAY);
       return;
     }
-    if (!this.#acked && this.#count === 1 && this.#probedAt === undefined) {
+    if (!this.#acked && this.#probedAt === undefined && this.#kept.every((said) => said === PROBE)) {
       this.#probedAt = this.#gateways.node.clock.now();
       this.#gateways.node.clock.afterUnref(FIRST_RELEASE, this.#askRelease);
     }
@@ -253,7 +254,7 @@ class Gateway implements TickWork {
    * (U7). Not for longer than a client takes that is there.
    */
   get isAwaited(): boolean {
-    return this.#probedAt !== undefined && this.#gateways.node.clock.now() - this.#probedAt < GONE_OVER_WITHIN;
+    return this.#probedAt !== undefined && this.#gateways.node.clock.now() - this.#probedAt < GOES_OVER_WITHIN;
   }
 
   /** Closes the websocket; the owner, if it lives, is told. */
@@ -287,13 +288,12 @@ class Gateway implements TickWork {
   }
 }
 
-/** What a probe is answered, in both protocols. */
+/** A probe, and what it is answered, in both protocols. */
+const PROBE = "2probe";
 const PONG = "3probe";
 
 /** So many times the owner is looked for in vain before the websocket is closed. */
 const MOST_MISSES = 30;
-/** A client whose probe was answered has gone over within so many milliseconds. */
-const GONE_OVER_WITHIN = 2000;
 
 /** The websockets that this node holds for sessions of other nodes. */
 export class Gateways {

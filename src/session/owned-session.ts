@@ -136,6 +136,7 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
       },
       takeTransport: (taken, done) => {
         this.answerRepeated();
+        this.#gatewayWait?.stop();
         this.own.gateway = undefined;
         this.stranded = false;
         this.next.upgrade = {
@@ -161,8 +162,8 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
       if (this.#unanswered === probe) this.#unanswered = undefined;
       answer();
     };
-    // The owner before may have answered it.
-    if (this.own.gateway !== gateway) this.#unanswered = probe;
+    // Not where it was answered before: by the owner before, or to a client that probes twice.
+    if (this.own.gateway !== gateway || this.#unanswered !== undefined) this.#unanswered = probe;
     this.own.gateway = gateway;
     this.next.probe = probe;
     this.touch();
@@ -172,7 +173,6 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
   #upgradeFailed(silent: boolean): void {
     if (silent) this.strand();
     this.#unanswered = undefined;
-    // What is stranded stays so for the next owner too.
     if (this.stranded || this.own.gateway === undefined) return;
     this.answerRepeated();
     this.own.gateway = undefined;

@@ -118,6 +118,9 @@ export abstract class SessionRequests extends SessionTurns {
   strand(): void {
     if (this.over || this.upgraded || this.isEnding) return;
     this.stranded = true;
+    // Whoever has the session next takes it from this node, and so knows, whatever becomes of the gateway.
+    this.own.gateway = this.node.id;
+    this.touch();
     const poll = this.#takeRepeated() ?? this.parked;
     if (poll !== undefined && poll.holders.length > 0) this.endWith(poll);
   }
@@ -253,10 +256,9 @@ export abstract class SessionRequests extends SessionTurns {
     if (this.#repeated?.t === t) this.#repeated.holders = this.#repeated.holders.filter((node) => node !== holder);
     if (parked?.t !== t || !parked.holders.includes(holder)) return;
     parked.holders = parked.holders.filter((node) => node !== holder);
-    if (parked.holders.length > 0) return;
-    this.node.grace.add(this);
-    // U7: it was asked for this poll, as it was held.
-    if (this.isHeldBack) this.release = false;
+    // U7: the gateway asked for this poll, as it was held.
+    if (parked.holders.length === 0 && this.isHeldBack) this.release = false;
+    if (parked.holders.length === 0) this.node.grace.add(this);
   }
 
   /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */

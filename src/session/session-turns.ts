@@ -49,7 +49,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
    * which may be the last that it ever reads, the session ends.
    */
   protected stranded = false;
-  /** Whether the gateway says itself when a poll is to be let go. */
+  /** Whether the gateway says itself when a poll is to be let go. One that is known from the record alone is taken to. */
   protected gatewayAsks = true;
   /** Number of the last ping: its answer is not awaited before it is recorded. */
   protected lastPing = 0;
@@ -222,6 +222,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       });
     }
     if (turn.phase === "closed") {
+      if (!this.stranded) this.answerRepeated();
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
     }
@@ -266,14 +267,18 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     this.parked = poll;
     // The end is on its way: what is parked then is refused, and that tells the client as well.
     if (this.committing?.phase === "closed") return;
-    if (!this.isEnding) this.encode(this.#socket?.writeBuffer ?? []);
-    if (this.outbox.inflight?.t === poll.t) this.outbox.untake();
     this.endStranded();
+    if (this.outbox.inflight?.t === poll.t) this.outbox.untake();
   }
 
   protected endStranded(): void {
+    if (this.isEnding) return;
+    this.encode(this.#socket?.writeBuffer ?? []);
     this.end({ packet: "1", reason: "transport close", description: new TransportError(WEBSOCKET_LOST) });
   }
+
+  /** Whoever has asked again for what is in flight, and was not answered, is. */
+  protected abstract answerRepeated(): void;
 
   protected takeBack(taken: Taken): void {
     this.parked = taken;

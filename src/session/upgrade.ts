@@ -26,7 +26,9 @@ export const FIRST_RELEASE = 10;
 /** And then at most once in so many milliseconds. */
 export const RELEASE_INTERVAL = 100;
 /** A gateway that asks for that is gone when it has not done so for so many milliseconds. */
-const SILENT_FOR = 10 * RELEASE_INTERVAL;
+const SILENT_FOR = 5 * RELEASE_INTERVAL;
+/** A client whose probe was answered has gone over within so many milliseconds, or a node that leaves does not wait for it. */
+export const GOES_OVER_WITHIN = 2000;
 
 /**
  * One try to go over from polling to `transport`: the client probes, finishes its poll, then says `upgrade`. Until

@@ -36,7 +36,8 @@ export class SimClient {
   #relayed = false;
   /** `stranded`: its websocket closed before it could go over, and it has stopped polling: that is how the stock client is. */
   #transport: "polling" | "upgrading" | "stranded" | "websocket" = "polling";
-  /** When the websocket closed that it did not go over to. */
+  /** When the websocket was opened, and closed, that it did not go over to. */
+  #openedAt = 0;
   #strandedAt = Infinity;
   #polling: BalancedRequest | undefined;
   #posting: BalancedRequest | undefined;
@@ -175,6 +176,7 @@ export class SimClient {
       },
     });
     this.#tried = true;
+    this.#openedAt = this.#world.time.now;
     this.#relayed = found.kind === "at";
     this.#websocket = websocket;
     this.#webSocketAt = node;
@@ -262,7 +264,7 @@ export class SimClient {
   /** Nothing is under way any more by which it could be told. */
   #hang(): void {
     if (this.#transport !== "stranded" || this.over || this.requests.length > 0) return;
-    if (!this.#world.excuses.hangs(this.#strandedAt))
+    if (!this.#world.excuses.hangs(this.#openedAt, this.#strandedAt))
       this.#world.violate(`${this.sid} hangs: nobody told it that its websocket is gone`);
     this.leave();
   }

@@ -9,6 +9,8 @@ const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
 /** Longer than a call to the store, and its answer. */
 const ANSWERED = 20;
+/** As the package has it, in milliseconds. */
+const UPGRADE_TIMEOUT = 10_000;
 /** Longer than an answer is under way to a client, in virtual milliseconds. */
 const UNDER_WAY = 20;
 /** What makes that longer, and by how much. */
@@ -133,11 +135,11 @@ export class Excuses {
 
   /**
    * U7: a client that has stopped polling was given the last answer that it waited for, and not told that its websocket is gone, which
-   * it noticed at `since`: the answer was under way already, or its commit.
+   * it noticed at `since`: the answer was under way already, or its commit. Or its time to go over was up, and nothing had ended.
    */
-  hangs(since: number): boolean {
+  hangs(openedAt: number, since: number): boolean {
     const { time, troubles } = this.#world;
-    if (time.now - since < UNDER_WAY) return true;
+    if (time.now - since < UNDER_WAY || since - openedAt >= UPGRADE_TIMEOUT) return true;
     return troubles.some(
       ({ kind, until }) => DELAYS.has(kind) && until > since - UNDER_WAY && time.now < until + LONGEST_DELAY,
     );

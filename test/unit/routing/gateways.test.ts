@@ -118,6 +118,11 @@ describe("a websocket at a gateway", () => {
     world.hears(MessageKind.RelayOut, 0, "3probe");
     world.clock.advance(RELEASE_INTERVAL);
     assert.deepEqual(world.told(), ["owner RelayCredit w1 0"]);
+    // A client that probes again waits still.
+    world.websocket.says("2probe");
+    world.told();
+    world.clock.advance(RELEASE_INTERVAL);
+    assert.deepEqual(world.told(), ["owner RelayCredit w1 0"]);
     world.websocket.says("5");
     world.told();
     world.clock.advance(10 * RELEASE_INTERVAL);

@@ -99,7 +99,7 @@ describe("U7: a session is adopted whose websocket ended with its node", () => {
   ] as const) {
     it(`gives the next poll what waits and the close: ${what}`, () => {
       const world = adopted(gateway, dead, { packets: ["4a"] });
-      world.idle();
+      assert.equal(gatewayIn(world.ok()), "me", "the next owner is to know, whatever becomes of the gateway");
       world.poll("t1");
       assert.equal(world.ok().phase, "closed");
       assert.deepEqual(world.said(), ["a GET t1 [4a 1]"]);
@@ -145,6 +145,16 @@ describe("U7: a session is adopted whose websocket ended with its node", () => {
     world.post("p1", "4x");
     assert.equal(world.ok().phase, "closed");
     assert.deepEqual([world.said(), world.events], [["a POST p1 unknown"], [ENDED]]);
+  });
+
+  it("gives a poll that comes behind such a POST all that waits", () => {
+    const world = adopted("before", [], { handled: ["p1"] });
+    world.committing();
+    world.socket.send("x");
+    world.post("p1", "4x");
+    world.poll("t1");
+    world.settle();
+    assert.deepEqual(world.said(), ["a POST p1 unknown", "a GET t1 [4x 1]"]);
   });
 
   it("refuses a pong, and ends", () => {
@@ -288,6 +298,7 @@ describe("U7: an owner whose gateway is another node", () => {
     const world = new Relayed().probed();
     world.session.gone("t1", "a");
     world.session.gatewayEnded("gateway");
+    world.ok();
     world.idle();
     world.poll("t1", "b");
     world.ok();
