@@ -55,7 +55,8 @@ export class SimNode {
         },
       },
     };
-    this.engine = new Engine({ ...world.schedule.heartbeat }, process, (engine) => {
+    const options = { ...world.schedule.heartbeat, ...WITHOUT_HTTP };
+    this.engine = new Engine(options, process, (engine) => {
       const make = (host: NodeEngine) => Promise.resolve(wireNode(parts, host, engine.opts));
       return new ClusterHost(engine, { clock: process, nodeId: id, bufferLimit: bufferLimit(tuning), make });
     });
@@ -88,6 +89,16 @@ export class SimNode {
     for (const notice of [...this.onPause]) notice();
   }
 }
+
+/** Takes the place of the server of websockets, which nobody asks here: looking for its module with each node took a while. */
+class NoWebSocketServer {
+  close(): void {
+    // There is nothing to close.
+  }
+}
+
+/** No request of a history comes by HTTP: what answers those would be made for each node all the same. */
+const WITHOUT_HTTP = { wsEngine: NoWebSocketServer, httpCompression: false } as const;
 
 function nothing(): void {
   // Of no interest here.
