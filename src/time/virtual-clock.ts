@@ -1,10 +1,31 @@
 import type { Clock, Timer } from "./clock";
 
-interface Event {
+/** Something that is due, of a process or of nobody. Its own timer, so that each start of one makes a single object. */
+class Event implements Timer {
   readonly at: number;
   /** Order among events of the same time. */
   readonly order: number;
+  /** None: it was stopped; or, of a process, has run. */
   run: (() => void) | undefined;
+  readonly #process: VirtualProcess | undefined;
+
+  constructor(at: number, order: number, run: () => void, process: VirtualProcess | undefined) {
+    this.at = at;
+    this.order = order;
+    this.run = run;
+    this.#process = process;
+  }
+
+  fire(): void {
+    if (this.#process === undefined) this.run?.();
+    else this.#process.due(this);
+  }
+
+  stop(): void {
+    if (this.run === undefined) return;
+    this.run = undefined;
+    this.#process?.stopped();
+  }
 }
 
 /** A pseudo-random sequence (mulberry32): the same seed, the same history. */
@@ -51,19 +72,15 @@ export class VirtualTime {
     const event = this.#pop();
     if (event === undefined) return false;
     this.#now = Math.max(this.#now, event.at);
-    event.run?.();
+    event.fire();
     return true;
   }
 
   /** @internal */
-  schedule(ms: number, run: () => void): Timer {
-    const event: Event = { at: this.#now + Math.max(0, ms), order: this.#orders++, run };
+  schedule(ms: number, run: () => void, process?: VirtualProcess): Timer {
+    const event = new Event(this.#now + Math.max(0, ms), this.#orders++, run, process);
     this.#push(event);
-    return {
-      stop: () => {
-        event.run = undefined;
-      },
-    };
+    return event;
   }
 
   #push(event: Event): void {
@@ -99,11 +116,6 @@ export class VirtualTime {
   }
 }
 
-/** One start of a timer. */
-interface Pending {
-  run: (() => void) | undefined;
-}
-
 /**
  * One simulated process: its clock, and the door by which things reach it. It can be killed, and paused as by SIGSTOP: then
  * nothing of it runs, and what comes waits at the door.
@@ -114,7 +126,7 @@ export class VirtualProcess implements Clock {
   #paused = false;
   #pending = 0;
   /** Timers that came due while it was paused. */
-  #overdue: Pending[] = [];
+  #overdue: Event[] = [];
   /** What came while it was paused. */
   #queue: (() => void)[] = [];
   /** How much of what came while it was paused has not been read yet, and when the last of it will have been. */
@@ -134,19 +146,8 @@ export class VirtualProcess implements Clock {
   }
 
   after(ms: number, run: () => void): Timer {
-    const pending: Pending = { run };
     this.#pending++;
-    const event = this.#time.schedule(ms, () => {
-      this.#due(pending);
-    });
-    return {
-      stop: () => {
-        if (pending.run === undefined) return;
-        pending.run = undefined;
-        this.#pending--;
-        event.stop();
-      },
-    };
+    return this.#time.schedule(ms, run, this);
   }
 
   afterUnref(ms: number, run: () => void): Timer {
@@ -194,9 +195,9 @@ export class VirtualProcess implements Clock {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    for (const pending of this.#overdue.splice(0)) {
+    for (const event of this.#overdue.splice(0)) {
       this.#time.schedule(0, () => {
-        this.#due(pending);
+        this.due(event);
       });
     }
     let at = Math.max(this.#time.now, this.#readBy);
@@ -217,16 +218,22 @@ export class VirtualProcess implements Clock {
     });
   }
 
-  #due(pending: Pending): void {
-    const { run } = pending;
+  /** @internal Its time has come. */
+  due(event: Event): void {
+    const { run } = event;
     if (this.#dead || run === undefined) return;
     if (this.#paused) {
-      this.#overdue.push(pending);
+      this.#overdue.push(event);
       return;
     }
-    pending.run = undefined;
+    event.run = undefined;
     this.#pending--;
     run();
+  }
+
+  /** @internal One of its timers was. */
+  stopped(): void {
+    this.#pending--;
   }
 }
 
