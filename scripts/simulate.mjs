@@ -18,6 +18,8 @@ await build({
   platform: "node",
   target: "node20",
   format: "cjs",
+  // As globals these two are getters, which took a twentieth of the time.
+  banner: { js: 'const { Buffer } = require("node:buffer"); const process = require("node:process");' },
   sourcemap: "inline",
   logLevel: "error",
 });
