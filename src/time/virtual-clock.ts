@@ -1,17 +1,13 @@
 import type { Clock, Timer } from "./clock";
+import { EventQueue } from "./event-queue";
 
 /** Something that is due, of a process or of nobody. Its own timer, so that each start of one makes a single object. */
 class Event implements Timer {
-  readonly at: number;
-  /** Order among events of the same time. */
-  readonly order: number;
   /** None: it was stopped; or, of a process, has run. */
   run: (() => void) | undefined;
   readonly #process: VirtualProcess | undefined;
 
-  constructor(at: number, order: number, run: () => void, process: VirtualProcess | undefined) {
-    this.at = at;
-    this.order = order;
+  constructor(run: () => void, process: VirtualProcess | undefined) {
     this.run = run;
     this.#process = process;
   }
@@ -45,9 +41,8 @@ export function seeded(seed: number): () => number {
  */
 export class VirtualTime {
   readonly random: () => number;
-  readonly #heap: Event[] = [];
+  readonly #events = new EventQueue<Event>();
   #now = 0;
-  #orders = 0;
 
   constructor(seed: number) {
     this.random = seeded(seed);
@@ -59,7 +54,7 @@ export class VirtualTime {
 
   /** When the next event is due; undefined when nothing will ever happen again. */
   get next(): number | undefined {
-    return this.#heap[0]?.at;
+    return this.#events.next;
   }
 
   /** The clock of one simulated process. */
@@ -69,50 +64,18 @@ export class VirtualTime {
 
   /** Runs the next event. The caller lets microtasks run before it takes another step. */
   step(): boolean {
-    const event = this.#pop();
-    if (event === undefined) return false;
-    this.#now = Math.max(this.#now, event.at);
-    event.fire();
+    const { next } = this.#events;
+    if (next === undefined) return false;
+    this.#now = Math.max(this.#now, next);
+    this.#events.take()?.fire();
     return true;
   }
 
   /** @internal */
   schedule(ms: number, run: () => void, process?: VirtualProcess): Timer {
-    const event = new Event(this.#now + Math.max(0, ms), this.#orders++, run, process);
-    this.#push(event);
+    const event = new Event(run, process);
+    this.#events.add(this.#now + Math.max(0, ms), event);
     return event;
-  }
-
-  #push(event: Event): void {
-    const heap = this.#heap;
-    let at = heap.push(event) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = heap[parent];
-      if (above === undefined || !before(event, above)) break;
-      heap[at] = above;
-      at = parent;
-    }
-    heap[at] = event;
-  }
-
-  #pop(): Event | undefined {
-    const heap = this.#heap;
-    const first = heap[0];
-    const last = heap.pop();
-    if (first === undefined || last === undefined || first === last) return first;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      const right = heap[child + 1];
-      if (right !== undefined && before(right, heap[child] ?? right)) child++;
-      const below = heap[child];
-      if (below === undefined || !before(below, last)) break;
-      heap[at] = below;
-      at = child;
-    }
-    heap[at] = last;
-    return first;
   }
 }
 
@@ -165,6 +128,11 @@ export class VirtualProcess implements Clock {
 
   get paused(): boolean {
     return this.#paused;
+  }
+
+  /** Whether something that comes from outside now is handled at once; then who has it may do without `deliver`. */
+  get reads(): boolean {
+    return !this.#dead && !this.#paused && this.#unread === 0;
   }
 
   /** Something comes from outside: it is handled at once, or in its turn when the process goes on. */
@@ -239,7 +207,3 @@ export class VirtualProcess implements Clock {
 
 /** Chance that what waited is not read together with what came before it. */
 const NEXT_TURN = 0.1;
-
-function before(a: Event, b: Event): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
-}
