@@ -69,7 +69,9 @@ class History {
     return {
       schedule,
       violations: world.violations,
-      trace: world.trace,
+      get trace() {
+        return world.trace;
+      },
       events: this.#events,
       recovered: world.application.recovered,
       sessions: this.#clients.filter((client) => client.sid !== "").length,

@@ -42,7 +42,7 @@ export class World {
   readonly nodes: SimNode[] = [];
   readonly clients = new Map<string, SimClient>();
   readonly violations: string[] = [];
-  readonly trace: string[] = [];
+  readonly #logged: { readonly at: number; readonly text: string }[] = [];
   readonly troubles: Trouble[] = [];
   readonly #silent = new Map<NodeId, number>();
   /** How many nodes ended of what a session's client said. */
@@ -105,7 +105,12 @@ export class World {
   }
 
   log(text: string): void {
-    this.trace.push(`${this.time.now.toFixed(1)} ${text}`);
+    this.#logged.push({ at: this.time.now, text });
+  }
+
+  /** What was logged, in lines with their times; made when it is asked for, which is of one history in thousands. */
+  get trace(): string[] {
+    return this.#logged.map(({ at, text }) => `${at.toFixed(1)} ${text}`);
   }
 
   violate(text: string): void {
