@@ -308,8 +308,8 @@ export class SimClient {
 
   /** A session that was closed is unknown from then on: a POST may hear so before the poll that is told. */
   #refused({ code }: Answer, why: string): void {
-    if (code === AnswerCode.UnknownSid && this.#world.mayClose(this.sid)) this.#close();
-    else if (code === AnswerCode.UnknownSid && this.#mayBeEnded) this.#endStranded();
+    if (code === AnswerCode.UnknownSid && this.#mayBeEnded) this.#endStranded();
+    else if (code === AnswerCode.UnknownSid && this.#world.mayClose(this.sid)) this.#close();
     else this.#drop(why);
   }
 
