@@ -129,13 +129,13 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
       },
       releasePoll: () => {
         // U7: a poll that comes later is not the one that the gateway asked for. It may be dead by then.
-        this.answerRepeated();
+        this.giveHeldBack();
         if (this.isHeldBack && !this.#isPollHeld) return;
         this.release = true;
         this.touch();
       },
       takeTransport: (taken, done) => {
-        this.answerRepeated();
+        this.giveHeldBack();
         this.#gatewayWait?.stop();
         this.own.gateway = undefined;
         this.stranded = false;
@@ -174,7 +174,7 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
     if (silent) this.strand();
     this.#unanswered = undefined;
     if (this.stranded || this.own.gateway === undefined) return;
-    this.answerRepeated();
+    this.giveHeldBack();
     this.own.gateway = undefined;
     this.release = false;
     this.touch();

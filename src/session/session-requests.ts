@@ -4,7 +4,7 @@ import { AnswerCode, bare, RequestKind } from "./answers";
 import { handlePayload, sendStored } from "./handle-payload";
 import { OwnPart } from "./own-part";
 import { SessionTurns } from "./session-turns";
-import { waitersOfPoll, waitersOfPost, type Parked, type Turn, type Waiter } from "./turn";
+import { waitersOfPost, type Turn, type Waiter } from "./turn";
 
 /** Why a session ends by O14. */
 export const TWO_ENDED = "two nodes ended while they handled this request";
@@ -35,8 +35,8 @@ export abstract class SessionRequests extends SessionTurns {
   #leaving = false;
   /** Those that came since, while something was under way. */
   #turnedAway: Waiter[] = [];
-  /** U7: who has asked again for what is in flight, while that is held back. */
-  #repeated: Parked | undefined;
+  /** U7: answers that are held back: to polls that ask again for what is in flight, and to POSTs that are handled. */
+  #heldBack: Waiter[] = [];
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
   #first: FirstPost | undefined;
 
@@ -81,7 +81,7 @@ export abstract class SessionRequests extends SessionTurns {
     } else if (taken !== undefined || this.isHeld()) {
       this.contradiction(RequestKind.Get, t, holder, "overlap from client");
     } else {
-      this.answerRepeated();
+      this.giveHeldBack();
       const before = outbox.arrived();
       if (before !== undefined) this.answered.add(before, this.node.clock.now());
       this.parked = { t, holders: [holder] };
@@ -95,23 +95,27 @@ export abstract class SessionRequests extends SessionTurns {
   #pollAgain(t: string, holder: NodeId): void {
     if (this.stranded && !this.over) this.endWith({ t, holders: [holder] });
     else if (!this.isHeldBack || this.over) this.answerPackets(t, [holder]);
-    else {
-      this.#repeated ??= { t, holders: [] };
-      this.addHolder(this.#repeated.holders, holder);
-    }
+    else this.#holdBack({ holder, kind: RequestKind.Get, t });
   }
 
-  /** U7: what was held back may be given. */
-  protected answerRepeated(): void {
-    const repeated = this.#takeRepeated();
-    if (repeated !== undefined && this.outbox.inflight?.t === repeated.t)
-      this.answerPackets(repeated.t, repeated.holders);
+  #holdBack(waiter: Waiter): void {
+    const { holder, t } = waiter;
+    if (!this.#heldBack.some((other) => other.holder === holder && other.t === t)) this.#heldBack.push(waiter);
   }
 
-  #takeRepeated(): Parked | undefined {
-    const repeated = this.#repeated;
-    this.#repeated = undefined;
-    return repeated;
+  protected giveHeldBack(): void {
+    for (const waiter of this.#takeHeldBack()) this.#give(waiter);
+  }
+
+  #takeHeldBack(): readonly Waiter[] {
+    const held = this.#heldBack;
+    if (held.length > 0) this.#heldBack = [];
+    return held;
+  }
+
+  #give({ holder, kind, t }: Waiter): void {
+    if (kind === RequestKind.Post) this.node.answer(holder, kind, this.sid, t, bare(AnswerCode.Ok));
+    else if (this.outbox.inflight?.t === t) this.answerPackets(t, [holder]);
   }
 
   /** U7: the client was going over to a websocket that is gone. Its next answer, now if there is one to give, ends the session. */
@@ -121,16 +125,19 @@ export abstract class SessionRequests extends SessionTurns {
     // Whoever has the session next takes it from this node, and so knows, whatever becomes of the gateway.
     this.own.gateway = this.node.id;
     this.touch();
-    const poll = this.#takeRepeated() ?? this.parked;
+    const held = this.#takeHeldBack();
+    const again = held.filter(({ kind }) => kind === RequestKind.Get);
+    const [first] = again;
+    const poll = first === undefined ? this.parked : { t: first.t, holders: again.map(({ holder }) => holder) };
     if (poll !== undefined && poll.holders.length > 0) this.endWith(poll);
+    for (const { kind, t, holder } of held) if (kind === RequestKind.Post) this.answerPost(t, holder, false);
   }
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.handled.has(key)) {
       this.node.counts["duplicates.posts"]++;
-      if (this.isLastAnswer) this.#refuseLast(key, holder);
-      else this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      this.answerPost(key, holder, false);
       return;
     }
     const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
@@ -159,11 +166,10 @@ export abstract class SessionRequests extends SessionTurns {
   #pong(key: string, holder: NodeId, body: string): void {
     const due = this.isPongDue;
     handlePayload(this.socket, this.encoding, body, this.node.clock);
-    if (this.isLastAnswer) this.#refuseLast(key, holder);
-    else if (due) {
+    if (due || (this.stranded && this.hasNoPoll)) {
       // A turn that is under way was begun before.
       this.pongProvedBy = this.turn + (this.committing === undefined ? 1 : 2);
-      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.Ok));
+      this.answerPost(key, holder, false);
     }
     // As a refusal is: proved, and no POST that another one could overlap. Its copy at a former owner may have been answered already.
     else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
@@ -175,12 +181,19 @@ export abstract class SessionRequests extends SessionTurns {
     handlePayload(this.socket, this.encoding, body, this.node.clock);
   }
 
-  /** U7: the client has had its poll's answer. By this one it learns that the session is over, though its message was handled. */
-  #refuseLast(key: string, holder: NodeId): void {
-    if (this.over) this.node.answer(holder, RequestKind.Post, this.sid, key, bare(AnswerCode.UnknownSid));
-    else {
+  /**
+   * By what its POST is answered a client learns that a stranded session is over, though its message was handled, where its poll was
+   * answered before (U7).
+   */
+  protected answerPost(key: string, holder: NodeId, withPoll: boolean): void {
+    const isLast = !withPoll && this.hasNoPoll;
+    if (isLast && this.stranded && !this.over) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
       this.endStranded();
+    } else if (isLast && this.isHeldBack && !this.over) this.#holdBack({ holder, kind: RequestKind.Post, t: key });
+    else {
+      const code = isLast && this.stranded ? AnswerCode.UnknownSid : AnswerCode.Ok;
+      this.node.answer(holder, RequestKind.Post, this.sid, key, bare(code));
     }
   }
 
@@ -253,7 +266,8 @@ export abstract class SessionRequests extends SessionTurns {
   /** H4: `holder` has no connection any more for the poll `t`. */
   gone(t: string, holder: NodeId): void {
     const parked = this.parked;
-    if (this.#repeated?.t === t) this.#repeated.holders = this.#repeated.holders.filter((node) => node !== holder);
+    if (this.#heldBack.length > 0)
+      this.#heldBack = this.#heldBack.filter((other) => other.t !== t || other.holder !== holder);
     if (parked?.t !== t || !parked.holders.includes(holder)) return;
     parked.holders = parked.holders.filter((node) => node !== holder);
     // U7: the gateway asked for this poll, as it was held.
@@ -319,8 +333,7 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   protected takeOutside(): Waiter[] {
-    const repeated = waitersOfPoll(this.#takeRepeated());
-    const waiters = [...waitersOfPost(this.#first?.marked), ...this.#turnedAway, ...repeated];
+    const waiters = [...waitersOfPost(this.#first?.marked), ...this.#turnedAway, ...this.#takeHeldBack()];
     this.#first = undefined;
     this.#turnedAway = [];
     return waiters;

@@ -192,13 +192,10 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     const node = this.node;
     if (turn.data !== undefined) this.#recordedOwn = turn.data;
     if (this.lastPing !== this.#timedPing) this.#timePing();
-    const isLast = this.isLastAnswer && turn.taken === undefined && turn.next.posts.size > 0;
-    const code = isLast ? AnswerCode.UnknownSid : AnswerCode.Ok;
     for (const [key, waiters] of turn.next.posts) {
       this.handled.add(key, node.clock.now());
-      for (const holder of waiters) node.answer(holder, RequestKind.Post, this.sid, key, bare(code));
+      for (const holder of waiters) this.answerPost(key, holder, turn.taken !== undefined);
     }
-    if (isLast) this.endStranded();
     for (const [name, waiters] of turn.next.sends) {
       for (const holder of waiters) node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     }
@@ -222,7 +219,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       });
     }
     if (turn.phase === "closed") {
-      if (!this.stranded) this.answerRepeated();
+      if (!this.stranded) this.giveHeldBack();
       this.#close(turn.next.ending ?? { packet: "1", reason: "forced close" });
       return;
     }
@@ -249,17 +246,17 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   }
 
   /**
-   * U7: whether what waits is not given to a poll before the gateway says that it lives: a client that has stopped polling would read
-   * it, and nothing afterwards, where its websocket is gone.
+   * U7: whether answers wait until the gateway says that it lives: a client that has stopped polling would read them, and nothing
+   * afterwards, where its websocket is gone.
    */
   protected get isHeldBack(): boolean {
     const { gateway } = this.own;
     return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded;
   }
 
-  /** U7: whether the client, which polls no more, waits for no poll: what a POST is answered is the last that it hears. */
-  protected get isLastAnswer(): boolean {
-    return this.stranded && this.parked === undefined && this.committing?.taken === undefined;
+  /** U7: whether no poll is there to tell the client: what a POST is answered may be the last that it hears. */
+  protected get hasNoPoll(): boolean {
+    return this.parked === undefined && this.committing?.taken === undefined;
   }
 
   /** U7: the session ends with the answer to this poll: what is in flight to it, what waits, and a close packet. */
@@ -277,8 +274,10 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     this.end({ packet: "1", reason: "transport close", description: new TransportError(WEBSOCKET_LOST) });
   }
 
-  /** Whoever has asked again for what is in flight, and was not answered, is. */
-  protected abstract answerRepeated(): void;
+  /** Answers a POST that is handled; `withPoll`: a poll is answered in the same moment. */
+  protected abstract answerPost(key: string, holder: NodeId, withPoll: boolean): void;
+  /** Gives all answers that were held back. */
+  protected abstract giveHeldBack(): void;
 
   protected takeBack(taken: Taken): void {
     this.parked = taken;

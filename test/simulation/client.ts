@@ -265,7 +265,7 @@ export class SimClient {
   #hang(): void {
     if (this.#transport !== "stranded" || this.over || this.requests.length > 0) return;
     if (!this.#world.excuses.hangs(this.#openedAt, this.#strandedAt))
-      this.#world.violate(`${this.sid} hangs: nobody told it that its websocket is gone`);
+      this.#drop("it hangs: nobody told it that its websocket is gone");
     this.leave();
   }
 

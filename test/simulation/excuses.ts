@@ -1,3 +1,5 @@
+import { OwnPart } from "../../src/session/own-part";
+import type { SessionRecord } from "../../src/store/port";
 import type { Fault } from "./schedule";
 import type { SimNode } from "./sim-node";
 import type { World } from "./world";
@@ -47,6 +49,11 @@ export class Excuses {
   twoEnded(sid: string): void {
     const { faults } = this.#world.schedule;
     if (faults.filter(({ kind }) => ENDS.has(kind)).length > 1) this.#excused.add(sid);
+  }
+
+  /** The same, where the owner that ended the session for it ended as well before it could say so: its record tells. */
+  claimed(sid: string, { phase, data }: SessionRecord): void {
+    if (phase === "closed" && new OwnPart(data).mark !== undefined) this.twoEnded(sid);
   }
 
   /**
@@ -141,7 +148,8 @@ export class Excuses {
     const { time, troubles } = this.#world;
     if (time.now - since < UNDER_WAY || since - openedAt >= UPGRADE_TIMEOUT) return true;
     return troubles.some(
-      ({ kind, until }) => DELAYS.has(kind) && until > since - UNDER_WAY && time.now < until + LONGEST_DELAY,
+      ({ kind, until }) =>
+        DELAYS.has(kind) && until > since - LONGEST_DELAY && time.now < Math.max(since, until) + LONGEST_DELAY,
     );
   }
 

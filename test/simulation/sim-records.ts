@@ -19,6 +19,8 @@ export class SimRecords {
   #mayRestore = false;
   /** Messages that were ever in a record, by session. */
   readonly #recorded = new Map<string, Set<string>>();
+  /** Is told of each claim that succeeds. */
+  onClaimed: (sid: string, record: SessionRecord) => void = () => undefined;
   /** When the newest ping of an owner came into a record, by session and node. */
   readonly #pinged = new Map<string, number>();
 
@@ -123,7 +125,10 @@ export class SimRecords {
   claim(sid: string, node: NodeId, turn: number) {
     const before = this.#records.look(sid);
     const result = this.#records.claim(sid, node, turn);
-    if (result.kind === "ok") this.#ledger.claimed(sid, node, turn, before);
+    if (result.kind === "ok") {
+      this.#ledger.claimed(sid, node, turn, before);
+      this.onClaimed(sid, result.record);
+    }
     return result;
   }
 

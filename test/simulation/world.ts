@@ -82,6 +82,9 @@ export class World {
     this.application = new Application(this);
     this.sends = new Sends(this);
     this.excuses = new Excuses(this);
+    this.records.onClaimed = (sid, record) => {
+      this.excuses.claimed(sid, record);
+    };
     for (let i = 0; i < NODES; i++) this.addNode();
     for (const fault of schedule.faults) {
       time.schedule(fault.at, () => {

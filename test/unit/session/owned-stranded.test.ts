@@ -133,9 +133,9 @@ describe("U7: a session is adopted whose websocket ended with its node", () => {
     world.ok();
     assert.deepEqual([world.said(), world.events], [[], ["message late"]]);
     const commit = world.ok();
-    assert.deepEqual([commit.posts, commit.phase], [["p1"], undefined]);
-    assert.deepEqual(world.said(), ["a POST p1 unknown"]);
+    assert.deepEqual([commit.posts, commit.phase, world.said()], [["p1"], undefined, []]);
     assert.equal(world.ok().phase, "closed");
+    assert.deepEqual(world.said(), ["a POST p1 unknown"]);
     world.post("p1", "4late", "b");
     assert.deepEqual(world.said(), ["b POST p1 unknown"], "whoever asks again");
   });
@@ -316,6 +316,39 @@ describe("U7: an owner whose gateway is another node", () => {
     world.settle();
     assert.deepEqual(world.said(), ["a POST p1 unknown"]);
     assert.deepEqual(world.events, ["message x", ENDED]);
+  });
+
+  it("answers a POST when the gateway says that it lives, where no poll is left to be told, and refuses it where it does not", () => {
+    for (const lives of [true, false]) {
+      const world = new Relayed().probed();
+      world.asks();
+      world.ok();
+      world.said();
+      world.post("p1", "4x");
+      world.ok();
+      world.post("p1", "4x", "b");
+      assert.deepEqual(world.said(), []);
+      if (lives) world.asks();
+      else world.session.gatewayEnded("gateway");
+      world.settle();
+      const answer = lives ? "ok" : "unknown";
+      assert.deepEqual(world.said(), [`a POST p1 ${answer}`, `b POST p1 ${answer}`]);
+      assert.deepEqual(world.events, lives ? ["message x"] : ["message x", ENDED]);
+    }
+  });
+
+  it("answers a POST at once while a poll waits, or where the client polls on", () => {
+    const world = new Relayed().probed();
+    world.post("p1", "4x");
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+    world.asks();
+    world.ok();
+    world.said();
+    world.post("p2", "4y");
+    world.ok();
+    world.poll("t2");
+    assert.deepEqual(world.said(), ["a POST p2 ok"]);
   });
 
   it("refuses what is asked again while its end is recorded", () => {
