@@ -38,8 +38,8 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O1: a poll in flight gets the same packets",
-    find: "outbox.inflight?.t === t",
-    replace: "false",
+    find: "} else if (outbox.inflight?.t === t) {",
+    replace: "} else if (false) {",
   },
   {
     rule: "O1: a parked poll gets one holder more",
