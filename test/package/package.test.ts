@@ -252,7 +252,7 @@ describe("the package, packed and installed in an empty folder", () => {
       .filter((path) => !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path))
       // What the README links to, for whoever has no clone.
       .filter((path) => !/^docs\/[\w-]+\.md$/.test(path))
-      .filter((path) => !/^deploy\/([\w.]+|grafana\/[\w.-]+\.json)$/.test(path))
+      .filter((path) => !/^deploy\/([\w.]+|grafana\/[\w.-]+)$/.test(path))
       .filter(
         (path) => !/^dist\/(src|cluster|testing)\/.+(\.js|\.mjs|\.d\.ts|\.d\.mts|\.js\.map|\.mjs\.map)$/.test(path),
       )
