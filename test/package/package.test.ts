@@ -249,13 +249,20 @@ describe("the package, packed and installed in an empty folder", () => {
   test("the tarball has what is run and what is read, and no more", () => {
     const strange = packed.files
       .map(({ path }) => path)
-      .filter((path) => !/^(package\.json|README\.md|LICENSE)$/.test(path))
+      .filter((path) => !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path))
+      // What the README links to, for whoever has no clone.
+      .filter((path) => !/^docs\/[\w-]+\.md$/.test(path))
+      .filter((path) => !/^deploy\/([\w.]+|grafana\/[\w.-]+)$/.test(path))
       .filter(
         (path) => !/^dist\/(src|cluster|testing)\/.+(\.js|\.mjs|\.d\.ts|\.d\.mts|\.js\.map|\.mjs\.map)$/.test(path),
       )
       .filter((path) => !path.startsWith("dist/cluster/demo/page/"));
     assert.deepEqual(strange, []);
-    assert.ok(packed.files.some(({ path }) => path === "README.md"));
+    for (const name of ["README.md", "CHANGELOG.md", "docs/operating.md", "deploy/nginx.conf"])
+      assert.ok(
+        packed.files.some(({ path }) => path === name),
+        name,
+      );
     const command = packed.files.find(({ path }) => path === "dist/cluster/cli.js");
     assert.equal((command?.mode ?? 0) & 0o111, 0o111, "the command is executable");
   });
