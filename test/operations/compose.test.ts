@@ -58,7 +58,8 @@ const millis = (duration: string): number => {
 
 describe("the compose file", () => {
   const { services, networks, volumes } = compose();
-  const workers = Object.entries(services).filter(([, { build }]) => build !== undefined);
+  const builders = Object.values(services).filter(({ build }) => build !== undefined);
+  const workers = Object.entries(services).filter(([, { image }]) => image === builders[0]?.image);
   const [, worker] = workers[0]!;
   const settings = { ...image().env, ...filledIn(worker.environment ?? {}) };
   const result = readConfig({}, settings);
@@ -72,12 +73,19 @@ describe("the compose file", () => {
 
   test("three workers that are the same but for their addresses, which are of the network", () => {
     assert.equal(workers.length, 3);
-    const plain = workers.map(([, { networks: _, ...rest }]) => rest);
+    const plain = workers.map(([, { networks: _, build: __, ...rest }]) => rest);
     for (const one of plain) assert.deepEqual(one, plain[0]);
     const addresses = workers.map(([, { networks: own }]) => own["cluster"]?.ipv4_address ?? "");
     assert.equal(new Set(addresses).size, workers.length);
     const net = networks.cluster.ipam.config[0]!.subnet.replace(/\.0\/24$/, ".");
     for (const address of addresses) assert.ok(address.startsWith(net), address);
+  });
+
+  test("one service builds the image, for all of them: two that build one name get in each other's way", () => {
+    assert.deepEqual(
+      builders.map(({ build }) => build),
+      ["."],
+    );
   });
 
   test("their variables are settings, with values that are allowed", () => {
