@@ -190,7 +190,7 @@ describe("the compose file", () => {
 describe("the image", () => {
   const text = read("Dockerfile");
   const joined = text.replace(/\\\n\s*/g, " ");
-  const { text: last, env, entrypoint } = image();
+  const { text: last, env, entrypoint, folder } = image();
   /** Sources of COPY that are taken from the repository, and not from another stage. */
   const copied = [...joined.matchAll(/^COPY (?!--from)(.*)$/gm)].flatMap(([, paths = ""]) =>
     paths.split(/\s+/).slice(0, -1),
@@ -244,11 +244,21 @@ describe("the image", () => {
     assert.equal([...text.matchAll(/^FROM node:\$\{NODE_VERSION\}/gm)].length, 2, "both stages have the same");
   });
 
-  test("runs what package.json calls the command, without a shell", () => {
+  test("runs what package.json calls the command, without a shell and wherever an image made of it works", () => {
     const { bin } = JSON.parse(read("package.json")) as { bin: Record<string, string> };
     assert.equal(entrypoint[0], "node");
-    assert.equal(entrypoint.at(-1), bin["engine.io-cluster"]);
+    assert.equal(entrypoint.at(-1), `${folder}/${bin["engine.io-cluster"] ?? ""}`);
+    assert.match(folder, /^\//);
     assert.match(last, /^STOPSIGNAL SIGTERM$/m);
+  });
+
+  test("has the command on its PATH, put there while it is root", () => {
+    const { bin } = JSON.parse(read("package.json")) as { bin: Record<string, string> };
+    for (const [name, file] of Object.entries(bin)) {
+      const link = last.indexOf(`\nRUN ln -s ${folder}/${file} /usr/local/bin/${name}\n`);
+      assert.ok(link > 0 && link < last.indexOf("\nUSER "), name);
+      assert.ok(read(file.replace(/^dist\/(.*)\.js$/, "$1.ts")).startsWith("#!/usr/bin/env node\n"));
+    }
   });
 
   test("is not root, listens on ports that such a user may take, and says which", () => {

@@ -152,7 +152,7 @@ describe("manifests and code", () => {
     assert.equal(config.workers, 1);
     assert.equal(container.command, undefined);
     const { entrypoint, command, env, text } = image();
-    assert.deepEqual(entrypoint, ["node", "--enable-source-maps", "dist/cluster/cli.js"]);
+    assert.deepEqual(entrypoint, ["node", "--enable-source-maps", "/app/dist/cluster/cli.js"]);
     assert.deepEqual(container.args, command);
     assert.equal(env["WORKERS"], "1");
     assert.match(text, /^USER [1-9]\d*:/m);
