@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { BlockList } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, test } from "node:test";
@@ -30,7 +31,9 @@ interface Service {
 interface Compose {
   readonly services: Readonly<Record<string, Service>>;
   readonly networks: {
-    readonly cluster: { readonly ipam: { readonly config: readonly { readonly subnet: string }[] } };
+    readonly cluster: {
+      readonly ipam: { readonly config: readonly { readonly subnet: string; readonly ip_range: string }[] };
+    };
   };
   readonly volumes: Readonly<Record<string, unknown>>;
 }
@@ -48,6 +51,13 @@ function filledIn(environment: Readonly<Record<string, string>>): Record<string,
   return Object.fromEntries(
     Object.entries(environment).map(([name, value]) => [name, value.replace(/\$\{\w+:-([^}]*)\}/g, "$1")]),
   );
+}
+
+function cidr(text: string): BlockList {
+  const [address = "", bits = ""] = text.split("/");
+  const list = new BlockList();
+  list.addSubnet(address, Number(bits));
+  return list;
 }
 
 const millis = (duration: string): number => {
@@ -77,8 +87,13 @@ describe("the compose file", () => {
     for (const one of plain) assert.deepEqual(one, plain[0]);
     const addresses = workers.map(([, { networks: own }]) => own["cluster"]?.ipv4_address ?? "");
     assert.equal(new Set(addresses).size, workers.length);
-    const net = networks.cluster.ipam.config[0]!.subnet.replace(/\.0\/24$/, ".");
-    for (const address of addresses) assert.ok(address.startsWith(net), address);
+    const { subnet, ip_range: range } = networks.cluster.ipam.config[0]!;
+    const [of, others] = [cidr(subnet), cidr(range)];
+    assert.ok(of.check(range.split("/")[0]!), "the others' addresses are of the network too");
+    for (const address of addresses) {
+      assert.ok(of.check(address), address);
+      assert.ok(!others.check(address), `${address} can be given to another service`);
+    }
   });
 
   test("one service builds the image, for all of them: two that build one name get in each other's way", () => {
