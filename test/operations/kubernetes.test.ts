@@ -232,4 +232,11 @@ describe("manifests and code", () => {
     assert.match(args.join(" "), /--appendonly yes/);
     assert.match(args.join(" "), /--maxmemory-policy noeviction/);
   });
+
+  test("Redis refuses what is too much before it is killed for it", () => {
+    const { args, resources } = podOf(find(all, "StatefulSet", "redis")).containers[0]!;
+    const most = /--maxmemory (\d+)mb/.exec(args.join(" "))?.[1];
+    const limit = /^(\d+)Mi$/.exec(resources.limits.memory)?.[1];
+    assert.ok(Number(most) * 2 <= Number(limit), `${most ?? "no"} MB of ${limit ?? "no"} Mi`);
+  });
 });

@@ -73,6 +73,7 @@ export interface PodSpec {
       readonly secretRef?: { readonly name: string };
     }[];
     readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+    readonly resources: { readonly limits: { readonly memory: string } };
     readonly startupProbe: HttpProbe;
     readonly livenessProbe: HttpProbe;
     readonly readinessProbe: HttpProbe;
