@@ -160,6 +160,12 @@ describe("manifests and code", () => {
     assert.match(text, /^HEALTHCHECK [^\n]*\/healthz/m);
   });
 
+  test("nothing is written to but a folder for temporary files, which several workers need", () => {
+    assert.equal(container.securityContext.readOnlyRootFilesystem, true);
+    const mount = container.volumeMounts?.find(({ mountPath }) => mountPath === "/tmp");
+    assert.deepEqual(pod.volumes?.find(({ name }) => name === mount?.name)?.emptyDir, {});
+  });
+
   test("liveness: others have the sessions of a process that stands still before it is started again", () => {
     const { periodSeconds, failureThreshold } = container.livenessProbe;
     assert.ok(millis(periodSeconds * (failureThreshold - 1)) > config.leaseTtl);

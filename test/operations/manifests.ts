@@ -63,6 +63,7 @@ interface HttpProbe {
 
 export interface PodSpec {
   readonly terminationGracePeriodSeconds: number;
+  readonly volumes?: readonly { readonly name: string; readonly emptyDir?: object }[];
   readonly containers: readonly {
     readonly name: string;
     readonly image: string;
@@ -74,6 +75,8 @@ export interface PodSpec {
     }[];
     readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
     readonly resources: { readonly limits: { readonly memory: string } };
+    readonly securityContext: { readonly readOnlyRootFilesystem?: boolean };
+    readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
     readonly startupProbe: HttpProbe;
     readonly livenessProbe: HttpProbe;
     readonly readinessProbe: HttpProbe;
