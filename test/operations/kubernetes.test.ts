@@ -95,6 +95,15 @@ describe("the manifests", () => {
         find(all, kind, "engine");
       }
       find(all, "ConfigMap", "engine-dashboard");
+      const { name: namespace } = all.find(({ kind }) => kind === "Namespace")!.metadata;
+      const { groups } = find(all, "PrometheusRule", "engine").spec as {
+        groups: { rules: { alert: string; expr: string }[] }[];
+      };
+      const absent = groups.flatMap(({ rules }) => rules).find(({ alert }) => alert === "EngineAbsent");
+      assert.ok(
+        absent?.expr.includes(`{namespace="${namespace}"}`),
+        "sessions elsewhere do not hide that there are none",
+      );
     },
   );
 });
