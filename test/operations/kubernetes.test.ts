@@ -245,6 +245,18 @@ describe("manifests and code", () => {
     );
   });
 
+  test("what else the application serves comes through the ingress too, and is not sent twice", () => {
+    const { metadata, spec } = find(all, "Ingress", "engine-application") as Manifest & {
+      metadata: { annotations?: Record<string, string> };
+      spec: { rules: { http: { paths: { path: string; backend: { service: { name: string } } }[] } }[] };
+    };
+    assert.deepEqual(
+      spec.rules.flatMap(({ http }) => http.paths.map(({ path, backend }) => [path, backend.service.name])),
+      [["/", "engine"]],
+    );
+    assert.doesNotMatch(JSON.stringify(metadata), /non_idempotent/);
+  });
+
   test("the autoscaler goes by a metric that is there", () => {
     const { metrics } = find(all, "HorizontalPodAutoscaler", "engine").spec as {
       metrics: { pods: { metric: { name: string } } }[];
