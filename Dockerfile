@@ -28,6 +28,7 @@ EXPOSE 3000 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.HEALTH_PORT + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# No shell and no npm before it: signals reach the process itself. Its whole path: an image that is FROM this one may work elsewhere.
+# No shell and no npm before it: signals reach the process itself.
+# The whole path: an image that is FROM this one may work in another folder.
 ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/cluster/cli.js"]
 CMD ["serve"]
