@@ -20,6 +20,8 @@ ENV NODE_ENV=production \
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY --from=build /app/package.json ./
+# For what the command does besides: docker run --rm --entrypoint engine.io-cluster IMAGE doctor URL
+RUN ln -s /app/dist/cluster/cli.js /usr/local/bin/engine.io-cluster
 # A user that the image has, by number: Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 3000 9464
@@ -27,5 +29,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.HEALTH_PORT + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # No shell and no npm before it: signals reach the process itself.
-ENTRYPOINT ["node", "--enable-source-maps", "dist/cluster/cli.js"]
+# The whole path: an image that is FROM this one may work in another folder.
+ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/cluster/cli.js"]
 CMD ["serve"]

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import { errorText } from "../log";
 
 /** One answer of the page's server, made once. */
 export interface Asset {
@@ -20,7 +19,7 @@ export function loadAssets(enginePath: string, transports: readonly string[]): R
     ["/", asset(200, "text/html; charset=utf-8", page)],
     ["/page.css", asset(200, "text/css; charset=utf-8", read("page.css"))],
     ["/page.js", asset(200, "text/javascript; charset=utf-8", read("page.js"))],
-    ["/engine.io.js", clientBundle()],
+    ["/engine.io.js", asset(200, "text/javascript; charset=utf-8", clientBundle())],
   ]);
 }
 
@@ -36,18 +35,10 @@ export function assetFor(
 const NOT_FOUND = asset(404, "text/plain; charset=utf-8", "Not found\n");
 const METHOD_NOT_ALLOWED = asset(405, "text/plain; charset=utf-8", "Method not allowed\n");
 
-/** The client as its package ships it for browsers. */
-function clientBundle(): Asset {
-  try {
-    const text = readFileSync(require.resolve("engine.io-client/dist/engine.io.min.js"), "utf8");
-    return asset(200, "text/javascript; charset=utf-8", text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"));
-  } catch (error) {
-    return asset(
-      503,
-      "text/plain; charset=utf-8",
-      `The demo page needs the package engine.io-client: ${errorText(error)}\n`,
-    );
-  }
+/** The client as its package ships it for browsers. The build puts it beside the page; a source tree has the package itself. */
+function clientBundle(): string {
+  const built = join(__dirname, "page", "engine.io.js");
+  return readFileSync(existsSync(built) ? built : require.resolve("engine.io-client/dist/engine.io.min.js"), "utf8");
 }
 
 function asset(status: number, type: string, text: string): Asset {

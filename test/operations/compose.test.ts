@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { BlockList } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, test } from "node:test";
@@ -30,7 +31,9 @@ interface Service {
 interface Compose {
   readonly services: Readonly<Record<string, Service>>;
   readonly networks: {
-    readonly cluster: { readonly ipam: { readonly config: readonly { readonly subnet: string }[] } };
+    readonly cluster: {
+      readonly ipam: { readonly config: readonly { readonly subnet: string; readonly ip_range: string }[] };
+    };
   };
   readonly volumes: Readonly<Record<string, unknown>>;
 }
@@ -50,6 +53,13 @@ function filledIn(environment: Readonly<Record<string, string>>): Record<string,
   );
 }
 
+function cidr(text: string): BlockList {
+  const [address = "", bits = ""] = text.split("/");
+  const list = new BlockList();
+  list.addSubnet(address, Number(bits));
+  return list;
+}
+
 const millis = (duration: string): number => {
   const seconds = /^(\d+)s$/.exec(duration)?.[1];
   assert.ok(seconds, `${duration} is a number of seconds`);
@@ -58,7 +68,8 @@ const millis = (duration: string): number => {
 
 describe("the compose file", () => {
   const { services, networks, volumes } = compose();
-  const workers = Object.entries(services).filter(([, { build }]) => build !== undefined);
+  const builders = Object.values(services).filter(({ build }) => build !== undefined);
+  const workers = Object.entries(services).filter(([, { image }]) => image === builders[0]?.image);
   const [, worker] = workers[0]!;
   const settings = { ...image().env, ...filledIn(worker.environment ?? {}) };
   const result = readConfig({}, settings);
@@ -72,12 +83,24 @@ describe("the compose file", () => {
 
   test("three workers that are the same but for their addresses, which are of the network", () => {
     assert.equal(workers.length, 3);
-    const plain = workers.map(([, { networks: _, ...rest }]) => rest);
+    const plain = workers.map(([, { networks: _, build: __, ...rest }]) => rest);
     for (const one of plain) assert.deepEqual(one, plain[0]);
     const addresses = workers.map(([, { networks: own }]) => own["cluster"]?.ipv4_address ?? "");
     assert.equal(new Set(addresses).size, workers.length);
-    const net = networks.cluster.ipam.config[0]!.subnet.replace(/\.0\/24$/, ".");
-    for (const address of addresses) assert.ok(address.startsWith(net), address);
+    const { subnet, ip_range: range } = networks.cluster.ipam.config[0]!;
+    const [of, others] = [cidr(subnet), cidr(range)];
+    assert.ok(of.check(range.split("/")[0]!), "the others' addresses are of the network too");
+    for (const address of addresses) {
+      assert.ok(of.check(address), address);
+      assert.ok(!others.check(address), `${address} can be given to another service`);
+    }
+  });
+
+  test("one service builds the image, for all of them: two that build one name get in each other's way", () => {
+    assert.deepEqual(
+      builders.map(({ build }) => build),
+      ["."],
+    );
   });
 
   test("their variables are settings, with values that are allowed", () => {
@@ -154,7 +177,8 @@ describe("the compose file", () => {
         workers.map(([host]) => ({ host, port: config.port })),
       );
       assert.equal([...text.matchAll(/max_fails=0/g)].length, workers.length);
-      assert.deepEqual(ports, [`8080:${option("listen") ?? ""}`]);
+      // Nobody else than this machine's users may press the button that kills a worker.
+      assert.deepEqual(ports, [`127.0.0.1:8080:${option("listen") ?? ""}`]);
     });
 
     test("requests are sent again below the engine's path, POSTs too, and POSTs nowhere else", () => {
@@ -182,7 +206,7 @@ describe("the compose file", () => {
 describe("the image", () => {
   const text = read("Dockerfile");
   const joined = text.replace(/\\\n\s*/g, " ");
-  const { text: last, env, entrypoint } = image();
+  const { text: last, env, entrypoint, folder } = image();
   /** Sources of COPY that are taken from the repository, and not from another stage. */
   const copied = [...joined.matchAll(/^COPY (?!--from)(.*)$/gm)].flatMap(([, paths = ""]) =>
     paths.split(/\s+/).slice(0, -1),
@@ -236,11 +260,21 @@ describe("the image", () => {
     assert.equal([...text.matchAll(/^FROM node:\$\{NODE_VERSION\}/gm)].length, 2, "both stages have the same");
   });
 
-  test("runs what package.json calls the command, without a shell", () => {
+  test("runs what package.json calls the command, without a shell and wherever an image made of it works", () => {
     const { bin } = JSON.parse(read("package.json")) as { bin: Record<string, string> };
     assert.equal(entrypoint[0], "node");
-    assert.equal(entrypoint.at(-1), bin["engine.io-cluster"]);
+    assert.equal(entrypoint.at(-1), `${folder}/${bin["engine.io-cluster"] ?? ""}`);
+    assert.match(folder, /^\//);
     assert.match(last, /^STOPSIGNAL SIGTERM$/m);
+  });
+
+  test("has the command on its PATH, put there while it is root", () => {
+    const { bin } = JSON.parse(read("package.json")) as { bin: Record<string, string> };
+    for (const [name, file] of Object.entries(bin)) {
+      const link = last.indexOf(`\nRUN ln -s ${folder}/${file} /usr/local/bin/${name}\n`);
+      assert.ok(link > 0 && link < last.indexOf("\nUSER "), name);
+      assert.ok(read(file.replace(/^dist\/(.*)\.js$/, "$1.ts")).startsWith("#!/usr/bin/env node\n"));
+    }
   });
 
   test("is not root, listens on ports that such a user may take, and says which", () => {

@@ -63,6 +63,7 @@ interface HttpProbe {
 
 export interface PodSpec {
   readonly terminationGracePeriodSeconds: number;
+  readonly volumes?: readonly { readonly name: string; readonly emptyDir?: object }[];
   readonly containers: readonly {
     readonly name: string;
     readonly image: string;
@@ -73,6 +74,9 @@ export interface PodSpec {
       readonly secretRef?: { readonly name: string };
     }[];
     readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+    readonly resources: { readonly limits: { readonly memory: string } };
+    readonly securityContext: { readonly readOnlyRootFilesystem?: boolean };
+    readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
     readonly startupProbe: HttpProbe;
     readonly livenessProbe: HttpProbe;
     readonly readinessProbe: HttpProbe;
@@ -91,8 +95,18 @@ export function base(): { pod: PodSpec; container: PodSpec["containers"][number]
   return { pod, container: pod.containers[0]!, settings: { ...find(all, "ConfigMap", "engine").data } };
 }
 
-/** ENTRYPOINT, CMD and ENV of the Dockerfile's last stage. */
-export function image(): { entrypoint: string[]; command: string[]; env: Record<string, string>; text: string } {
+export interface Image {
+  readonly entrypoint: string[];
+  readonly command: string[];
+  readonly env: Record<string, string>;
+  /** Its folder with what the repository has. */
+  readonly folder: string;
+  /** The Dockerfile's last stage. */
+  readonly text: string;
+}
+
+/** The image, as the Dockerfile's last stage makes it. */
+export function image(): Image {
   const text = readFileSync(join(ROOT, "Dockerfile"), "utf8");
   const stage = text.slice(text.lastIndexOf("\nFROM ")).replace(/\\\n\s*/g, " ");
   const list = (instruction: string): string[] => {
@@ -102,5 +116,6 @@ export function image(): { entrypoint: string[]; command: string[]; env: Record<
   };
   const pairs = /^ENV (.*)$/m.exec(stage)?.[1]?.trim().split(/\s+/) ?? [];
   const env = Object.fromEntries(pairs.map((pair) => pair.split("=") as [string, string]));
-  return { entrypoint: list("ENTRYPOINT"), command: list("CMD"), env, text: stage };
+  const folder = /^WORKDIR (.*)$/m.exec(stage)?.[1] ?? "";
+  return { entrypoint: list("ENTRYPOINT"), command: list("CMD"), env, folder, text: stage };
 }

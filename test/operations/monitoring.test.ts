@@ -53,7 +53,13 @@ const dashboard = JSON.parse(readFileSync(join(ROOT, "deploy/grafana/engine-io-c
 const rules = (
   find([...manifestFiles().values()].flat(), "PrometheusRule", "engine").spec as {
     groups: {
-      rules: { alert: string; expr: string; annotations: { summary: string }; labels: { severity: string } }[];
+      rules: {
+        alert: string;
+        expr: string;
+        for?: string;
+        annotations: { summary: string };
+        labels: { severity: string };
+      }[];
     }[];
   }
 ).groups.flatMap((group) => group.rules);
@@ -135,6 +141,16 @@ describe("what is watched", () => {
         for (const [, label = ""] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
           assert.ok(namedIn(expr).labels.includes(label), `${title}: ${label}`);
       }
+    }
+  });
+
+  test("an alert that waits, waits for longer than it looks back: else a single event is one", () => {
+    const minutes = (text: string | undefined): number => Number(/^(\d+)m$/.exec(text ?? "")?.[1]);
+    const counting = rules.filter(({ expr }) => /rate\(.*\) > 0$/.test(expr));
+    assert.ok(counting.length >= 3);
+    for (const { alert, expr, for: wait } of counting) {
+      const window = minutes(/\[(\w+)\]/.exec(expr)?.[1]);
+      assert.ok(minutes(wait) > window, `${alert}: ${wait ?? "at once"}, and ${window} minutes back`);
     }
   });
 

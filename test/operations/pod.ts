@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../../testing/free-port";
 import { startProcess, type ProcessEnd, type RunningProcess } from "../../testing/processes";
@@ -52,12 +53,14 @@ export class Pod {
     this.healthUrl = `http://127.0.0.1:${healthPort}`;
     this.#faster = options.faster ?? 1;
     this.#spec = pod;
-    const { entrypoint, env } = image();
-    const [command = "", ...args] = [...entrypoint, ...container.args];
+    const { entrypoint, env, folder } = image();
+    // The image has in its folder what the repository has.
+    const [command = "", ...args] = [...entrypoint, ...container.args].map((part) =>
+      part.startsWith(`${folder}/`) ? join(ROOT, part.slice(folder.length)) : part,
+    );
     const secret = find([...manifestFiles().values()].flat(), "Secret", "engine").stringData;
     this.process = startProcess(command, args, {
       name: options.name,
-      // WORKDIR, where the image has what the repository has.
       cwd: ROOT,
       env: {
         ...withoutOwn(),

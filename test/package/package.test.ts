@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -158,6 +158,36 @@ describe("the package, packed and installed in an empty folder", () => {
     });
   }
 
+  test("the command tells how it is used", async () => {
+    const command = join(app, "node_modules/.bin/engine.io-cluster");
+    const { stdout } = await run(command, ["--help"], { cwd: app, env });
+    assert.match(stdout, /serve/);
+  });
+
+  test("the command serves its page and the sessions", async () => {
+    const command = join(app, "node_modules/.bin/engine.io-cluster");
+    const args = ["serve", "--workers", "1", "--port", "0", "--host", "127.0.0.1"];
+    const server = startProcess(command, args, { cwd: app, env: { LOG_FORMAT: "json" } });
+    try {
+      const [, port = ""] = await server.prints(/"port":(\d+)[^\n]*"msg":"listening"/);
+      const page = await fetch(`http://127.0.0.1:${port}/`);
+      assert.equal(page.status, 200);
+      assert.match(await page.text(), /<html/);
+      // Of the package itself: nobody has installed a client here.
+      assert.equal(existsSync(join(app, "node_modules/engine.io-client")), false);
+      const client = await fetch(`http://127.0.0.1:${port}/engine.io.js`);
+      assert.equal(client.status, 200);
+      const text = await client.text();
+      assert.match(text, /^\/\*!\s+\* Engine\.IO v6/, "its notice is kept");
+      assert.doesNotMatch(text, /sourceMappingURL/);
+      const poll = await fetch(`http://127.0.0.1:${port}/engine.io/?EIO=4&transport=polling`);
+      assert.match(await poll.text(), /^0\{"sid":/);
+      assert.deepEqual(await server.stop(), { code: 0, signal: null });
+    } finally {
+      await server.kill();
+    }
+  });
+
   describe("its export for tests of faults", () => {
     /** The README's programs, by the names that they begin with. */
     const readme = new Map(
@@ -223,29 +253,6 @@ describe("the package, packed and installed in an empty folder", () => {
     }
   });
 
-  test("the command tells how it is used", async () => {
-    const command = join(app, "node_modules/.bin/engine.io-cluster");
-    const { stdout } = await run(command, ["--help"], { cwd: app, env });
-    assert.match(stdout, /serve/);
-  });
-
-  test("the command serves its page and the sessions", async () => {
-    const command = join(app, "node_modules/.bin/engine.io-cluster");
-    const args = ["serve", "--workers", "1", "--port", "0", "--host", "127.0.0.1"];
-    const server = startProcess(command, args, { cwd: app, env: { LOG_FORMAT: "json" } });
-    try {
-      const [, port = ""] = await server.prints(/"port":(\d+)[^\n]*"msg":"listening"/);
-      const page = await fetch(`http://127.0.0.1:${port}/`);
-      assert.equal(page.status, 200);
-      assert.match(await page.text(), /<html/);
-      const poll = await fetch(`http://127.0.0.1:${port}/engine.io/?EIO=4&transport=polling`);
-      assert.match(await poll.text(), /^0\{"sid":/);
-      assert.deepEqual(await server.stop(), { code: 0, signal: null });
-    } finally {
-      await server.kill();
-    }
-  });
-
   test("the tarball has what is run and what is read, and no more", () => {
     const strange = packed.files
       .map(({ path }) => path)
@@ -258,7 +265,13 @@ describe("the package, packed and installed in an empty folder", () => {
       )
       .filter((path) => !path.startsWith("dist/cluster/demo/page/"));
     assert.deepEqual(strange, []);
-    for (const name of ["README.md", "CHANGELOG.md", "docs/operating.md", "deploy/nginx.conf"])
+    for (const name of [
+      "README.md",
+      "CHANGELOG.md",
+      "docs/operating.md",
+      "deploy/nginx.conf",
+      "dist/cluster/demo/page/engine.io.LICENSE",
+    ])
       assert.ok(
         packed.files.some(({ path }) => path === name),
         name,
