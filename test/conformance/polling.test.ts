@@ -116,7 +116,7 @@ describe("messages", () => {
     const from = performance.now();
     sockets[0]?.send("pushed");
     assert.equal((await poll).body, "4pushed");
-    assert.ok(performance.now() - from < 1000, "not with the next heartbeat");
+    assert.ok(performance.now() - from < 5000, "not with the next heartbeat");
   });
   behaviour("wait for the next poll where none is parked", async (engines) => {
     const sockets = connections(engines);
