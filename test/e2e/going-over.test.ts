@@ -20,7 +20,7 @@ interface Places {
 }
 
 /** Stock clients whose sessions one node owns, and whose websockets another one has, or the same. Their polls go through nginx. */
-function stockClient({ owner, gateway, nginx }: Places, onWebSocket: () => void): Socket {
+function stockClient({ owner, gateway, nginx }: Places, on: { open: () => void; close: () => void }): Socket {
   class Polls extends NodeXHR {
     protected override uri(): string {
       return to("sid" in this.query ? nginx : owner, super.uri());
@@ -30,7 +30,7 @@ function stockClient({ owner, gateway, nginx }: Places, onWebSocket: () => void)
     override createSocket(...[uri, protocols, options]: Parameters<NodeWebSocket["createSocket"]>): unknown {
       const url = to(gateway.replace("http", "ws"), uri);
       const websocket = super.createSocket(url, protocols, options) as WebSocket;
-      websocket.once("open", onWebSocket);
+      websocket.once("open", on.open).once("close", on.close);
       return websocket;
     }
   }
@@ -70,6 +70,7 @@ describe("a node is killed while stock clients go over to their websockets", () 
       const states = Array.from({ length: CLIENTS }, () => ({
         opened: false,
         hasWebSocket: false,
+        lostWebSocket: false,
         probed: false,
         upgraded: false,
         closed: "",
@@ -79,7 +80,10 @@ describe("a node is killed while stock clients go over to their websockets", () 
       let probed = 0;
       const clients = states.map((state) => {
         const places = { owner: nodes.urls[OWNER]!, gateway: nodes.urls[gateway]!, nginx: nginx!.url };
-        const client = stockClient(places, () => (state.hasWebSocket = true));
+        const client = stockClient(places, {
+          open: () => (state.hasWebSocket = true),
+          close: () => (state.lostWebSocket = true),
+        });
         client.on("open", () => (state.opened = true));
         client.on("upgrading", () => {
           state.probed = true;
@@ -101,15 +105,23 @@ describe("a node is killed while stock clients go over to their websockets", () 
           return opened && !(gateway === victim ? hasWebSocket : probed);
         });
         for (const client of clients) client.send("are you there?");
-        const open = (): number => states.filter(({ closed, echoed }) => closed === "" && !echoed).length;
-        await waitFor("each client to have its echo, or to be closed", () => open() === 0, TOLD_WITHIN).catch(
-          () => undefined,
-        );
+        const open = (): typeof states => states.filter(({ closed, echoed }) => closed === "" && !echoed);
+        // It has had its last answer, which was on its way when its websocket closed, and asks for no other: nobody can tell it anything
+        // (U7). A few milliseconds are that, and more where the machine is slow.
+        const cannotBeTold = (state: (typeof states)[number]): boolean =>
+          gateway === victim && state.lostWebSocket && isPaused(clients[states.indexOf(state)]!);
+        await waitFor(
+          "each client to have its echo, or to be closed",
+          () => open().every(cannotBeTold),
+          TOLD_WITHIN,
+        ).catch(() => undefined);
+        const silent = open().filter(cannotBeTold);
         assert.deepEqual(
-          states.filter(({ closed, echoed }) => closed === "" && !echoed),
+          open().filter((state) => !cannotBeTold(state)),
           [],
           "these hang",
         );
+        assert.ok(silent.length <= CLIENTS / 4, `${silent.length} clients were not told`);
         assert.deepEqual(
           sure.filter(({ closed }) => closed !== ""),
           [],
@@ -117,7 +129,7 @@ describe("a node is killed while stock clients go over to their websockets", () 
         );
         const count = (what: (state: (typeof states)[number]) => boolean): string => String(states.filter(what).length);
         console.log(
-          `${sure.length} had not begun; ${count(({ probed }) => probed)} were answered their probe; ${count(({ closed }) => closed !== "")} of ${CLIENTS} closed, ` +
+          `${sure.length} had not begun; ${silent.length} could not be told; ${count(({ probed }) => probed)} were answered their probe; ${count(({ closed }) => closed !== "")} of ${CLIENTS} closed, ` +
             `${count(({ upgraded, closed }) => upgraded && closed === "")} by websocket, after ${Math.round(performance.now() - since)} ms`,
         );
       } finally {
@@ -126,3 +138,8 @@ describe("a node is killed while stock clients go over to their websockets", () 
     });
   }
 });
+
+/** It has stopped polling, and its last poll and POST are answered. The types do not know the state. */
+function isPaused({ transport }: Socket): boolean {
+  return (transport as unknown as { readonly readyState: string }).readyState === "paused";
+}
