@@ -22,6 +22,8 @@ export interface NatsProcess {
 }
 
 const READY_WITHIN = 10_000;
+/** What it may take to end after SIGTERM, in milliseconds, before it is killed. */
+const STOP_WITHIN = 10_000;
 
 /** A nats-server of the test's own, on a free port or on the one given, with these lines added to its configuration. */
 export async function startNats(extraConfig = "", port?: number): Promise<NatsProcess> {
@@ -76,7 +78,9 @@ async function run(extraConfig: string, port: number): Promise<Running> {
       const gone = once(child, "exit");
       child.kill(signal);
       if (signal !== "SIGKILL") child.kill("SIGCONT");
+      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_WITHIN);
       await gone;
+      clearTimeout(timer);
     }
     process.removeListener("exit", killAtExit);
     process.removeListener("SIGTERM", exitAtSignal);

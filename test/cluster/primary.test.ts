@@ -117,11 +117,14 @@ describe("primary", { concurrency: 3 }, () => {
     const started = primary(t, { STAND_IN: "w1=stubborn" });
     const url = await address(started);
     const stubborn = [await ask(url), await ask(url)].find(({ name }) => name === "w1")!;
+    const first = performance.now();
     started.kill("SIGINT");
     await started.logged(/stopping/);
     started.kill("SIGINT");
+    // On a slow machine the second is a second one.
+    const atOnce = performance.now() - first < 900;
     await sleep(1100);
-    assert.ok(isAlive(stubborn.pid), "one Ctrl-C can arrive twice");
+    if (atOnce) assert.ok(isAlive(stubborn.pid), "one Ctrl-C can arrive twice");
     started.kill("SIGINT");
     assert.equal(await started.exit(), 130);
     assert.ok(!isAlive(stubborn.pid));

@@ -55,8 +55,8 @@ describe("serve", { concurrency: 2 }, () => {
       await until("all are echoed", () => client.messages.length === sent.length);
       assert.deepEqual(client.messages, sent);
       client.socket.close();
-      started.kill("SIGTERM");
       assert.notDeepEqual(started.leftBehind(), []);
+      started.kill("SIGTERM");
       assert.equal(await started.exit(), 0);
       assert.deepEqual(started.leftBehind(), []);
     });
@@ -75,7 +75,7 @@ describe("serve", { concurrency: 2 }, () => {
       assert.ok(children.length >= 2, `children: ${children.join(", ")}`);
       const killed = Date.now();
       started.kill("SIGKILL");
-      await until("all workers have ended", () => !children.some(isAlive), 10_000);
+      await until("all workers have ended", () => !children.some(isAlive), 30_000);
       t.diagnostic(`the workers ended within ${String(Date.now() - killed)} ms`);
       client.socket.close();
     });

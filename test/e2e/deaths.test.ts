@@ -78,7 +78,8 @@ describe("deaths of nodes that websockets depend on", () => {
       await nginx.stop();
     }
     const takeovers = [1, 2].map(async (node) => (await cluster.account(node)).takeovers.length);
-    assert.ok((await Promise.all(takeovers)).every((count) => count > 0));
+    const taken = (await Promise.all(takeovers)).reduce((sum, count) => sum + count, 0);
+    assert.ok(taken > 0, "nobody took over a polling session");
     for (const { sid, websocket } of others) assert.equal(await echo(websocket, sid), true);
     // What the dead owner's websockets were is nobody's session any more.
     const gone = new Set([...websockets, ...direct].map(({ sid }) => sid));
@@ -229,8 +230,13 @@ async function outcome({ stage, client, websocket }: Try, other: string): Promis
   assert.notEqual(went, "hangs", `the websocket of ${stage} is neither closed nor served`);
   if (went === true) return "upgraded";
   const polled = client.poll(other);
-  const post = await client.post(other, "4by polling");
-  const poll = await Promise.race([polled, hanging]);
+  const post = await Promise.race([client.post(other, "4by polling"), hanging]);
+  assert.ok(post !== "hangs", `a POST of ${stage} is not answered`);
+  let poll = await Promise.race([polled, hanging]);
+  // A ping, or what an upgrade lets a poll go with, can come before the echo.
+  while (poll !== "hangs" && post.status === 200 && poll.status === 200 && /^[26](\x1e[26])*$/.test(poll.body)) {
+    poll = await Promise.race([client.poll(other), hanging]);
+  }
   assert.ok(poll !== "hangs", `a poll of ${stage} is not answered`);
   if (poll.status === 200 && poll.body.split("\x1e").includes("1")) return "ended";
   if (post.status === 200 && poll.status === 200) {

@@ -11,10 +11,10 @@ import { startRedis } from "../helpers/redis";
 import { startBackends, type Backends } from "./backends";
 import { RawClient, RawWebSocket } from "./raw";
 
-/** What a process may take from its close to its exit. */
-const WITHIN_MS = 2_000;
+/** What a process may take from its close to its exit on a slow machine. A connection that is kept alive would hold it for 5 s. */
+const WITHIN_MS = 4_500;
 /** The same where the ends of its sessions cannot be recorded, which is waited for a while. */
-const PATIENT_MS = 5_000;
+const PATIENT_MS = 10_000;
 
 interface Closing {
   readonly redis?: string;

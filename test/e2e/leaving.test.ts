@@ -9,6 +9,7 @@ import type { Socket } from "../../src/session/socket";
 import { startServe, type ServeProcess } from "../helpers/cluster";
 import { startEngines, type TestEngines } from "../helpers/engines";
 import { waitFor } from "../helpers/wait-for";
+import { within } from "../helpers/within";
 import { RawClient } from "./raw";
 
 /** More than the kernel takes for a client that does not read: 4 MB and a little. */
@@ -42,8 +43,9 @@ class SlowPoll {
     this.connection.on("data", (text: string) => {
       this.#text += text;
     });
+    const closed = new Promise((resolve) => this.connection.once("close", resolve));
     this.connection.resume();
-    await once(this.connection, "close");
+    await within("the answer to be read to its end", closed, 60_000);
     return this.#text;
   }
 }
@@ -79,7 +81,21 @@ describe("a node that leaves while a client reads slowly", () => {
     await Promise.all([drained, closed]);
   });
 
-  test("is not held up by it for longer than its time to leave, nor by idle connections", async () => {
+  test("is not held up by it for longer than its time to leave", async () => {
+    const { engines: all, servers, ports } = (engines = await startEngines("next"));
+    const [engine, http, port] = [all[0]!, servers[0]!, ports[0]!];
+    const socket = await connection(engine, () => void RawClient.open(`http://127.0.0.1:${port}`));
+    for (let i = 0; i < CHUNKS; i++) socket.send("x".repeat(CHUNK));
+    const taken = once(http, "connection") as Promise<[NetSocket]>;
+    const poll = new SlowPoll(port, socket.id);
+    const [held] = await taken;
+    await waitFor("the answer to be on its way", () => held.writableLength > 0);
+    await within("it to have left", engine.drain({ timeout: 1_500 }), 10_000);
+    assert.ok(held.writableLength > 0);
+    poll.connection.destroy();
+  });
+
+  test("is not held up by idle connections", async () => {
     const { engines: all, servers, ports } = (engines = await startEngines("local"));
     const [engine, http, port] = [all[0]!, servers[0]!, ports[0]!];
     http.keepAliveTimeout = 600_000;
@@ -88,8 +104,7 @@ describe("a node that leaves while a client reads slowly", () => {
     answer.resume();
     await once(answer, "end");
     const closed = once(http, "close");
-    await engine.drain({ timeout: 20_000 });
-    await closed;
+    await within("it to have left", Promise.all([engine.drain({ timeout: 20_000 }), closed]), 10_000);
     agent.destroy();
   });
 
@@ -160,9 +175,10 @@ describe("a node that leaves while a client goes over to a websocket there", () 
     const websocket = await client.websocket(b);
     websocket.send("2probe");
     assert.equal(await websocket.next(), "3probe");
-    const drained = all[1]!.drain({ timeout: 1000 });
+    const drained = all[1]!.drain({ timeout: 1400 });
     assert.equal((await client.poll(a)).body, "6");
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    // More than half of the time, by which the others would be closed; and long before its end.
+    await new Promise((resolve) => setTimeout(resolve, 750));
     assert.equal(websocket.isClosed, false);
     websocket.send("5");
     assert.equal(await websocket.closed, 1001);

@@ -61,7 +61,7 @@ describe("polling on three nodes with Redis and NATS", () => {
           assert.deepEqual(await reply, { status: 200, body: `4${text}` });
           // The next ping is 25 s away.
           const took = performance.now() - start;
-          assert.ok(took < 1_000, `${took} ms`);
+          assert.ok(took < 5_000, `${took} ms`);
         }
       }
     }
@@ -103,7 +103,7 @@ for (const balancer of ["front", "round-robin"] as const) {
       const load = startLoad({ url: server.url, sessions: 5, messages: 1, pushes, keepAlive: balancer === "front" });
       const verdict = await load.done;
       assertFlawless(verdict);
-      assert.ok(verdict.longestSilenceMs < 1_000, `${verdict.longestSilenceMs} ms`);
+      assert.ok(verdict.longestSilenceMs < 5_000, `${verdict.longestSilenceMs} ms`);
     });
   });
 }

@@ -1,6 +1,10 @@
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { WebSocket } from "ws";
+import { within } from "../helpers/within";
+
+/** Longer than any test waits for a message on purpose. */
+const NEXT_WITHIN_MS = 60_000;
 
 export interface Reply {
   readonly status: number;
@@ -115,7 +119,8 @@ export class RawWebSocket {
     const message = this.messages.shift();
     if (message !== undefined) return Promise.resolve(message);
     if (this.isClosed) return Promise.resolve(undefined);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const next = new Promise<string | undefined>((resolve) => this.#waiting.push(resolve));
+    return within("a message by websocket, or its close", next, NEXT_WITHIN_MS);
   }
 
   terminate(): void {

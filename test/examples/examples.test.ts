@@ -131,7 +131,7 @@ describe("the examples", () => {
   });
 
   test("socket.io-chat: a worker is killed, its clients come back, and all hear each other", async () => {
-    const env = { REDIS_URL: backends.redis.url, NATS_URL: backends.nats.url, LEASE_TTL: "1000" };
+    const env = { REDIS_URL: backends.redis.url, NATS_URL: backends.nats.url, LEASE_TTL: "3000" };
     const app = join(EXAMPLES, "socket.io-chat/app.mjs");
     const example = await run([CLI, "serve", "--app", app, "--path", "/socket.io", "--takeover", "close"], env);
     const page = await fetch(`${example.url}/`);

@@ -18,8 +18,8 @@ export const LEASE = SOAK ? 5_000 : 2_000;
 /** Clients of a node whose link is away go over nginx to one whose links are whole when this long has passed since, at most. */
 export const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
 const LINGER = 1_500;
-/** What a small machine that does other things besides may take longer than is promised. */
-const PATIENCE = SOAK ? 1_000 : 8_000;
+/** What a small machine that does other things besides may take longer than is promised; and for how long it stood still. */
+const PATIENCE = SOAK ? 1_000 : 3_000;
 
 export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "readTimeoutMs" | "env"> {
   readonly nodes?: number;
@@ -177,7 +177,8 @@ export class FaultWorld {
     assertFlawless(verdict);
     checkWebSockets(websockets);
     if (!this.websocketsMayEnd) assert.equal(websockets.dropped, 0, JSON.stringify(websockets.closes));
-    assert.ok(verdict.longestSilenceMs < fault.silence + PATIENCE, `${verdict.longestSilenceMs} ms of silence`);
+    const allowed = fault.silence + PATIENCE + verdict.driverLagMs;
+    assert.ok(verdict.longestSilenceMs < allowed, `${verdict.longestSilenceMs} ms of silence, and not ${allowed}`);
     if (SOAK && fault.p99 !== undefined) {
       assert.ok(verdict.silenceP99Ms < fault.p99, `one silence in 100 was longer than ${verdict.silenceP99Ms} ms`);
     }

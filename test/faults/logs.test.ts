@@ -69,8 +69,13 @@ describe("logs at LOG_LEVEL=debug", () => {
     });
     const goesOn = (): Promise<void> => loads[0]!.whenEchoed(loads[0]!.verdict().echoed + 30);
     await goesOn();
+    const said = [0, 1].map((i) => cluster.node(i).process.logs().length);
     servers.cut();
-    await Promise.all([0, 1].map((i) => cluster.node(i).process.prints(/"msg":.*(Redis|NATS)|Redis|NATS/)));
+    const saysSo = async (i: number): Promise<void> => {
+      const { process } = cluster.node(i);
+      await process.until("word of Redis or NATS", () => /Redis|NATS/.exec(process.logs().slice(said[i])) ?? undefined);
+    };
+    await Promise.all([saysSo(0), saysSo(1)]);
     servers.heal();
     await goesOn();
     // The demo kills its process when its visitor asks, and says whose visitor.

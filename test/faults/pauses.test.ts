@@ -58,6 +58,10 @@ describe("nodes that stand still", () => {
     assert.ok(owned.length > 0);
     node.pause();
     await sleep(2 * LEASE);
+    await waitFor("others to have all its sessions", async () => {
+      const taken = new Set(await world!.takenFrom(node));
+      return owned.every((sid) => taken.has(sid));
+    });
     node.resume();
     await tellsWhatItLost(world, owned);
     await world.ends({ silence: LEASE + 1_000 });

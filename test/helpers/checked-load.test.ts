@@ -202,12 +202,13 @@ describe("checked load", () => {
 
   test("measures the longest silence of a session that waits", async () => {
     const url = await serve((socket, data, n) => {
-      if (n === 5) setTimeout(() => void socket.send(data), 250);
+      if (n === 5) setTimeout(() => void socket.send(data), 1_000);
       else socket.send(data);
     });
     const verdict = await runLoad({ url, sessions: 1, messages: 10 });
     assertFlawless(verdict);
-    assert.ok(verdict.longestSilenceMs >= 240, String(verdict.longestSilenceMs));
+    // Not all of it: what this process was late by is not counted.
+    assert.ok(verdict.longestSilenceMs >= 500, String(verdict.longestSilenceMs));
   });
 
   test("tells how far it is, and the ids of its sessions", async () => {

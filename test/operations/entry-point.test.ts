@@ -79,8 +79,8 @@ describe("the image's entry point in a pod", () => {
   });
 
   test("leaves within its grace period behind the nginx of the repository: no polling session notices", async () => {
-    for (const name of ["pod 1", "pod 2"]) pods.push(await Pod.start({ name, env }));
-    await Promise.all(pods.map((pod) => pod.untilReady()));
+    pods.push(...(await Promise.all(["pod 1", "pod 2"].map((name) => Pod.startReady({ name, env })))));
+    await pods[0]!.untilReady();
     const leaving = pods[0]!;
     const nginx = await startShippedNginx(pods.map(({ port }) => port));
     const load = startLoad({ url: nginx.url, sessions: SESSIONS, messages: Infinity, everyMs: EVERY });

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort } from "../../testing/free-port";
+import { freePorts } from "../../testing/free-port";
 import { startProcess, type ProcessEnd, type RunningProcess } from "../../testing/processes";
 import { waitFor } from "../../testing/wait-for";
 import { base, find, image, manifestFiles, ROOT, type PodSpec } from "./manifests";
@@ -25,6 +25,8 @@ export interface PodEnd extends ProcessEnd {
   readonly took: number;
   readonly killed: boolean;
 }
+
+const STARTS = 3;
 
 type Probe = PodSpec["containers"][number]["readinessProbe"];
 
@@ -83,7 +85,23 @@ export class Pod {
   }
 
   static async start(options: PodOptions): Promise<Pod> {
-    return new Pod(options, await freePort(), await freePort());
+    const [port = 0, healthPort = 0] = await freePorts(2);
+    return new Pod(options, port, healthPort);
+  }
+
+  /** The same, and resolves when it is ready. */
+  static async startReady(options: PodOptions): Promise<Pod> {
+    for (let attempt = 1; ; attempt++) {
+      const pod = await Pod.start(options);
+      try {
+        await pod.untilReady();
+        return pod;
+      } catch (error) {
+        await pod.process.kill();
+        // Somebody else can take a free port before the process does.
+        if (attempt === STARTS || !pod.process.logs().includes("EADDRINUSE")) throw error;
+      }
+    }
   }
 
   /** What makes it an endpoint of the Service. */

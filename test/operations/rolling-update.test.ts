@@ -52,9 +52,8 @@ describe("a rolling update", () => {
   };
 
   const startPod = async (name: string): Promise<Pod> => {
-    const pod = await Pod.start({ name, env, faster: FASTER });
+    const pod = await Pod.startReady({ name, env, faster: FASTER });
     pods.push(pod);
-    await pod.untilReady();
     return pod;
   };
 

@@ -14,7 +14,11 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { Front, type FrontOptions } from "../../../cluster/front/front";
 import { runtimeClock } from "../../../src/time/runtime-clock";
+import { until } from "../../helpers/until";
 import type { StandInAnswer, StandInMessage, StandInMode } from "./stand-in-worker";
+
+/** What a worker may take to start, or to be asked, on a slow machine. */
+const TOLD_WITHIN_MS = 60_000;
 
 export interface Reply {
   readonly status: number;
@@ -128,29 +132,25 @@ export class FrontKit {
 export class StandIn {
   readonly #child: ChildProcess;
   readonly #told: StandInMessage[] = [];
-  #changed: () => void = () => undefined;
 
   constructor(child: ChildProcess) {
     this.#child = child;
-    child.on("message", (message) => {
-      this.#told.push(message as StandInMessage);
-      this.#changed();
-    });
+    child.on("message", (message) => this.#told.push(message as StandInMessage));
   }
 
   get requests(): number {
     return this.#told.filter(({ type }) => type === "request").length;
   }
 
-  /** Resolves when it has told something of this type. */
+  /** Resolves when it has told something of this type. Fails when it has ended without. */
   async next(type: StandInMessage["type"]): Promise<StandInMessage> {
-    for (;;) {
-      const found = this.#told.find((message) => message.type === type);
-      if (found !== undefined) return found;
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
-    }
+    const find = (): StandInMessage | undefined => this.#told.find((message) => message.type === type);
+    const told = (): boolean => find() !== undefined;
+    // What it told last is read before its channel is closed.
+    await until(`the worker has told "${type}"`, () => told() || !this.#child.connected, TOLD_WITHIN_MS);
+    const found = find();
+    if (found === undefined) throw new Error(`the worker ended and never told "${type}"`);
+    return found;
   }
 
   /** Stops it as it stands: its socket still takes connections. */

@@ -6,6 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
+import { until } from "../../helpers/until";
+import { within } from "../../helpers/within";
+
+/** What it may take to say something, or to end, on a slow machine. */
+const WITHIN_MS = 60_000;
 
 export type LogLine = Readonly<Record<string, unknown>>;
 
@@ -16,19 +21,12 @@ export class LineProcess {
   readonly #folder: string;
   readonly #exited: Promise<unknown[]>;
   #ended = false;
-  #changed: () => void = () => undefined;
 
   private constructor(child: ChildProcess, folder: string) {
     this.#child = child;
     this.#folder = folder;
-    this.#exited = once(child, "close").finally(() => {
-      this.#ended = true;
-      this.#changed();
-    });
-    createInterface({ input: child.stdout! }).on("line", (text) => {
-      this.lines.push(readLine(text));
-      this.#changed();
-    });
+    this.#exited = once(child, "close").finally(() => (this.#ended = true));
+    createInterface({ input: child.stdout! }).on("line", (text) => this.lines.push(readLine(text)));
   }
 
   static start(test: TestContext, file: string, args: readonly string[], environment: NodeJS.ProcessEnv): LineProcess {
@@ -65,19 +63,22 @@ export class LineProcess {
 
   /** Resolves with the lines that match, when there are `count` of them. */
   async logged(message: RegExp, count = 1): Promise<readonly LogLine[]> {
-    for (;;) {
-      const found = this.lines.filter(({ msg }) => message.test(String(msg)));
-      if (found.length >= count) return found;
-      if (this.#ended) throw new Error(`the process ended without ${String(message)}: ${JSON.stringify(this.lines)}`);
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
-    }
+    const find = (): LogLine[] => this.lines.filter(({ msg }) => message.test(String(msg)));
+    const isThere = (): boolean => find().length >= count;
+    await until(`${String(message)} is logged`, () => isThere() || this.#ended, WITHIN_MS).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it logged ${JSON.stringify(this.lines)}`, { cause: error });
+    });
+    const found = find();
+    if (found.length >= count) return found;
+    throw new Error(`the process ended without ${String(message)}: ${JSON.stringify(this.lines)}`);
   }
 
   /** Resolves with the exit code, or the signal that ended it. */
   async exit(): Promise<number | NodeJS.Signals> {
-    const [code, signal] = (await this.#exited) as [number | null, NodeJS.Signals | null];
+    const [code, signal] = (await within("the process to end", this.#exited, WITHIN_MS)) as [
+      number | null,
+      NodeJS.Signals | null,
+    ];
     return signal ?? code ?? -1;
   }
 }
