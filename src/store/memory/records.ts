@@ -66,7 +66,8 @@ export class Records {
       return OK;
     }
     if (present.owner !== opening.node || present.turn !== 0) return EXISTS;
-    this.#touch(present);
+    // As for a new one: what is closed has had a turn.
+    present.expires = this.#now() + this.#limits.recordTtl;
     return OK;
   }
 
