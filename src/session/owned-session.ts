@@ -31,11 +31,6 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
     return this.parked !== undefined;
   }
 
-  /** Whether some node holds it. */
-  get #isPollHeld(): boolean {
-    return this.parked !== undefined && this.parked.holders.length > 0;
-  }
-
   /** Packets that wait for a poll, as an adopted session's record has them. */
   get waitingPackets(): readonly string[] {
     return this.outbox.waitingPackets;
@@ -130,7 +125,7 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
       releasePoll: () => {
         // U7: a poll that comes later is not the one that the gateway asked for. It may be dead by then.
         this.giveHeldBack();
-        if (this.isHeldBack && !this.#isPollHeld) return;
+        if (this.isHeldBack && this.heldPoll === undefined) return;
         this.release = true;
         this.touch();
       },

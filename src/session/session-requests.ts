@@ -94,8 +94,8 @@ export abstract class SessionRequests extends SessionTurns {
   /** What the poll `t` was answered is in flight to it. */
   #pollAgain(t: string, holder: NodeId): void {
     if (this.stranded && !this.over) this.endWith({ t, holders: [holder] });
-    else if (!this.isHeldBack || this.over) this.answerPackets(t, [holder]);
-    else this.#holdBack({ holder, kind: RequestKind.Get, t });
+    else if (this.isHeldBack) this.#holdBack({ holder, kind: RequestKind.Get, t });
+    else this.answerPackets(t, [holder]);
   }
 
   #holdBack(waiter: Waiter): void {
@@ -128,8 +128,8 @@ export abstract class SessionRequests extends SessionTurns {
     const held = this.#takeHeldBack();
     const again = held.filter(({ kind }) => kind === RequestKind.Get);
     const [first] = again;
-    const poll = first === undefined ? this.parked : { t: first.t, holders: again.map(({ holder }) => holder) };
-    if (poll !== undefined && poll.holders.length > 0) this.endWith(poll);
+    const poll = first === undefined ? this.heldPoll : { t: first.t, holders: again.map(({ holder }) => holder) };
+    if (poll !== undefined) this.endWith(poll);
     for (const { kind, t, holder } of held) if (kind === RequestKind.Post) this.answerPost(t, holder, false);
   }
 
@@ -190,7 +190,7 @@ export abstract class SessionRequests extends SessionTurns {
     if (isLast && this.stranded && !this.over) {
       this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
       this.endStranded();
-    } else if (isLast && this.isHeldBack && !this.over) this.#holdBack({ holder, kind: RequestKind.Post, t: key });
+    } else if (isLast && this.isHeldBack) this.#holdBack({ holder, kind: RequestKind.Post, t: key });
     else {
       const code = isLast && this.stranded ? AnswerCode.UnknownSid : AnswerCode.Ok;
       this.node.answer(holder, RequestKind.Post, this.sid, key, bare(code));
@@ -266,13 +266,13 @@ export abstract class SessionRequests extends SessionTurns {
   /** H4: `holder` has no connection any more for the poll `t`. */
   gone(t: string, holder: NodeId): void {
     const parked = this.parked;
-    if (this.#heldBack.length > 0)
-      this.#heldBack = this.#heldBack.filter((other) => other.t !== t || other.holder !== holder);
+    this.#heldBack = this.#heldBack.filter((other) => other.t !== t || other.holder !== holder);
     if (parked?.t !== t || !parked.holders.includes(holder)) return;
     parked.holders = parked.holders.filter((node) => node !== holder);
+    if (parked.holders.length > 0) return;
     // U7: the gateway asked for this poll, as it was held.
-    if (parked.holders.length === 0 && this.isHeldBack) this.release = false;
-    if (parked.holders.length === 0) this.node.grace.add(this);
+    if (this.isHeldBack) this.release = false;
+    this.node.grace.add(this);
   }
 
   /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */

@@ -133,10 +133,9 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   #goOn(): Plan {
     const socket = this.#socket;
     this.encode(socket?.writeBuffer ?? []);
-    const parked = this.parked;
+    const poll = this.heldPoll;
     const wanted = this.release || (!this.isHeldBack && (this.outbox.waiting > 0 || this.closeAsked));
-    // A poll that nobody holds is no poll: its client may be gone.
-    if (parked === undefined || parked.holders.length === 0 || !wanted) {
+    if (poll === undefined || !wanted) {
       return {
         phase: this.closeAsked ? "closing" : this.phase,
         taken: undefined,
@@ -153,16 +152,15 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     // What waits goes ahead of the close, as in engine.io: the stock client of Socket.IO handles the messages of a payload
     // after its close packet, when they are of no use to anybody any more.
     const phase = this.closeAsked ? "closing" : this.phase;
-    if (!this.closeAsked || this.outbox.waiting > 0) return { phase, taken: parked, released: undefined, flushed };
+    if (!this.closeAsked || this.outbox.waiting > 0) return { phase, taken: poll, released: undefined, flushed };
     if (this.phase === "closing") this.outbox.push("6");
     this.outbox.push("1");
-    return { phase: "closed", taken: parked, released: undefined, flushed };
+    return { phase: "closed", taken: poll, released: undefined, flushed };
   }
 
   /** The last turn. */
   #finish(ending: Ending): Plan {
-    // A poll that nobody holds is no poll.
-    const taken = this.parked?.holders.length === 0 ? undefined : this.parked;
+    const taken = this.heldPoll;
     if (taken === undefined) this.outbox.dropUnrecorded();
     else if (ending.packet !== "") this.outbox.push(ending.packet);
     if (taken !== undefined) this.parked = undefined;
@@ -251,7 +249,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
    */
   protected get isHeldBack(): boolean {
     const { gateway } = this.own;
-    return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded;
+    return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded && !this.over;
   }
 
   /** U7: whether no poll is there to tell the client: what a POST is answered may be the last that it hears. */
@@ -375,6 +373,11 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
 
   protected addHolder(holders: NodeId[], holder: NodeId): void {
     if (!holders.includes(holder)) holders.push(holder);
+  }
+
+  /** The parked poll. One that nobody holds is none: its client may be gone. */
+  protected get heldPoll(): Parked | undefined {
+    return this.parked?.holders.length === 0 ? undefined : this.parked;
   }
 
   /** Whether a poll is parked and a node that lives has its connection. */

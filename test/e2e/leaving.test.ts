@@ -63,16 +63,22 @@ async function connection(engine: Engine, open: () => unknown): Promise<Socket> 
   return socket;
 }
 
+/** A node of its own whose answer to a poll is on its way, to a client that does not read. */
+async function slowReader() {
+  const { engines: all, servers, ports } = (engines = await startEngines("next"));
+  const [engine, http, port] = [all[0]!, servers[0]!, ports[0]!];
+  const socket = await connection(engine, () => void RawClient.open(`http://127.0.0.1:${port}`));
+  for (let i = 0; i < CHUNKS; i++) socket.send("x".repeat(CHUNK));
+  const taken = once(http, "connection") as Promise<[NetSocket]>;
+  const poll = new SlowPoll(port, socket.id);
+  const [held] = await taken;
+  await waitFor("the answer to be on its way", () => held.writableLength > 0);
+  return { engine, http, poll, held };
+}
+
 describe("a node that leaves while a client reads slowly", () => {
   test("lets the answer to its poll be read to its end, and ends behind it", async () => {
-    const { engines: all, servers, ports } = (engines = await startEngines("next"));
-    const [engine, http, port] = [all[0]!, servers[0]!, ports[0]!];
-    const socket = await connection(engine, () => void RawClient.open(`http://127.0.0.1:${port}`));
-    for (let i = 0; i < CHUNKS; i++) socket.send("x".repeat(CHUNK));
-    const taken = once(http, "connection") as Promise<[NetSocket]>;
-    const poll = new SlowPoll(port, socket.id);
-    const [held] = await taken;
-    await waitFor("the answer to be on its way", () => held.writableLength > 0);
+    const { engine, http, poll, held } = await slowReader();
     const closed = once(http, "close");
     const drained = engine.drain({ timeout: 30_000 });
     await waitFor("the node to take no more connections", () => !http.listening);
@@ -82,14 +88,7 @@ describe("a node that leaves while a client reads slowly", () => {
   });
 
   test("is not held up by it for longer than its time to leave", async () => {
-    const { engines: all, servers, ports } = (engines = await startEngines("next"));
-    const [engine, http, port] = [all[0]!, servers[0]!, ports[0]!];
-    const socket = await connection(engine, () => void RawClient.open(`http://127.0.0.1:${port}`));
-    for (let i = 0; i < CHUNKS; i++) socket.send("x".repeat(CHUNK));
-    const taken = once(http, "connection") as Promise<[NetSocket]>;
-    const poll = new SlowPoll(port, socket.id);
-    const [held] = await taken;
-    await waitFor("the answer to be on its way", () => held.writableLength > 0);
+    const { engine, poll, held } = await slowReader();
     await within("it to have left", engine.drain({ timeout: 1_500 }), 10_000);
     assert.ok(held.writableLength > 0);
     poll.connection.destroy();

@@ -14,7 +14,7 @@ import { dirname, join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { flagName, SETTINGS, type Setting } from "../../cluster/settings";
 import { startBackends, type Backends } from "../e2e/backends";
-import { freePort } from "../helpers/free-port";
+import { freePorts } from "../helpers/free-port";
 import { startNginx } from "../helpers/nginx";
 import { startProcess, type RunningProcess } from "../helpers/processes";
 import { ChatClient } from "../helpers/socket-io-clients";
@@ -137,15 +137,15 @@ describe("the program of docs/socketio.md", () => {
   }
 
   test("SIGTERM ends a node of it with 0; its clients connect anew at the other one, and hear each other", async () => {
-    const ports = [await freePort(), await freePort()] as const;
+    const ports = await freePorts(2);
     const nginx = await startNginx({ upstreams: ports });
     stops.push(() => nginx.stop());
-    const first = await serve(ports[0]);
+    const first = await serve(ports[0]!);
     const kinds = [["polling"], ["websocket"], ["polling", "websocket"]];
     const clients = kinds.map((transports) => new ChatClient(nginx.url, transports.join(), ["room"], { transports }));
     for (const client of clients) stops.push(() => client.close());
     await waitFor("all have joined", () => clients.every(({ joined }) => joined === 1));
-    const second = await serve(ports[1]);
+    const second = await serve(ports[1]!);
     assert.deepEqual(await first.stop(), { code: 0, signal: null });
     await waitFor("all have joined again", () => clients.every(({ joined }) => joined === 2));
     clients[0]?.socket.emit("say", "room", "hello");

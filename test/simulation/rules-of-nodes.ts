@@ -187,7 +187,7 @@ export const RULES_OF_NODES: readonly Rule[] = [
   },
   {
     rule: "U7: nothing is given to a poll before the gateway says that it lives",
-    find: "return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded;",
+    find: "return gateway !== undefined && gateway !== this.node.id && this.gatewayAsks && !this.stranded && !this.over;",
     replace: "return false;",
     profiles: ["going over"],
   },

@@ -116,7 +116,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O9: a poll that nobody holds ends the session",
-    find: /if \((?:this\.#?)?parked\.holders\.length === 0\) this\.node\.grace\.add\(this\);/,
+    find: /(?<=this\.release = false;\s+)this\.node\.grace\.add\(this\);/,
     replace: "",
   },
   {
