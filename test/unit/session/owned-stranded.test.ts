@@ -273,6 +273,33 @@ describe("U7: an owner whose gateway is another node", () => {
     }
   });
 
+  it("gives nothing twice where a late attempt asks again, and the next poll right behind it", () => {
+    const world = new Relayed().probed();
+    world.asks();
+    world.ok();
+    world.session.gatewayEnded("gateway");
+    world.settle();
+    assert.deepEqual(world.said(), ["a GET t1 [6]"]);
+    world.socket.send("x");
+    world.poll("t1", "b");
+    world.poll("t2", "c");
+    world.settle();
+    assert.deepEqual(world.said(), ["b GET t1 refused", "c GET t2 [4x 1]"]);
+    assert.equal(world.events.at(-1), ENDED);
+  });
+
+  it("tells all who ask again", () => {
+    const world = new Relayed().probed();
+    world.asks();
+    world.ok();
+    world.session.gatewayEnded("gateway");
+    world.settle();
+    world.said();
+    for (const holder of ["b", "c"]) world.poll("t1", holder);
+    world.settle();
+    assert.deepEqual(world.said(), ["b GET t1 [6 1]", "c GET t1 [6 1]"]);
+  });
+
   it("ends with the answer whose commit was under way when the gateway died", () => {
     const world = new Relayed().probed();
     world.asks();
