@@ -121,6 +121,12 @@ export interface EngineOptions {
   limits?: LimitOptions;
   /** Whom to believe the address of a client, for `limits.sessionsPerAddress`. Default false. */
   trustProxy?: TrustProxy;
+  /**
+   * In a cluster: the header in which the balancer names a request of a client that does not name it itself by `t`, as clients of other
+   * languages do not. The balancer gives each request another name, and all attempts at one the same: by that a repeated one is
+   * handled once. False: nobody is asked. Default "x-eio-request-id".
+   */
+  requestIdHeader?: string | false;
 }
 
 export interface AttachOptions {
@@ -164,6 +170,8 @@ export interface ResolvedOptions extends AttachOptions {
   httpCompression: ResolvedCompression | false;
   limits: ResolvedLimits;
   trustProxy: TrustProxy;
+  /** In lower case. */
+  requestIdHeader: string | false;
 }
 
 export interface ResolvedCookie extends SerializeOptions {
@@ -173,6 +181,9 @@ export interface ResolvedCookie extends SerializeOptions {
 export interface ResolvedCompression extends ZlibOptions {
   readonly threshold: number;
 }
+
+/** The header of `requestIdHeader`, where nothing is said of it. */
+export const REQUEST_ID_HEADER = "x-eio-request-id";
 
 /** In bytes: below, compression gains nothing. */
 const DEFAULT_THRESHOLD = 1024;
@@ -210,6 +221,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     httpCompression: resolveCompression(options.httpCompression ?? true),
     limits: resolveLimits(options.limits ?? {}, maxHttpBufferSize),
     trustProxy: options.trustProxy ?? false,
+    requestIdHeader: resolveHeader(options.requestIdHeader ?? REQUEST_ID_HEADER),
     wsEngine: options.wsEngine ?? "ws",
     compat,
   };
@@ -254,6 +266,14 @@ export function resolveCompression(compression: unknown): ResolvedCompression | 
   if (typeof threshold !== "number" || !(threshold >= 0))
     throw new OptionError("httpCompression.threshold", threshold, "a number of bytes, 0 or more");
   return { ...rest, threshold };
+}
+
+/** As Node names headers. */
+function resolveHeader(name: unknown): string | false {
+  if (name === false) return false;
+  // RFC 9110, 5.6.2: a token.
+  if (typeof name === "string" && /^[\w!#$%&'*+.^`|~-]+$/.test(name)) return name.toLowerCase();
+  throw new OptionError("requestIdHeader", name, "the name of a header, or false");
 }
 
 /** The path that requests must start with. */

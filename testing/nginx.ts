@@ -172,6 +172,8 @@ http {
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr;
+      # What all attempts at a request are called, for clients that send no t.
+      proxy_set_header X-Eio-Request-Id $request_id;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_header;
       # Only a body that it holds as a whole can be sent again.

@@ -17,6 +17,8 @@ export interface ExchangeHost {
   readonly stopped: boolean;
   /** Whether a request may reach two workers. */
   mayRepeat(request: IncomingMessage): boolean;
+  /** What a request of the engine is to be called at each attempt, where neither its client nor a balancer before has named it. */
+  nameOf(request: IncomingMessage): string | undefined;
 }
 
 export interface FrontCounters {
@@ -109,7 +111,7 @@ export class Exchange implements Held {
   };
 
   #prepare(length: number | undefined): void {
-    this.#headers = requestHeaders(this.#request, length);
+    this.#headers = requestHeaders(this.#request, length, this.#host.nameOf(this.#request));
     this.#try();
   }
 

@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { REQUEST_ID_HEADER } from "../../src/options";
 import type { Clock } from "../../src/time/clock";
 import { within } from "../../src/time/within";
 import { BACKLOG, stopListening } from "../listening";
@@ -56,6 +58,9 @@ export class Front implements ExchangeHost, TunnelHost {
   readonly counters: FrontCounters = { requests: 0, retries: 0, failed: 0, bodiesRefused: 0, upgrades: 0 };
   readonly tunnels = new Set<Duplex>();
   readonly #enginePath: string;
+  /** Begins the names that it gives to requests, as no other front's do, nor those of its next start. */
+  readonly #id = randomBytes(9).toString("base64url");
+  #named = 0;
   readonly #server: Server;
   readonly #connections = new Map<Duplex, Connection>();
   #stopped = false;
@@ -135,8 +140,15 @@ export class Front implements ExchangeHost, TunnelHost {
   }
 
   mayRepeat(request: IncomingMessage): boolean {
-    if (SAFE_METHODS.has(request.method ?? "")) return true;
-    const url = request.url ?? "";
+    return SAFE_METHODS.has(request.method ?? "") || this.#isEngine(request.url ?? "");
+  }
+
+  nameOf({ url = "", headers }: IncomingMessage): string | undefined {
+    if (/[?&]t=[^&]/.test(url) || headers[REQUEST_ID_HEADER] !== undefined || !this.#isEngine(url)) return undefined;
+    return `${this.#id}.${String(++this.#named)}`;
+  }
+
+  #isEngine(url: string): boolean {
     if (!url.startsWith(this.#enginePath)) return false;
     const next = url[this.#enginePath.length];
     return next === undefined || next === "/" || next === "?";

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { REQUEST_ID_HEADER } from "../../src/options";
 
 // RFC 9110, 7.6.1: these are about one connection, and a proxy has two. `trailer` goes because trailers are not passed on,
 // `expect` because the front answers it itself, `content-length` because the front sends the body's own length.
@@ -28,11 +29,16 @@ const NOT_RETURNED = new Set([
 
 /**
  * A request's headers for a worker, as the flat list that `http.request` writes without looking at it again. `length` is
- * the body's, undefined for a request without one.
+ * the body's, undefined for a request without one; `name` is what the front calls all attempts at it, where it does.
  */
-export function requestHeaders(request: IncomingMessage, length: number | undefined): string[] {
+export function requestHeaders(
+  request: IncomingMessage,
+  length: number | undefined,
+  name: string | undefined,
+): string[] {
   const headers = forward(request, NOT_FORWARDED);
   if (length !== undefined) headers.push("Content-Length", String(length));
+  if (name !== undefined) headers.push(REQUEST_ID_HEADER, name);
   return headers;
 }
 

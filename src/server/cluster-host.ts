@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ErrorCode } from "../errors";
 import type { Revision } from "../protocol/names";
@@ -25,6 +24,7 @@ import { ClusterWebSockets, type WebSocketsHost } from "./cluster-websockets";
 import { Exchange, type ExchangeHost } from "./exchange";
 import type { Refuse, SessionHost, WebSocketOffer } from "./host";
 import { Openings, type Opened, type Opening } from "./openings";
+import { RequestNames } from "./request-names";
 import { sendOverload, sendUnavailable } from "./responses";
 import type { KnownSessions } from "./verify";
 
@@ -35,8 +35,6 @@ export interface ClusterSetup {
   readonly make: (host: NodeEngine) => Promise<ClusterNode>;
 }
 
-/** The longest `t` that is kept as it is, in characters. The stock client's have 7 or 8. */
-const MAX_T_CHARS = 48;
 /** Adopted sessions are pinged within this time, in milliseconds, not all at once. */
 const ADOPTION_SPREAD = 1000;
 
@@ -49,7 +47,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   readonly reopens = false;
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #nodeId: string;
+  readonly #names: RequestNames;
   readonly #openings: Openings;
   readonly #websockets: ClusterWebSockets;
   readonly #ready: Promise<void>;
@@ -60,15 +58,13 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   #stopped = false;
   /** The node has given all that was here to the others. */
   #left = false;
-  /** Numbers the requests that have no `t`. */
-  #unnamed = 0;
 
   constructor(engine: Engine, setup: ClusterSetup) {
     this.#engine = engine;
     this.#openings = new Openings(engine);
     this.#websockets = new ClusterWebSockets(engine, this);
     this.#clock = setup.clock;
-    this.#nodeId = setup.nodeId;
+    this.#names = new RequestNames(setup.nodeId);
     this.bufferLimit = setup.bufferLimit;
     this.#ready = this.#join(setup.make);
     // Whoever calls `ready()` hears of a failure; requests are answered 503 meanwhile.
@@ -273,8 +269,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
       void this.#refuseMismatch(node, request, response, refuse);
       return;
     }
-    // Without `t` each request counts as a new one: nothing tells a balancer's retry from it.
-    const t = nameOf(query["t"]) ?? `~${this.#nodeId}.${String(++this.#unnamed)}`;
+    const t = this.#names.of(query["t"], request.headers, this.#engine.opts.requestIdHeader);
     const exchange = new Exchange(this, node, request, response, query["sid"] ?? "", t, refuse);
     if (request.method === "GET") exchange.poll();
     else if (request.method === "POST") exchange.post(this.#engine.opts.maxHttpBufferSize);
@@ -342,9 +337,3 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
 /** How long `close` waits for the store, and how often it looks, in milliseconds. */
 const CLOSE_PATIENCE = 2000;
 const CLOSE_LOOK = 5;
-
-/** The name that a request gave itself; a long one by its hash, since names are kept in the record. */
-function nameOf(t: string | undefined): string | undefined {
-  if (t === undefined || t === "") return undefined;
-  return t.length <= MAX_T_CHARS ? t : createHash("sha256").update(t).digest("base64url");
-}

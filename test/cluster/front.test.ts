@@ -75,6 +75,44 @@ describe("front: which worker gets a request", () => {
   });
 });
 
+describe("front: what a request is called", () => {
+  const UNNAMED = "/engine.io/?EIO=4&transport=polling&sid=abc";
+  const NAME = "x-eio-request-id";
+
+  test("the same at each attempt, where its client sends no t, and each request otherwise", async (t) => {
+    const kit = await FrontKit.start(t);
+    const heard: unknown[] = [];
+    await kit.local("dies", (request, response) => {
+      heard.push(request.headers[NAME]);
+      response.destroy();
+    });
+    await kit.local("lives", (request, response) => {
+      heard.push(request.headers[NAME]);
+      response.end("done");
+    });
+    for (const [method, body] of [["POST", "4a"], ["GET"]] as const) {
+      const reply = await kit.send(UNNAMED, { method, ...(body === undefined ? {} : { body }) });
+      assert.equal(reply.body, "done");
+    }
+    const [first, again, ...others] = heard;
+    assert.ok(typeof first === "string" && first !== "");
+    assert.equal(again, first);
+    assert.ok(others.length > 0 && others.every((other) => typeof other === "string" && other !== first));
+  });
+
+  test("what it was called before, by its client or a balancer in front, and nothing outside of the engine", async (t) => {
+    const kit = await FrontKit.start(t);
+    await kit.local("a", (request, response) => response.end(String(request.headers[NAME])));
+    for (const path of [POLL, `/engine.io/?t=1&EIO=4`, "/", "/engine.iox/", "/engine.io/other?t=x"]) {
+      assert.equal((await kit.send(path)).body, "undefined", path);
+    }
+    assert.equal((await kit.send(UNNAMED, { headers: { [NAME]: "nginx-1" } })).body, "nginx-1");
+    for (const path of [UNNAMED, `${UNNAMED}&t=`, `${UNNAMED}&at=1`]) {
+      assert.match((await kit.send(path)).body, /^[\w-]{12}\.\d+$/, path);
+    }
+  });
+});
+
 describe("front: it stops", () => {
   test("a poll that is answered ends its connection, and a request that comes by one all the same is broken off", async (t) => {
     const kit = await FrontKit.start(t);

@@ -4,6 +4,7 @@ import type { Socket } from "../../src/session/socket";
 import { behaviour } from "../helpers/behaviour";
 import { CLUSTERED, http, type TestEngines } from "../helpers/engines";
 import { PlainClient, REVISIONS, type Content } from "../helpers/plain-client";
+import { raw, type RawReply, type RawRequest } from "../helpers/raw-http";
 import { until } from "../helpers/until";
 
 /** Clients of other languages whose requests have no `t`: nothing tells one from the next, and none is a repetition. */
@@ -77,6 +78,29 @@ for (const revision of REVISIONS) {
       );
       assert.deepEqual(reasons, ["transport error", "overlap from client"]);
     });
+    behaviour(
+      "a balancer names them: an attempt that is repeated at the next node counts once, and its poll is answered the same",
+      async (engines) => {
+        const { sockets, received } = serve(engines);
+        const client = await PlainClient.open(engines, revision, UNNAMED);
+        const [socket = assert.fail()] = sockets;
+        const attempt = (name: string, more: RawRequest = {}): Promise<RawReply> =>
+          raw(client.url(), { ...more, headers: { ...more.headers, "X-Eio-Request-Id": name } });
+        const post = (name: string): Promise<RawReply> =>
+          attempt(name, { method: "POST", headers: { "content-type": "text/plain" }, body: client.payload(["a"]) });
+        for (const name of ["post1", "post1", "post2", "post1"]) assert.equal((await post(name)).text, "ok");
+        assert.deepEqual(received, ["a", "a"]);
+        socket.send("x");
+        const first = await attempt("poll1");
+        assert.deepEqual(client.read(first), [{ type: "message", data: "x" }]);
+        socket.send("y");
+        assert.deepEqual((await attempt("poll1")).bytes, first.bytes);
+        assert.deepEqual(client.read(await attempt("poll2")), [{ type: "message", data: "y" }]);
+        assert.equal(socket.readyState, "open");
+      },
+      {},
+      CLUSTERED,
+    );
     behaviour(
       "a poll takes the place of one whose connection broke",
       async (engines) => {

@@ -8,6 +8,7 @@ import { replaced, startShipped, type BalancerKind, type ShippedBalancer } from 
 import { LEASE, SOAK } from "./fault-world";
 
 const POLLING = SOAK ? 60 : 16;
+const UNNAMED = SOAK ? 24 : 8;
 const WEBSOCKETS = SOAK ? 12 : 3;
 const EVERY = 300;
 const RESTART_AFTER = 1_000;
@@ -21,11 +22,14 @@ const without503 = (text: string): string => replaced(text, " http_503", "");
 
 interface Clients {
   readonly polling: Load;
+  /** Polling clients whose requests have no `t`, as those of other languages: it is the balancer that names them. */
+  readonly unnamed: Load;
   readonly websockets: Load;
 }
 
 interface Verdicts {
   readonly polling: Verdict;
+  readonly unnamed: Verdict;
   readonly websockets: Verdict;
 }
 
@@ -59,19 +63,19 @@ describe("balancers with the configurations of deploy/", () => {
     balancers.push(balancer);
     const shared = { url: balancer.url, messages: Infinity, everyMs: EVERY, timeoutMs: 200_000 };
     const polling = world.load({ ...shared, sessions: POLLING });
+    const unnamed = world.load({ ...shared, sessions: UNNAMED, client: { timestampRequests: false } });
     const websockets = world.load({ ...shared, sessions: WEBSOCKETS, transports: ["websocket"], reopen: true });
-    await Promise.all([polling.opened, websockets.opened]);
-    return { polling, websockets };
+    await Promise.all([polling.opened, unnamed.opened, websockets.opened]);
+    return { polling, unnamed, websockets };
   };
 
   /** Until those clients that lose nothing have had two echoes more, on average. */
   const goOn = (all: readonly Clients[]): Promise<unknown> =>
     Promise.all(all.map(({ polling }) => polling.whenEchoed(polling.verdict().echoed + 2 * POLLING)));
 
-  const end = async ({ polling, websockets }: Clients): Promise<Verdicts> => {
-    polling.finish();
-    websockets.finish();
-    return { polling: await polling.done, websockets: await websockets.done };
+  const end = async ({ polling, unnamed, websockets }: Clients): Promise<Verdicts> => {
+    for (const load of [polling, unnamed, websockets]) load.finish();
+    return { polling: await polling.done, unnamed: await unnamed.done, websockets: await websockets.done };
   };
 
   test("kill -9 of each node in turn, under the clients of nginx, haproxy and Caddy", async (t) => {
@@ -95,8 +99,8 @@ describe("balancers with the configurations of deploy/", () => {
       Verdicts,
       Verdicts,
     ];
-    await t.test("nginx: nothing is dropped, lost or doubled", () => assertFlawless(ofNginx.polling));
-    await t.test("haproxy: nothing is dropped, lost or doubled", () => assertFlawless(ofHaproxy.polling));
+    await t.test("nginx: nothing is dropped, lost or doubled", () => assertAllFlawless(ofNginx));
+    await t.test("haproxy: nothing is dropped, lost or doubled", () => assertAllFlawless(ofHaproxy));
     await t.test(
       "Caddy: of a killed node, only clients whose POST came to it are dropped, and nothing is doubled",
       () => {
@@ -134,14 +138,19 @@ describe("balancers with the configurations of deploy/", () => {
       Verdicts,
       Verdicts,
     ];
-    await t.test("nginx: nothing is dropped, lost or doubled", () => assertFlawless(ofNginx.polling));
-    await t.test("haproxy: nothing is dropped, lost or doubled", () => assertFlawless(ofHaproxy.polling));
+    await t.test("nginx: nothing is dropped, lost or doubled", () => assertAllFlawless(ofNginx));
+    await t.test("haproxy: nothing is dropped, lost or doubled", () => assertAllFlawless(ofHaproxy));
     await t.test("nginx that does not send a 503 again: clients are dropped", () => {
       assert.ok(ofStrict.polling.dropped > 0, JSON.stringify(ofStrict.polling));
       assertOnlyDropped(ofStrict.polling, /xhr (poll|post) error/);
     });
   });
 });
+
+function assertAllFlawless({ polling, unnamed }: Verdicts): void {
+  assertFlawless(polling);
+  assertFlawless(unnamed);
+}
 
 /** What is missing is missing of sessions that were dropped, for the reason given. */
 function assertOnlyDropped(verdict: Verdict, reason = /./): void {

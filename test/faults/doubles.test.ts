@@ -20,32 +20,38 @@ describe("requests that are sent twice", () => {
   });
 
   for (const [how, what] of KINDS) {
-    test(`${what}: each is handled once`, async () => {
-      // Redis takes a while at one node, so that the second attempt comes while the first one's turn is committed.
-      world = await FaultWorld.start({
-        links: true,
-        websockets: 0,
-        balancer: async (kit) => {
-          kit.node(0).links!.redis.delay(30);
-          proxy = await ResendingProxy.start(
-            kit.nodes.map(({ port }) => port),
-            how,
-            3,
-          );
-          return proxy;
-        },
-      });
-      await world.goesOn(12);
-      const { sent } = await world.ends({ silence: 3_000 });
-      assert.ok(proxy!.resent > 100, `${proxy!.resent} requests were sent twice`);
-      assert.deepEqual(proxy!.different, []);
-      const handled = (await world.accounts()).flatMap(({ messages }) => Object.values(messages));
-      // And the last message of each session, which the load does not count.
-      const sessions = world.polling.sids().length;
-      assert.equal(
-        handled.reduce((sum, count) => sum + count, 0),
-        sent + sessions,
-      );
+    for (const named of [true, false]) {
+      test(`${what}: each is handled once, ${named ? "named by its client" : "named by the balancer alone"}`, () =>
+        sendsTwice(how, named));
+    }
+  }
+
+  async function sendsTwice(how: Resends, named: boolean): Promise<void> {
+    // Redis takes a while at one node, so that the second attempt comes while the first one's turn is committed.
+    world = await FaultWorld.start({
+      links: true,
+      websockets: 0,
+      client: { timestampRequests: named },
+      balancer: async (kit) => {
+        kit.node(0).links!.redis.delay(30);
+        proxy = await ResendingProxy.start(
+          kit.nodes.map(({ port }) => port),
+          how,
+          3,
+        );
+        return proxy;
+      },
     });
+    await world.goesOn(12);
+    const { sent } = await world.ends({ silence: 3_000 });
+    assert.ok(proxy!.resent > 100, `${proxy!.resent} requests were sent twice`);
+    assert.deepEqual(proxy!.different, []);
+    const handled = (await world.accounts()).flatMap(({ messages }) => Object.values(messages));
+    // And the last message of each session, which the load does not count.
+    const sessions = world.polling.sids().length;
+    assert.equal(
+      handled.reduce((sum, count) => sum + count, 0),
+      sent + sessions,
+    );
   }
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { SocketOptions } from "engine.io-client";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -28,6 +29,8 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
   readonly balancer?: (kit: Kit) => Promise<Balancer>;
   /** Whether clients keep their connections to the balancer. Default: true. */
   readonly keepAlive?: boolean;
+  /** Options of the stock client. */
+  readonly client?: Partial<SocketOptions>;
   /** Default: as many as the load of these tests has. */
   readonly polling?: number;
   readonly websockets?: number;
@@ -105,8 +108,8 @@ export class FaultWorld {
       const idle = await mostOf(kit.nodes);
       const balancer = (await options.balancer?.(kit)) ?? kit.nginx;
       const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
-      const { keepAlive = true } = options;
-      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, keepAlive, ...patience };
+      const { keepAlive = true, client = {} } = options;
+      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, keepAlive, client, ...patience };
       const polling = kit.load({ ...shared, sessions });
       const upgraded = kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true });
       await Promise.all([polling.opened, upgraded.opened]);

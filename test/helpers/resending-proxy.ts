@@ -42,6 +42,7 @@ export class ResendingProxy {
   readonly #every: number;
   readonly #how: Resends;
   #count = 0;
+  #named = 0;
   #turn = 0;
 
   private constructor(ports: readonly number[], how: Resends, every: number) {
@@ -81,6 +82,8 @@ export class ResendingProxy {
     // As nginx does: who goes away is not waited for.
     const gone = new AbortController();
     response.once("close", () => gone.abort());
+    // What all attempts are called, for clients that send no `t`.
+    client.headers["x-eio-request-id"] = `resending-${String(++this.#named)}`;
     const answer = await (twice ? this.#twice(client, body, gone.signal) : this.#ask(client, body, gone.signal).answer);
     response.writeHead(answer.status, answer.headers);
     response.end(answer.body);
