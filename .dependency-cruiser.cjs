@@ -127,7 +127,7 @@ const ROOMS = [
   },
   // The runnable is a user of the package, but for the hub, since the primary keeps the records of its workers, and for
   // health and metrics, which it gathers from them.
-  { name: "cluster", from: "^cluster/", may: ["^src/index\\.ts$", ...rooms("hub", "time", "operations")] },
+  { name: "cluster", from: "^cluster/", may: ["^src/(index|options)\\.ts$", ...rooms("hub", "time", "operations")] },
   { name: "bench", from: "^bench/", may: ["^src/index\\.ts$"] },
   // Looks at nodes from outside, as an application's tests do: by their processes and what they answer.
   { name: "testing", from: "^testing/", may: [] },
