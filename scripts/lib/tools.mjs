@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -12,22 +12,29 @@ const TOOLS = [
   { name: "chromium", aliases: ["chromium-browser", "google-chrome"], debian: "chromium" },
 ];
 
+/** The clients of Python. Tests of them are left out where they are not. */
+const PYTHON = {
+  imports: "import engineio, socketio, requests, websocket, aiohttp",
+  debian: ["python3-socketio", "python3-requests", "python3-websocket", "python3-aiohttp"],
+};
+
 /** Debian keeps servers in sbin, which a plain user's PATH does not name. */
 export const TOOL_PATH = [process.env["PATH"] ?? "", "/usr/local/sbin", "/usr/sbin"].join(delimiter);
 
 /** Finds the programs that tests start or installs them; where neither can be, says what to do and throws. */
 export function ensureTools() {
   let missing = TOOLS.filter((tool) => !isThere(tool));
-  if (missing.length === 0) return;
+  const wanted = [...missing.map((tool) => tool.debian), ...(hasPythonClients() ? [] : PYTHON.debian)];
+  if (wanted.length === 0) return;
   if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
     try {
-      install(missing.map((tool) => tool.debian));
+      install(wanted);
     } catch {
       // apt-get has said why. What to do follows.
     }
     missing = TOOLS.filter((tool) => !isThere(tool));
-    if (missing.length === 0) return;
   }
+  if (missing.length === 0) return;
   const names = missing.map((tool) => tool.name).join(", ");
   const packages = missing.map((tool) => tool.debian).join(" ");
   throw new Error(
@@ -35,6 +42,10 @@ export function ensureTools() {
       `  on Debian or Ubuntu: sudo apt-get update && sudo apt-get install ${packages}\n` +
       "  elsewhere: install Redis 7, NATS 2.9, nginx 1.22, haproxy 2.6, Caddy 2.6, Chromium, or later ones, and put them on the PATH",
   );
+}
+
+function hasPythonClients() {
+  return ["python3", "/usr/bin/python3"].some((python) => spawnSync(python, ["-c", PYTHON.imports]).status === 0);
 }
 
 function isThere({ name, aliases }) {
