@@ -198,8 +198,10 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     for (const [name, waiters] of turn.next.sends) {
       for (const holder of waiters) node.answer(holder, RequestKind.Send, this.sid, name, bare(AnswerCode.Ok));
     }
-    for (const refused of turn.next.refusals) {
-      node.answer(refused.holder, refused.kind, this.sid, refused.t, bare(refused.code));
+    for (const { holder, kind, t, code } of turn.next.refusals) {
+      // O7: a pong that is proved by this turn.
+      if (code === AnswerCode.Ok) this.answerPost(t, holder, turn.taken !== undefined);
+      else node.answer(holder, kind, this.sid, t, bare(code));
     }
     // In order: the answer to the probe is to be ahead of the one that the client waits for then.
     if (turn.next.probe !== undefined) this.#letRun(turn.next.probe);

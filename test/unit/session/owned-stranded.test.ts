@@ -204,6 +204,25 @@ describe("U7: a session is adopted whose gateway lives", () => {
     );
   });
 
+  it("does not answer a pong while no poll is there to be told: it may be the last that the client waits for", () => {
+    const world = adopted("gateway");
+    world.post("p1", "3");
+    world.settle();
+    assert.deepEqual(world.said(), []);
+    world.session.gatewayEnded("gateway");
+    world.settle();
+    assert.deepEqual(world.said(), ["a POST p1 unknown"]);
+    assert.equal(world.events.at(-1), ENDED);
+  });
+
+  it("answers a pong beside a poll when it is proved", () => {
+    const world = adopted("gateway");
+    world.poll("t1");
+    world.post("p1", "3");
+    world.settle();
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+  });
+
   it("ends where none comes in time, or the gateway dies", () => {
     for (const dies of [true, false]) {
       const world = adopted("gateway");
