@@ -22,7 +22,7 @@ export interface UpgradeHost {
  * A parked poll is released so many milliseconds after the probe was answered, for the answer to be ahead of the noop: a client that
  * gets the noop first polls again, and waits for the next release.
  */
-export const FIRST_RELEASE = 10;
+export const FIRST_RELEASE = 30;
 /** And then at most once in so many milliseconds. */
 export const RELEASE_INTERVAL = 100;
 /** A gateway that asks for that is gone when it has not done so for so many milliseconds. */

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from "node:net";
-import { resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { connect } from "nats";
 import type { Frame } from "../../src/bus/frame";
@@ -325,6 +327,45 @@ describe("nats: what is set wrong", () => {
     await bus.leave();
     assert.equal(errors.length, 1);
   });
+
+  for (const isBorrowed of [false, true]) {
+    it(`may not listen for a while, ${isBorrowed ? "by a connection that is not its own" : "by its own connection"}: then it hears again, each message once`, async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), "eio-nats-permissions-"));
+      t.after(() => rm(folder, { recursive: true, force: true }));
+      const permit = (subject: string): Promise<void> =>
+        writeFile(
+          join(folder, "users.conf"),
+          `authorization { users: [{ user: one, password: x, permissions: { publish: ">", subscribe: "${subject}" } }] }\n`,
+        );
+      await permit(">");
+      // Relative to the configuration, which has a folder of its own beside this one.
+      const own = await serverFor(t, `include "../${basename(folder)}/users.conf"`);
+      const nats = { servers: own.url, user: "one", pass: "x" };
+      const connection = isBorrowed ? await connect(nats) : undefined;
+      const ears = new Ears();
+      const errors: Error[] = [];
+      const bus = new NatsBus({
+        nats: connection ?? { ...nats, reconnectTimeWait: 50 },
+        prefix: "mine",
+        onError: (error) => errors.push(error),
+      });
+      t.after(async () => {
+        await bus.leave();
+        await connection?.close();
+      });
+      await bus.join("one", ears);
+      await permit("other.>");
+      process.kill(own.pid, "SIGHUP");
+      await until("it notices", () => !bus.connected && errors.length > 0);
+      await permit(">");
+      process.kill(own.pid, "SIGHUP");
+      await until("it is back", () => bus.connected && ears.reconnects > 0);
+      ears.messages.length = 0;
+      for (const text of ["a", "b"]) bus.send("one", Buffer.from(text));
+      await until("it hears itself", () => ears.messages.length > 1);
+      assert.deepEqual(ears.messages.map(String), ["a", "b"]);
+    });
+  }
 
   it("refuses a server that takes only tiny messages, and says what to set", async (t) => {
     const tiny = await serverFor(t, "max_payload: 1024");

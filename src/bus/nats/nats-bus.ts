@@ -188,6 +188,8 @@ export class NatsBus implements Bus {
             // The client forgets a refused subscription: from here on this node would be deaf, and not well.
             this.#refused = error;
             this.#connected = false;
+            // One that was in force and was taken away, as when the server reads its configuration anew: it may be given back.
+            if (this.#statuses !== undefined) this.#replace(connection);
           }
         },
       });
@@ -233,7 +235,7 @@ export class NatsBus implements Bus {
   async #redial(): Promise<void> {
     await this.#discard();
     try {
-      await this.#reach("this node cannot reach NATS again", () => true);
+      await this.#reach("this node cannot reach NATS again", () => this.#borrowed?.isClosed() !== true);
     } catch (error) {
       if (this.#isLeaving()) return;
       throw error;
@@ -269,6 +271,8 @@ export class NatsBus implements Bus {
    */
   async #discard(): Promise<void> {
     const connection = this.#connection;
+    // A borrowed one stays, and would go on with them beside the next ones.
+    if (this.#borrowed !== undefined) this.#unsubscribe();
     this.#unwatch();
     this.#connection = undefined;
     const closed = this.#borrowed === undefined ? connection?.close() : undefined;
@@ -287,6 +291,10 @@ export class NatsBus implements Bus {
     void connection.closed().then((error) => {
       this.#onClosed(connection, error);
     });
+  }
+
+  #unsubscribe(): void {
+    for (const subscription of this.#subscriptions) if (this.#connection?.isClosed() === false) subscription.unsubscribe();
   }
 
   #unwatch(): void {
@@ -390,7 +398,7 @@ export class NatsBus implements Bus {
     this.#connected = false;
     this.#stopDialling?.(new Error(LEFT));
     this.#listener = undefined;
-    for (const subscription of this.#subscriptions) if (connection?.isClosed() === false) subscription.unsubscribe();
+    this.#unsubscribe();
     this.#unwatch();
     if (connection === undefined || connection.isClosed()) return;
     try {

@@ -140,7 +140,7 @@ export class Caller {
 
   #failed(what: string, error: unknown): void {
     if (this.#closed) return;
-    if (isReadOnly(error)) this.#options.connection.renew();
+    if (isReadOnly(error)) this.#options.connection.onReplica();
     if (!isTransient(error)) this.#options.onError(storeError(`Redis refused the ${what}`, error));
   }
 }

@@ -138,7 +138,7 @@ export class Commits implements TickWork {
   }
 
   #failed(error: string): void {
-    if (/\bREADONLY\b/.test(error)) this.#options.connection.renew();
+    if (/\bREADONLY\b/.test(error)) this.#options.connection.onReplica();
     if (!isTransientReply(error)) this.#options.onError(storeError("Redis refused to write a turn", error));
   }
 

@@ -36,8 +36,11 @@ export class Connection {
   readonly #own: Redis | undefined;
   #generation = 1;
   #runId: string | undefined;
+  /** Whether it was connected before. */
+  #wasReady = false;
   #verifying: Promise<void> | undefined;
   #lastError = "";
+  #toldReplica = false;
   #closed = false;
   #greeting: Timer | undefined;
   #tellClosed: () => void = () => undefined;
@@ -55,6 +58,11 @@ export class Connection {
     this.#own?.on("connect", this.#onClientConnect);
     this.client.on("-node", this.#onNodeGone);
     if (this.client.status === "ready") this.#onClientReady();
+  }
+
+  /** Whether what only reads may be answered by a server that does not know yet what the master has taken. */
+  get readsReplicas(): boolean {
+    return this.client.isCluster && (this.client as Cluster).options.scaleReads !== "master";
   }
 
   /**
@@ -89,9 +97,22 @@ export class Connection {
     }
   }
 
-  /** The server does not answer, or answers as a replica does: look anew for where the data is. Only of an own client. */
+  /** The server does not answer: look anew for where the data is. Only of an own client. */
   renew(): void {
     if (!this.#closed && this.#own?.status === "ready") this.#own.disconnect(true);
+  }
+
+  /** The server answers as a replica does. An application's client keeps the connection, for as long as nobody ends it. */
+  onReplica(): void {
+    this.renew();
+    if (this.#own !== undefined || this.clustered || this.#toldReplica || this.#closed) return;
+    this.#toldReplica = true;
+    this.#onError(
+      new Error(
+        `Redis${addressOf(this.client)} has become a replica, which takes no writes (READONLY): let the client that was given ` +
+          "connect anew then, by its option reconnectOnError, or give the store a URL, or options, in place of a client.",
+      ),
+    );
   }
 
   async close(): Promise<void> {
@@ -142,26 +163,29 @@ export class Connection {
   readonly #onClientReady = (): void => {
     this.#greeting?.stop();
     this.#lastError = "";
+    this.#toldReplica = false;
     // A cluster has many servers; there, a node that goes tells (see #onNodeGone).
     if (this.clustered) return;
-    const verifying = this.#readRunId().finally(() => {
+    const again = this.#wasReady;
+    this.#wasReady = true;
+    const verifying = this.#readRunId(again).finally(() => {
       if (this.#verifying === verifying) this.#verifying = undefined;
     });
     this.#verifying = verifying;
   };
 
-  async #readRunId(): Promise<void> {
+  async #readRunId(again: boolean): Promise<void> {
     let runId: string | undefined;
     try {
       runId = /^run_id:(\w+)/m.exec(String(await this.client.call("info", "server")))?.[1];
     } catch {
-      // Cut again, or not permitted: then nobody knows.
+      // Cut again, or not permitted: then nobody knows, and it counts as another server. That costs no more than restoring what is there.
     }
     // Compared with what is known by now: a question that was cut off is answered together with the next one.
     const before = this.#runId;
-    if (before !== undefined && runId !== before) this.#generation++;
+    if (again && (runId === undefined || runId !== before)) this.#generation++;
     this.#runId = runId ?? before;
-    if (before !== undefined && !this.#closed) this.#onReturn();
+    if (again && !this.#closed) this.#onReturn();
   }
 
   readonly #onNodeGone = (): void => {
@@ -202,6 +226,9 @@ function connect(source: string | RedisConnectionOptions, clock: Clock): Redis {
     ...given,
     // The shape of answers that is read here.
     replyMapping: "legacy" as const,
+    stringNumbers: false,
+    // What was under way when a connection broke is asked again, which changes nothing more: the client would leave it without an answer.
+    autoResendUnfulfilledCommands: true,
   };
   return url === undefined ? new Redis(options) : new Redis(url, options);
 }

@@ -5,6 +5,7 @@ const OLDEST: readonly [number, number] = [6, 2];
 
 /** Rejects when a server would not keep sessions as they must be kept, with what to set. */
 export async function inspectServer(client: Redis | Cluster, onError: (error: Error) => void): Promise<void> {
+  inspectOptions(client);
   if (!client.isCluster) {
     await inspectNode(client as Redis, false, onError);
     return;
@@ -12,6 +13,20 @@ export async function inspectServer(client: Redis | Cluster, onError: (error: Er
   // Any command makes the client find the nodes.
   await (client as Cluster).call("ping");
   await Promise.all((client as Cluster).nodes("master").map((node) => inspectNode(node, true, onError)));
+}
+
+/** Options of an application's own client with which the store could not work: it would find out one by one, with sessions lost. */
+function inspectOptions(client: Redis | Cluster): void {
+  const { stringNumbers, autoResendUnfulfilledCommands } = client.isCluster
+    ? ((client as Cluster).options.redisOptions ?? {})
+    : (client as Redis).options;
+  if (stringNumbers === true)
+    throw new Error("The Redis client that was given reads numbers as text: give the store one without stringNumbers.");
+  if (autoResendUnfulfilledCommands === false)
+    throw new Error(
+      "The Redis client that was given leaves commands without an answer when their connection breaks: give the store one " +
+        "without autoResendUnfulfilledCommands: false.",
+    );
 }
 
 async function inspectNode(node: Redis, clustered: boolean, onError: (error: Error) => void): Promise<void> {

@@ -1,6 +1,7 @@
 import { Latency } from "../../telemetry/latency";
 import type { Clock } from "../../time/clock";
 import type { Tick } from "../../time/tick";
+import { within } from "../../time/within";
 import type {
   Away,
   ClaimResult,
@@ -70,6 +71,7 @@ export class RedisStore implements SessionStore {
   readonly #commits: Commits;
   readonly #index: IndexHints;
   readonly #onError: (error: Error) => void;
+  readonly #clock: Clock;
   #closed = false;
 
   constructor(options: RedisStoreOptions) {
@@ -77,6 +79,7 @@ export class RedisStore implements SessionStore {
     const { maxPendingCalls = 10_000, maxPendingBytes = 64_000_000 } = options;
     this.#limits = limits;
     this.#onError = onError;
+    this.#clock = clock;
     const keys = new Keys(prefix);
     const connection = new Connection({ redis, clock, onError, onReturn: () => this.onReturn?.() });
     const { stats, latency } = this;
@@ -124,8 +127,13 @@ export class RedisStore implements SessionStore {
   }
 
   handshake(sid: string): Promise<HandshakeResult> {
-    // It is a string of its own, and is there for as long as the record is: no script is needed.
-    return this.#ask("handshake", this.#caller.command("get", [`${this.#keys.session(sid)}:s`]), handshakeResult);
+    const key = `${this.#keys.session(sid)}:s`;
+    // It is a string of its own, and is there for as long as the record is: no script is needed. But where the client reads from
+    // replicas: they may not have it yet, and a script is run by the master.
+    const asked = this.#connection.readsReplicas
+      ? this.#caller.command("eval", ["return redis.call('get', KEYS[1])", "1", key])
+      : this.#caller.command("get", [key]);
+    return this.#ask("handshake", asked, handshakeResult);
   }
 
   commit(commit: Commit, waiter: CommitWaiter): void {
@@ -205,11 +213,21 @@ export class RedisStore implements SessionStore {
     return keys;
   }
 
+  /** False where the server went again before it said which one it is. */
+  async #isVerified(): Promise<boolean> {
+    const { verifying } = this.#connection;
+    if (verifying === undefined) return true;
+    return within(this.#clock, this.#limits.awayAfter, verifying).then(
+      () => true,
+      () => false,
+    );
+  }
+
   async #ask<Result>(what: string, asked: Promise<Answer>, read: (reply: unknown) => Result): Promise<Result | Away> {
     const answer = await asked;
     if (answer === null) return AWAY;
     // What a server that came back does not know is judged by those who know whether it lost data.
-    if (this.#connection.verifying !== undefined) await this.#connection.verifying;
+    if (!(await this.#isVerified())) return AWAY;
     try {
       return read(answer.reply);
     } catch (error) {

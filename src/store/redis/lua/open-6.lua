@@ -22,10 +22,11 @@ if present[1] then
   keep_for(1, ttl)
   return OK
 end
--- Lists may outlive their record by an instant.
-call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[6])
+-- First what a full Redis refuses: behind a DEL it takes whatever the script writes.
 call('HSET', KEYS[1], 'o', node, 'n', '0', 'a', '0', 'z', '0', 'c', '0', 't', '', 'u', '',
   'x', transport, 's', 'o', 'e', protocol, 'v', VERSION)
+-- Lists may outlive their record by an instant.
+call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[6])
 call('SET', KEYS[5], handshake)
 keep_for(1, ttl)
 return OK

@@ -36,9 +36,10 @@ if present[1] and tonumber(present[2]) >= turn then
   keep_for(1, present[3] == 'x' and linger or ttl)
   return OK
 end
-call('DEL', unpack(KEYS))
+-- First what a full Redis refuses: behind a DEL it takes whatever the script writes. These are all fields that a record has.
 call('HSET', KEYS[1], 'o', owner, 'n', ARGV[2], 'a', ARGV[6], 'z', ARGV[7], 'c', ARGV[8], 't', ARGV[9],
   'u', ARGV[10], 'x', ARGV[4], 's', phase, 'e', ARGV[3], 'v', VERSION)
+call('DEL', unpack(KEYS, 2))
 push(KEYS[2], 18, 17 + packets)
 push(KEYS[3], 18 + packets, 17 + packets + handled)
 push(KEYS[4], 18 + packets + handled, 17 + packets + handled + answered)
