@@ -29,6 +29,10 @@ async function main(): Promise<void> {
     listen: listenTarget(config, environment[WORKER_SOCKET_VARIABLE]),
     app,
     metricLabels: { worker: name },
+    // It would answer all that it is asked with 503, and still its pings. Another one takes its place.
+    onHubLost: () => {
+      if (!draining) process.exit(EXIT_FAILED);
+    },
     clock: runtimeClock,
     log,
   });

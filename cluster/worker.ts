@@ -6,6 +6,7 @@ import {
   type OperationsHandler,
   type ServerOptions,
 } from "../src/index";
+import { HubLostError } from "../src/hub/client";
 import { hubFromEnvironment } from "../src/hub/environment";
 import type { Clock } from "../src/time/clock";
 import { clusterTimes, type Config, type Environment } from "./config";
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   readonly metricLabels?: Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly log: Log;
+  /** The primary's hub cannot be reached any more: this process can only end. */
+  readonly onHubLost?: () => void;
 }
 
 /** Responses under way when everything else is done get so long to be written. */
@@ -60,6 +63,7 @@ export class Worker {
     this.#engine = makeEngine(options.config, options.environment);
     this.#engine.cluster?.on("error", (error: Error) => {
       options.log.error("cluster", { error: error.message });
+      if (error instanceof HubLostError) options.onHubLost?.();
     });
     this.operations = operationsHandler(this.#engine, {
       ...(options.metricLabels === undefined ? {} : { labels: options.metricLabels }),

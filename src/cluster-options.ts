@@ -49,7 +49,7 @@ export interface ClusterTuning {
   takeover?: "adopt" | "close";
   /** Packets that wait in one session at most. Default 50000. */
   maxBufferedPackets?: number;
-  /** Characters that wait in one session at most, in stored form. Default 10e6. */
+  /** Characters that wait in one session at most, in stored form. Default 10e6, and 20e6 at most. */
   maxBufferedSize?: number;
   /** Messages by `cluster.send` and `cluster.close` from this node that may wait for their answers at once. Default 1e6. */
   maxWaitingSends?: number;
@@ -82,7 +82,7 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     giveUpAfter: time("giveUpAfter", options.giveUpAfter, 15_000),
     takeover: oneOf("takeover", options.takeover ?? "adopt", ["adopt", "close"]),
     maxBufferedPackets: time("maxBufferedPackets", options.maxBufferedPackets, 50_000),
-    maxBufferedSize: time("maxBufferedSize", options.maxBufferedSize, 10e6),
+    maxBufferedSize: bufferSize(options.maxBufferedSize),
     maxWaitingSends: time("maxWaitingSends", options.maxWaitingSends, 1e6),
     maxWaitingSendSize: time("maxWaitingSendSize", options.maxWaitingSendSize, 256e6),
   };
@@ -118,6 +118,14 @@ function secretsOf(secret: ClusterTuning["secret"]): ResolvedTuning["secret"] {
 function oneOf<Value extends string>(name: string, value: Value, allowed: readonly Value[]): Value {
   if (allowed.includes(value)) return value;
   throw new OptionError(`cluster.${name}`, value, allowed.map((one) => `"${one}"`).join(" or "));
+}
+
+/** What one answer can carry from node to node: 64 MiB, and a character takes three bytes at most. */
+const LARGEST_BUFFER = 20e6;
+
+function bufferSize(value = 10e6): number {
+  if (positive("cluster.maxBufferedSize", value) <= LARGEST_BUFFER) return value;
+  throw new OptionError("cluster.maxBufferedSize", value, `a number above 0, ${String(LARGEST_BUFFER)} at most`);
 }
 
 function time(name: string, value: number | undefined, fallback: number): number {

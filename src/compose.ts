@@ -6,7 +6,7 @@ import { serversElsewhere, type NatsTarget } from "./bus/nats/target";
 import type { Bus } from "./bus/port";
 import { ClusterFace } from "./cluster-face";
 import { resolveTuning, type ClusterOptions, type ClusterTuning, type ResolvedTuning } from "./cluster-options";
-import { HubClient } from "./hub/client";
+import { HubClient, HubLostError } from "./hub/client";
 import { hubEnvironment, hubFromEnvironment, HUB_PATH_VARIABLE } from "./hub/environment";
 import { HubPrimary } from "./hub/primary";
 import { resolveOptions, type AttachOptions, type ServerOptions } from "./options";
@@ -164,7 +164,14 @@ async function makeAdapters(
           `start it by "engine.io-cluster serve", or name redis and nats`,
       );
     }
-    const client = await HubClient.connect({ ...address, clock, tick, onLost: onError });
+    const client = await HubClient.connect({
+      ...address,
+      clock,
+      tick,
+      onLost: (reason) => {
+        onError(new HubLostError(reason));
+      },
+    });
     return { store: new HubStore(client, limits), bus: new HubBus(client) };
   }
   const { redis, nats } = options;

@@ -23,6 +23,14 @@ export interface HubClientOptions extends HubAddress {
   readonly onLost?: (reason: Error) => void;
 }
 
+/** The hub cannot be reached any more, by this process: it can only end. */
+export class HubLostError extends Error {
+  constructor(reason: Error) {
+    super(`the connection to the primary is lost, and this worker can only end: ${reason.message}`, { cause: reason });
+    this.name = "HubLostError";
+  }
+}
+
 /** The half of the channel's entries that belong to the store, or to the bus. */
 export interface ClientPart {
   /** False where the entry is not understood. All of it is read before anyone else's code is called. */

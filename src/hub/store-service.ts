@@ -116,7 +116,10 @@ export class StoreService {
     const sid = readText(reader);
     const turn = reader.varint();
     if (reader.failed) return false;
-    const result = this.#run(() => this.#records.claim(sid, node, turn)) ?? awayResult;
+    // Records are long, and a node that dies has many: they go out as fast as the worker reads them.
+    const result = this.#channel.congested
+      ? awayResult
+      : (this.#run(() => this.#records.claim(sid, node, turn)) ?? awayResult);
     writeClaimResult(this.#channel.begin(EntryKind.CLAIM), result);
     if (this.#channel.end()) return true;
     // A record longer than a message: its limits are wrong. The answer must not be missing, those behind it would move up.

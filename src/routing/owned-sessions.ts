@@ -17,6 +17,7 @@ import type {
 import type { Counters, FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import { Deadlines } from "../time/deadlines";
+import { throwLater } from "../time/throw-later";
 import type { Tick, TickWork } from "../time/tick";
 import type { NodeTimes } from "./node-options";
 import { Renewals } from "./renewals";
@@ -154,7 +155,14 @@ export class OwnedSessions implements OwnerNode {
   }
 
   giveUpAll(): void {
-    for (const session of [...this.#sessions.values()]) session.giveUp();
+    for (const session of [...this.#sessions.values()]) {
+      try {
+        session.giveUp();
+      } catch (error) {
+        // A listener of "close" threw: the others are given up all the same.
+        throwLater(this.clock, error);
+      }
+    }
   }
 
   /** Whoever swept here took the names out of this node's index, of websockets that go on too. */

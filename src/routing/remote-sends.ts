@@ -40,8 +40,10 @@ interface Waiting {
 interface Queue {
   readonly sid: string;
   packets: string[];
-  closes: boolean;
+  /** Who waits for those. */
   waiting: Waiting[];
+  /** Who wants it closed, behind them. */
+  closing: Waiting[];
   asked: boolean;
 }
 
@@ -84,15 +86,20 @@ export class RemoteSends implements TickWork {
   }
 
   send(sid: string, data: RawData, options: PacketOptions | undefined): Promise<boolean> {
+    // Behind a close there is nothing to be sent; and it waits until all that goes ahead of it is answered.
+    if ((this.#queues.get(sid)?.closing.length ?? 0) > 0) return Promise.resolve(false);
     const packet = toStored({ type: "message", data, options: { compress: options?.compress !== false } });
-    return this.#add(sid, packet.length, (queue) => queue.packets.push(packet));
+    return this.#add(sid, packet.length, (queue) => {
+      queue.packets.push(packet);
+      return queue.waiting;
+    });
   }
 
   close(sid: string): Promise<boolean> {
-    return this.#add(sid, 0, (queue) => (queue.closes = true));
+    return this.#add(sid, 0, ({ closing }) => closing);
   }
 
-  #add(sid: string, size: number, what: (queue: Queue) => void): Promise<boolean> {
+  #add(sid: string, size: number, join: (queue: Queue) => Waiting[]): Promise<boolean> {
     // While the store or the bus is away each waits for as long as its search: what they hold together is bounded here.
     if (this.#waiting >= this.#limit.count || this.#size + size > this.#limit.size) {
       this.#refused++;
@@ -102,12 +109,11 @@ export class RemoteSends implements TickWork {
     this.#size += size;
     let queue = this.#queues.get(sid);
     if (queue === undefined) {
-      queue = { sid, packets: [], closes: false, waiting: [], asked: false };
+      queue = { sid, packets: [], waiting: [], closing: [], asked: false };
       this.#queues.set(sid, queue);
     }
-    if (queue.waiting.length === 0 && !queue.asked) this.#due(queue);
-    what(queue);
-    const { waiting } = queue;
+    if (queue.waiting.length === 0 && queue.closing.length === 0 && !queue.asked) this.#due(queue);
+    const waiting = join(queue);
     return new Promise((resolve, reject) => {
       waiting.push({ resolve, reject, size });
     });
@@ -125,12 +131,14 @@ export class RemoteSends implements TickWork {
   }
 
   #ask(queue: Queue): void {
-    const { sid, packets, closes, waiting } = queue;
+    const { sid, packets } = queue;
     // The close goes behind the packets, in a batch of its own.
-    const body = JSON.stringify(packets.length > 0 ? packets : "close");
+    const closes = packets.length === 0;
+    const body = JSON.stringify(closes ? "close" : packets);
+    const waiting = closes ? queue.closing : queue.waiting;
     queue.packets = [];
-    if (packets.length === 0) queue.closes = false;
-    queue.waiting = packets.length > 0 && closes ? waiting.splice(-1) : [];
+    if (closes) queue.closing = [];
+    else queue.waiting = [];
     queue.asked = true;
     const t = `${this.#node}:${String(++this.#number)}`;
     this.#hold(
@@ -155,7 +163,7 @@ export class RemoteSends implements TickWork {
       else resolve(answer.code === AnswerCode.Ok);
     }
     queue.asked = false;
-    if (queue.waiting.length > 0) this.#due(queue);
+    if (queue.waiting.length > 0 || queue.closing.length > 0) this.#due(queue);
     else this.#queues.delete(queue.sid);
   }
 }

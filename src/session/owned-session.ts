@@ -210,6 +210,9 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
     }
     this.upgraded = true;
     this.#upgrade = undefined;
+    // One that came while this was recorded has been read by nobody since, and its end would be taken for the session's.
+    this.letGo(this.parked);
+    this.parked = undefined;
     this.node.grace.remove(this);
     this.node.onUpgraded(this);
     socket.once("close", this.#onSocketClosed);

@@ -171,7 +171,8 @@ export abstract class SessionRequests extends SessionTurns {
 
   /** O7: a pong changes nothing that a successor would need. One that is not due shows that there may be a successor. */
   #pong(key: string, holder: NodeId, body: string): void {
-    const due = this.isPongDue;
+    // In doubt it may be another node's ping that is answered, and nobody here could pass that on.
+    const due = this.isPongDue && !this.node.inDoubt;
     handlePayload(this.socket, this.encoding, body, this.node.clock);
     if (due || (this.stranded && this.hasNoPoll)) {
       // A turn that is under way was begun before.

@@ -209,10 +209,7 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       if (this.stranded && turn.phase !== "closed") this.endWith(turn.taken);
       else this.answerPackets(turn.taken.t, turn.taken.holders);
     }
-    for (const { holder, t } of waitersOfPoll(turn.released)) {
-      const body = this.encoding.encodeStored(NOOP);
-      node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
-    }
+    this.letGo(turn.released);
     if (turn.flushed) {
       this.#letRun(() => {
         this.#socket?.runCallbacks();
@@ -227,6 +224,14 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     if (turn.next.refusals.length > 0) this.#closeCharged();
     this.wentOn(turn);
     if (turn.commit.phase === "closing") this.node.closing.add(this);
+  }
+
+  /** An empty answer to all who hold the poll. */
+  protected letGo(poll: Parked | undefined): void {
+    for (const { holder, t } of waitersOfPoll(poll)) {
+      const body = this.encoding.encodeStored(NOOP);
+      this.node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
+    }
   }
 
   #letRun(listeners: () => void): void {

@@ -159,6 +159,11 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
       transport: next.upgrade === undefined ? undefined : "websocket",
     };
     this.next = new Next();
+    // A listener of "flush" has ended the session while this turn, which does not, was made: the next one does.
+    if (phase !== "closed" && next.ending !== undefined) {
+      this.next.ending = next.ending;
+      next.ending = undefined;
+    }
     this.committing = { phase, taken, released, flushed, commit, next, tail: this.outbox.tail, data };
     this.node.commit(commit, this);
   }

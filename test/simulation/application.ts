@@ -44,6 +44,7 @@ export class Application {
       world.log(`${node.id} close ${socket.id} ${reason}${why}`);
       if (description?.message === TWO_ENDED) world.excuses.twoEnded(socket.id);
       else if (reason === "ping timeout") this.#pingLost(node, socket);
+      else if (reason === "forced close") world.excuses.closeOver(socket.id);
       else if (description?.message === "poll connection closed prematurely") world.excuses.pollLost(socket.id);
     });
     this.#push(node, socket);

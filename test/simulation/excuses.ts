@@ -80,6 +80,12 @@ export class Excuses {
     if (this.#trouble() > schedule.heartbeat.pingTimeout / 2 && !oneIsCutOff) this.#excused.add(sid);
   }
 
+  /** O8: the close waited for a poll that found no way to its owner for nearly as long as it does. */
+  closeOver(sid: string): void {
+    const { pingInterval, pingTimeout } = this.#world.schedule.heartbeat;
+    if (this.#trouble() > (pingInterval + pingTimeout) / 2) this.#excused.add(sid);
+  }
+
   /** See `Application`: the session ends by the ping that seems not to be answered, where `node` dies before it is fenced. */
   pongAstray(sid: string, node: SimNode): void {
     this.#astray.set(sid, [...(this.#astray.get(sid) ?? []), node]);

@@ -294,7 +294,8 @@ export class NatsBus implements Bus {
   }
 
   #unsubscribe(): void {
-    for (const subscription of this.#subscriptions) if (this.#connection?.isClosed() === false) subscription.unsubscribe();
+    for (const subscription of this.#subscriptions)
+      if (this.#connection?.isClosed() === false) subscription.unsubscribe();
   }
 
   #unwatch(): void {

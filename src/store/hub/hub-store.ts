@@ -96,7 +96,7 @@ export class HubStore implements SessionStore, ClientPart {
   commit(commit: Commit, waiter: CommitWaiter): void {
     this.stats.calls++;
     this.stats.commits++;
-    if (!this.#usable) {
+    if (!this.#usable || this.#channel.congested) {
       this.#asked.answerLater(waiter, awayResult);
       return;
     }
@@ -191,7 +191,8 @@ export class HubStore implements SessionStore, ClientPart {
     write: (out: ByteWriter) => void,
   ): Promise<T> {
     this.stats.calls++;
-    if (!this.#usable) return Promise.resolve(away);
+    // What waits already is let out first: beyond its limit the channel would be taken for one that nobody reads.
+    if (!this.#usable || (this.#channel.congested && kind !== EntryKind.LEASE)) return Promise.resolve(away);
     return new Promise((resolve) => {
       write(this.#channel.begin(kind));
       if (this.#sent(node)) this.#asked.push(new Call(kind, read, away, resolve));

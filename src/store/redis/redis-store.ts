@@ -76,7 +76,7 @@ export class RedisStore implements SessionStore {
 
   constructor(options: RedisStoreOptions) {
     const { redis, prefix = "eio:", clock, tick, limits, onError = () => undefined } = options;
-    const { maxPendingCalls = 10_000, maxPendingBytes = 64_000_000 } = options;
+    const { maxPendingCalls = 50_000, maxPendingBytes = 64_000_000 } = options;
     this.#limits = limits;
     this.#onError = onError;
     this.#clock = clock;
@@ -168,7 +168,7 @@ export class RedisStore implements SessionStore {
   lease(node: NodeId, incarnation: number, takes = true): Promise<LeaseResult> {
     this.#index.touch(node);
     const args = leaseArguments(node, incarnation, takes ? this.#limits.leaseTtl : 0);
-    return this.#ask("lease", this.#caller.run(SCRIPTS.lease, [this.#keys.lease], args, 100), (reply) => ({
+    return this.#ask("lease", this.#caller.urgent(SCRIPTS.lease, [this.#keys.lease], args), (reply) => ({
       kind: "ok",
       nodes: livingNodes(reply),
     }));
