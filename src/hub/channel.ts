@@ -85,7 +85,16 @@ export class Channel implements TickWork {
    * while is not cut off for it: the rest is kept for what may not be lost.
    */
   get congested(): boolean {
-    return this.#socket.writableLength + this.#out.length > this.#limits.maxQueuedBytes / 2;
+    return this.#queued > this.#limits.maxQueuedBytes / 2;
+  }
+
+  /** Three quarters of it do: what may wait itself does then. */
+  get crowded(): boolean {
+    return this.#queued > (this.#limits.maxQueuedBytes * 3) / 4;
+  }
+
+  get #queued(): number {
+    return this.#socket.writableLength + this.#out.length;
   }
 
   /** The peer has shown who it is: messages of full length from now on. */

@@ -117,7 +117,7 @@ export class StoreService {
     const turn = reader.varint();
     if (reader.failed) return false;
     // Records are long, and a node that dies has many: they go out as fast as the worker reads them.
-    const result = this.#channel.congested
+    const result = this.#channel.crowded
       ? awayResult
       : (this.#run(() => this.#records.claim(sid, node, turn)) ?? awayResult);
     writeClaimResult(this.#channel.begin(EntryKind.CLAIM), result);

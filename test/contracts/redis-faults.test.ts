@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
-import { Cluster } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { ManualClock } from "../helpers/manual-clock";
 import { eventually, startRedis, startRedisCluster, type RedisServer } from "../helpers/redis";
 import { TcpProxy } from "../helpers/tcp-proxy";
@@ -76,12 +76,16 @@ describe("RedisStore when Redis is away", () => {
       await store.ready();
       await server.kill();
       await eventually("the store has noticed", () => errors.length > 0);
-      const held = Array.from({ length: 4 }, (_, i) => store.look(`s${i}`));
+      const held: Promise<{ kind: string }>[] = Array.from({ length: 4 }, (_, i) => store.look(`s${i}`));
       assert.deepEqual(await store.open(opening("big", "n1", { handshake: "x".repeat(20_000) })), AWAY, "bytes");
       held.push(store.look("s4"));
       assert.deepEqual(await store.look("s5"), AWAY, "calls");
       assert.deepEqual(await commit(store, turnOf("s6", "n1", 1)), AWAY);
       assert.equal(store.stats.refused, 3, "told apart from those that were sent in vain");
+      // Without its lease this node would soon count as one that is dead.
+      const { calls } = store.stats;
+      held.push(store.lease("n1", 1));
+      assert.equal(store.stats.calls, calls + 1);
       const queued = [1, 2, 3].map((turn) => commit(store, turnOf("s7", "n1", turn)));
       assert.deepEqual(await Promise.all(queued), [AWAY, AWAY, AWAY]);
       clock.advance(CONTRACT_LIMITS.awayAfter);
@@ -154,6 +158,42 @@ describe("RedisStore when Redis is away", () => {
     });
   });
 
+  it("takes a server for another one where the one before did not say which it was", async () => {
+    await onServer(async (server) => {
+      await quietClient(server.url).call("ACL", "SETUSER", "default", "-info");
+      const { store, errors } = storeOn(server.url);
+      let returns = 0;
+      store.onReturn = () => returns++;
+      await store.ready();
+      assert.match(errors.join("\n"), /does not let its version .*be checked/);
+      await openMany(store, 1);
+      assert.deepEqual([store.generation, returns], [1, 0]);
+      const before = errors.length;
+      await server.kill();
+      await eventually("the store has noticed", () => errors.length > before);
+      await server.restart();
+      assert.equal(await kindOf(store, turnOf("s0", "n1", 1)), "unknown");
+      assert.deepEqual([store.generation, returns], [2, 1]);
+      await store.close();
+    });
+  });
+
+  it("says that the client which it was given stays at a server that has become a replica", async () => {
+    await onServer(async (server) => {
+      const { store, errors } = storeOn(quietClient(server.url));
+      await store.ready();
+      await openMany(store, 2);
+      const admin = quietClient(server.url);
+      await admin.replicaof("127.0.0.1", "1");
+      for (const sid of ["s0", "s1"]) assert.equal(await kindOf(store, turnOf(sid, "n1", 1)), "away");
+      assert.equal(errors.length, 1);
+      assert.match(errors[0] ?? "", /127\.0\.0\.1.*has become a replica.*reconnectOnError/);
+      await admin.replicaof("NO", "ONE");
+      await commitOk(store, turnOf("s0", "n1", 1));
+      await store.close();
+    });
+  });
+
   it("keeps hints for the index until Redis takes them", async () => {
     await onServer(async (server) => {
       const clock = new ManualClock();
@@ -222,6 +262,27 @@ describe("RedisStore.ready", () => {
       const client = quietClient(server.url);
       await client.quit();
       await assert.rejects(storeOn(client).store.ready(), /was closed/);
+    });
+  });
+
+  it("refuses clients with options that it cannot bear", async () => {
+    await onServer(async (server) => {
+      for (const [options, says] of [
+        [{ stringNumbers: true }, /reads numbers as text.*without stringNumbers/],
+        [{ autoResendUnfulfilledCommands: false }, /without an answer.*autoResendUnfulfilledCommands/],
+      ] as const) {
+        const client = new Redis(server.url, options);
+        closeLater(() => {
+          client.disconnect();
+        });
+        await assert.rejects(storeOn(client).store.ready(), says);
+        // Of its own ones it is the store that says so.
+        const { store } = storeOn({ url: server.url, ...options });
+        await store.ready();
+        await openMany(store, 1);
+        await commitOk(store, turnOf("s0", "n1", 1));
+        await store.close();
+      }
     });
   });
 
@@ -306,6 +367,14 @@ describe("RedisStore on a cluster that changes", () => {
       );
       assert.deepEqual(await store.renew("n1", [...sids, ...slots.keys(), "never"]), { kind: "ok", lost: ["never"] });
       assert.equal(store.generation, 1);
+      const spread = new Cluster([...cluster.nodes], { scaleReads: "slave" });
+      spread.on("error", () => undefined);
+      closeLater(() => {
+        spread.disconnect();
+      });
+      const { store: reader, prefix } = storeOn(spread);
+      await openOk(reader, opening("read", "n1", { handshake: "of a master" }));
+      assert.deepEqual(await reader.handshake("read"), { kind: "found", handshake: "of a master" }, prefix);
       first!.disconnect();
       second!.disconnect();
       await cluster.servers[2]!.kill();

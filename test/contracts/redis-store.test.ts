@@ -204,6 +204,9 @@ describe("RedisStore on a server", () => {
       const turn = { packets: ["4a"], posts: ["p"] };
       for (const sid of sids) assert.equal(await kindOf(store, turnOf(sid, "n1", 1, turn)), "away");
       assert.match(errors[0] ?? "", /OOM.*maxmemory/);
+      assert.deepEqual(await store.open(opening("new", "n1")), { kind: "away" });
+      assert.deepEqual(await store.restore("lost", recordOf("n1", 1)), { kind: "away" });
+      for (const sid of ["new", "lost"]) assert.deepEqual(await store.look(sid), { kind: "unknown" });
       await admin.config("SET", "maxmemory", "0");
       for (const sid of sids) await commitOk(store, turnOf(sid, "n1", 1, turn));
       assert.deepEqual((await takeRecord(store, "s0")).handled, ["p"]);

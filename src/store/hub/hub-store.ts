@@ -96,7 +96,7 @@ export class HubStore implements SessionStore, ClientPart {
   commit(commit: Commit, waiter: CommitWaiter): void {
     this.stats.calls++;
     this.stats.commits++;
-    if (!this.#usable || this.#channel.congested) {
+    if (!this.#usable || this.#channel.crowded) {
       this.#asked.answerLater(waiter, awayResult);
       return;
     }
@@ -192,7 +192,7 @@ export class HubStore implements SessionStore, ClientPart {
   ): Promise<T> {
     this.stats.calls++;
     // What waits already is let out first: beyond its limit the channel would be taken for one that nobody reads.
-    if (!this.#usable || (this.#channel.congested && kind !== EntryKind.LEASE)) return Promise.resolve(away);
+    if (!this.#usable || (this.#channel.crowded && kind !== EntryKind.LEASE)) return Promise.resolve(away);
     return new Promise((resolve) => {
       write(this.#channel.begin(kind));
       if (this.#sent(node)) this.#asked.push(new Call(kind, read, away, resolve));

@@ -21,6 +21,22 @@ describe("hub bus", () => {
     await primary.close();
   });
 
+  it("does not cost the store its connection by commits, however many there are in one tick: they wait", async () => {
+    const primary = new HubPrimary({ clock: runtimeClock, limits: LIMITS });
+    const limits = { maxMessageBytes: 8e6, maxQueuedBytes: 8e6 };
+    const { store, client } = await worker(await primary.listen(), { limits });
+    const packets = ["4".padEnd(1_000_000, "x")];
+    const told = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => commit(store, { ...turn(`s${String(i)}`, "a", 1), packets })),
+    );
+    const kinds = new Set(told.map(({ kind }) => kind));
+    assert.deepEqual([...kinds].sort(), ["away", "unknown"]);
+    assert.deepEqual(await commit(store, turn("s0", "a", 1)), { kind: "unknown" });
+    assert.equal((await store.lease("a", 1)).kind, "ok");
+    await client.close();
+    await primary.close();
+  });
+
   it("carries what store and bus ask in one tick in one message", async () => {
     const primary = new HubPrimary({ clock: runtimeClock, limits: LIMITS });
     const { bus, store, client } = await worker(await primary.listen());

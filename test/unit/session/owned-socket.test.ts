@@ -107,6 +107,19 @@ describe("writeBuffer and writable", () => {
     assert.deepEqual(world.said(), ["a GET t8 [4b bAQ== 4c]"]);
   });
 
+  it("end with the next turn where a listener of flush ends them", () => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.socket.once("flush", () => world.socket.close(true));
+    world.socket.send("x");
+    assert.equal(world.ok().phase, undefined);
+    assert.equal(world.ok().phase, "closed");
+    assert.deepEqual(world.said(), ["a GET t1 [4x]"]);
+    world.post("p1", "4y");
+    world.settle();
+    assert.deepEqual(world.said(), ["a POST p1 unknown"]);
+  });
+
   it("give what flush listeners send to the same answer", () => {
     const world = new OwnedWorld();
     world.socket.once("flush", () => world.socket.send("from the listener"));

@@ -48,6 +48,22 @@ class Opened extends OwnedWorld {
   }
 }
 
+describe("a poll that comes while an upgrade is recorded", () => {
+  it("is let go, and its end is not the session's", () => {
+    const world = new Upgrading();
+    world.poll("late", "b");
+    world.ok();
+    assert.deepEqual(world.said(), ["b GET late [6]"]);
+    world.session.gone("late", "b");
+    world.owner.clock.advance(60_000);
+    world.tick();
+    assert.deepEqual(
+      world.events.filter((event) => event.startsWith("close transport")),
+      [],
+    );
+  });
+});
+
 describe("L1: an upgrade of a session that leaves", () => {
   it("holds it once it is probed, until it has failed or is recorded", () => {
     for (const end of ["fails", "is recorded"] as const) {
