@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { Socket } from "engine.io-client";
 import { until } from "../helpers/until";
-import { isAlive, portOf, serve, workerPids } from "./helpers/serve-kit";
+import { ask, isAlive, portOf, serve, workerPids } from "./helpers/serve-kit";
 
 /** A stock client, and the messages that came. */
 class Client {
@@ -61,6 +61,24 @@ describe("serve", { concurrency: 2 }, () => {
       assert.deepEqual(started.leftBehind(), []);
     });
   }
+
+  test("a worker that has lost the hub ends, and another one takes its place: it could answer nothing any more", async (t) => {
+    const started = serve(t, { APP: join(__dirname, "../helpers/cut-hub-app.cjs"), WORKERS: "2" });
+    const port = await portOf(started);
+    const client = await new Client(t, port).opened();
+    client.socket.send("before");
+    await until("it is echoed", () => client.messages.length === 1);
+    const { body } = await ask(port, "POST", "/cut");
+    await started.logged(/worker ended/);
+    await until("another one is ready", () => workerPids(started).length === 3);
+    assert.equal(isAlive(Number(body)), false);
+    client.socket.send("after");
+    await until("it is echoed as well", () => client.messages.length === 2);
+    assert.deepEqual([client.messages, client.closes], [["before", "after"], []]);
+    client.socket.close();
+    started.kill("SIGTERM");
+    assert.equal(await started.exit(), 0);
+  });
 
   for (const balancer of ["front", "round-robin", "sticky"]) {
     test(`behind ${balancer}, all workers end when the primary is killed: one that just starts, too`, async (t) => {
