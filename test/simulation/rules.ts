@@ -194,14 +194,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O13: one batch is under way",
-    find: "if (queue.waiting.length === 0 && !queue.asked) this.#due(queue);",
+    find: "if (queue.waiting.length === 0 && queue.closing.length === 0 && !queue.asked) this.#due(queue);",
     replace: "if (!this.#ready.includes(queue)) this.#due(queue);",
     profiles: ["sends"],
   },
   {
     rule: "O13: a close goes behind the packets",
-    find: 'const body = JSON.stringify(packets.length > 0 ? packets : "close");',
-    replace: 'const body = JSON.stringify(closes ? "close" : packets);',
+    find: "const closes = packets.length === 0;",
+    replace: "const closes = queue.closing.length > 0;",
     profiles: ["sends"],
   },
   {

@@ -84,6 +84,17 @@ describe("O2: a POST", () => {
     world.idle();
   });
 
+  it("of a pong that is due waits for a proof where this node is cut off: nobody could pass it on (O7)", () => {
+    const world = pinged();
+    world.said();
+    world.owner.inDoubt = true;
+    world.post("p1", "3");
+    world.committing();
+    assert.deepEqual(world.said(), []);
+    world.answer({ kind: "fenced", owner: "other", turn: 9 });
+    assert.deepEqual(world.said(), ["a POST p1 not mine"]);
+  });
+
   it("of a pong that is not due waits for a proof: it may be another owner's, which is then asked (O7)", () => {
     const world = new OwnedWorld();
     world.post("p1", "3");
