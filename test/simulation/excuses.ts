@@ -51,9 +51,11 @@ export class Excuses {
     if (faults.filter(({ kind }) => ENDS.has(kind)).length > 1) this.#excused.add(sid);
   }
 
-  /** The same, where the owner that ended the session for it ended as well before it could say so: its record tells. */
+  /** The same, and `pollLost`, where the owner that ended the session ended as well before it could say so: its record tells. */
   claimed(sid: string, { phase, data }: SessionRecord): void {
-    if (phase === "closed" && new OwnPart(data).mark !== undefined) this.twoEnded(sid);
+    if (phase !== "closed") return;
+    if (new OwnPart(data).mark !== undefined) this.twoEnded(sid);
+    this.pollLost(sid);
   }
 
   /**
