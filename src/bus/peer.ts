@@ -157,6 +157,8 @@ export class Inbound {
   #turnTo(position: LinkPosition): Arrival {
     if (position.link < this.#link) return "old";
     let lost = this.#resumed;
+    // The peer is told as well: that this node's link is a new one says nothing to one that has never heard of the link before.
+    if (this.#resumed) this.lose();
     this.#resumed = false;
     if (position.link > this.#link) {
       // A new link of a peer that had one: it has forgotten this node meanwhile, and all that was held over the link.

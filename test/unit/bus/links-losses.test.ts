@@ -39,6 +39,24 @@ describe("links: losses", () => {
     assert.equal(a.losses(), 1);
   });
 
+  it("tells the sender, which has never heard the receiver, also where the receiver has forgotten it since", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    world.medium.intercept = (sender, receiver) => (sender === "b" || receiver === "b" ? "drop" : undefined);
+    say(world, a, "b", 1);
+    world.clock.advance(1000);
+    // Beats of the sender come through for a while, and nothing of the receiver's, which learns that something is missing.
+    world.medium.intercept = (sender) => (sender === "b" ? "drop" : undefined);
+    world.clock.advance(1500);
+    assert.deepEqual([a.losses(), b.losses()], [0, 1]);
+    b.links.forget("a");
+    world.medium.intercept = undefined;
+    world.clock.advance(2000);
+    assert.deepEqual([a.losses(), b.losses()], [1, 2]);
+    world.clock.advance(10_000);
+    assert.deepEqual([a.losses(), b.losses()], [1, 2]);
+  });
+
   it("takes a first message with a higher number for a loss", async () => {
     const world = new World();
     const [a, b] = await world.pair();
