@@ -200,8 +200,8 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O13: a close goes behind the packets",
-    find: "const closes = packets.length === 0;",
-    replace: "const closes = queue.closing.length > 0;",
+    find: 'const body = JSON.stringify(closes ? "close" : packets);',
+    replace: 'const body = JSON.stringify(queue.closing.length > 0 ? "close" : packets);',
     profiles: ["sends"],
   },
   {
