@@ -4,7 +4,7 @@ import { OwnedSession } from "../session/owned-session";
 import type { NodeId, SessionRecord } from "../store/port";
 import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
-import { throwLater } from "../time/throw-later";
+import { runApart } from "../time/throw-later";
 import type { NodeEngine, NodeEvents } from "./node-options";
 import type { OwnedSessions } from "./owned-sessions";
 import type { TakenNotices } from "./taken-notices";
@@ -34,12 +34,10 @@ export class Adoptions {
 
   /** `from` was its owner; `wasDead`: as far as was known when the session was claimed. */
   adopt(sid: string, from: NodeId, record: SessionRecord, wasDead: boolean): void {
-    try {
+    // Where a listener of "connection" throws, the process is to end of it, and whoever waits for this claim is not to wait for ever.
+    runApart(this.#parts.clock, () => {
       this.#adopt(sessionOf(sid, this.#parts.owned, record), from, record, wasDead);
-    } catch (error) {
-      // A listener of "connection" threw: the process is to end of it, and whoever waits for this claim is not to wait for ever.
-      throwLater(this.#parts.clock, error);
-    }
+    });
   }
 
   #adopt(session: OwnedSession, from: NodeId, record: SessionRecord, wasDead: boolean): void {

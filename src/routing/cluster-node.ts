@@ -11,7 +11,7 @@ import type { OwnedSession } from "../session/owned-session";
 import type { Found, NodeId, OpenResult } from "../store/port";
 import type { Counters, FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
-import { throwLater } from "../time/throw-later";
+import { runApart } from "../time/throw-later";
 import type { Tick } from "../time/tick";
 import type { Dispatch } from "./dispatch";
 import type { Gateways, HeldWebSocket } from "./gateways";
@@ -363,7 +363,7 @@ export class ClusterNode implements WholeNode {
     this.#lostNodes.found(node);
     this.#notices.sweep();
     this.#handovers.forget(node);
-    this.#tell(() => {
+    runApart(this.clock, () => {
       this.#options.events.onNodeJoined(node);
     });
   }
@@ -372,7 +372,7 @@ export class ClusterNode implements WholeNode {
     if (!this.#handovers.isLeaving(node)) this.#lostNodes.add(node, this.#links.isCutOff(node));
     this.#handovers.forget(node);
     this.#links.forget(node);
-    this.#tell(() => {
+    runApart(this.clock, () => {
       this.#options.events.onNodeDead(node);
     });
     this.#holder.askAgainAt(node, "node dead");
@@ -381,15 +381,6 @@ export class ClusterNode implements WholeNode {
     // Also where it only could not be found: should it live, it hears of a loss on the link that was forgotten above, and
     // closes its websockets.
     this.#relays.onGatewayDead(node);
-  }
-
-  /** What the application's listeners throw is not to keep this node from what it has to do. */
-  #tell(listeners: () => void): void {
-    try {
-      listeners();
-    } catch (error) {
-      throwLater(this.clock, error);
-    }
   }
 
   onLeaseEnded(node: NodeId): void {

@@ -17,7 +17,7 @@ import type {
 import type { Counters, FrequentCounts } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
 import { Deadlines } from "../time/deadlines";
-import { throwLater } from "../time/throw-later";
+import { runApart } from "../time/throw-later";
 import type { Tick, TickWork } from "../time/tick";
 import type { NodeTimes } from "./node-options";
 import { Renewals } from "./renewals";
@@ -156,12 +156,9 @@ export class OwnedSessions implements OwnerNode {
 
   giveUpAll(): void {
     for (const session of [...this.#sessions.values()]) {
-      try {
+      runApart(this.clock, () => {
         session.giveUp();
-      } catch (error) {
-        // A listener of "close" threw: the others are given up all the same.
-        throwLater(this.clock, error);
-      }
+      });
     }
   }
 

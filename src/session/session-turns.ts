@@ -4,7 +4,7 @@ import type { Packet } from "../protocol/packet";
 import { toStored } from "../protocol/stored";
 import type { NodeId, SessionRecord } from "../store/port";
 import { TransportError } from "../transports/transport";
-import { throwLater } from "../time/throw-later";
+import { runApart } from "../time/throw-later";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { OwnPart } from "./own-part";
 import type { OwnerNode, SessionHandle } from "./owner-node";
@@ -204,14 +204,14 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
       else node.answer(holder, kind, this.sid, t, bare(code));
     }
     // In order: the answer to the probe is to be ahead of the one that the client waits for then.
-    if (turn.next.probe !== undefined) this.#letRun(turn.next.probe);
+    if (turn.next.probe !== undefined) runApart(node.clock, turn.next.probe);
     if (turn.taken !== undefined) {
       if (this.stranded && turn.phase !== "closed") this.endWith(turn.taken);
       else this.answerPackets(turn.taken.t, turn.taken.holders);
     }
     this.letGo(turn.released);
     if (turn.flushed) {
-      this.#letRun(() => {
+      runApart(node.clock, () => {
         this.#socket?.runCallbacks();
         this.#socket?.drained();
       });
@@ -231,15 +231,6 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
     for (const { holder, t } of waitersOfPoll(poll)) {
       const body = this.encoding.encodeStored(NOOP);
       this.node.answer(holder, RequestKind.Get, this.sid, t, { code: AnswerCode.Packets, body, compress: false });
-    }
-  }
-
-  #letRun(listeners: () => void): void {
-    try {
-      listeners();
-    } catch (error) {
-      // As if thrown out of an event of its own: what the turn is to bring about is not the listener's business.
-      throwLater(this.node.clock, error);
     }
   }
 

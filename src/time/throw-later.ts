@@ -6,3 +6,12 @@ export function throwLater(clock: Clock, error: unknown): void {
     throw error;
   });
 }
+
+/** Runs an application's listeners; what they throw is not to keep the caller from what it has to do. */
+export function runApart(clock: Clock, listeners: () => void): void {
+  try {
+    listeners();
+  } catch (error) {
+    throwLater(clock, error);
+  }
+}
