@@ -3,6 +3,7 @@ import { ErrorCode } from "../errors";
 import { AnswerCode, RequestKind, type Answer } from "../session/answers";
 import type { ClusterNode } from "../routing/cluster-node";
 import type { Held, WaitingConnection } from "../routing/held";
+import { behindStandstill } from "../routing/standstill";
 import type { Load } from "../telemetry/load";
 import type { Bodies } from "../transports/bodies";
 import { BodyReader, type BodyListener, type BodyRefusal } from "../transports/body";
@@ -18,6 +19,8 @@ export interface ExchangeHost {
   /** Has counted the exchange as a request under way. */
   readonly load: Load;
   readonly bodies: Bodies;
+  /** There while the process is in service. */
+  readonly node: ClusterNode | undefined;
   /** Whether the engine is being closed. */
   readonly closing: boolean;
   /** See `SessionHost`. */
@@ -82,20 +85,27 @@ export class Exchange implements WaitingConnection, BodyListener {
   }
 
   #hold(kind: RequestKind, t: string, body: string | Buffer): void {
-    const { pause } = this.#node;
-    if (this.#host.breaksOff) this.abandon();
-    else if (pause === 0) this.#holdNow(kind, t, body);
+    const { pause, clock } = this.#node;
+    if (pause === 0 || this.#host.breaksOff) this.#holdNow(kind, t, body);
     else {
-      // H6.
-      this.#node.clock.after(pause, () => {
-        const { socket } = this.#request;
-        if (!socket.destroyed && !socket.readableEnded && !this.#answered) this.#holdNow(kind, t, body);
+      behindStandstill(clock, pause, () => {
+        // H6. And where the node was stopped meanwhile there is nobody to ask.
+        if (this.#isGivenUp || this.#host.node === undefined) this.abandon();
+        else this.#holdNow(kind, t, body);
       });
     }
   }
 
+  /** Whoever sent it has closed the connection: a balancer that has had it handled elsewhere, or a client that is gone. */
+  get #isGivenUp(): boolean {
+    const { socket } = this.#request;
+    return socket.destroyed || socket.readableEnded;
+  }
+
   #holdNow(kind: RequestKind, t: string, body: string | Buffer): void {
-    this.#held = this.#node.hold({ kind, sid: this.#sid, t, body, revision: revisionOf(this.#request) }, this);
+    // Asked here, since a node can withdraw, or have left, while a request waits.
+    if (this.#host.breaksOff) this.abandon();
+    else this.#held = this.#node.hold({ kind, sid: this.#sid, t, body, revision: revisionOf(this.#request) }, this);
   }
 
   /** The session lives: it was this request that was wrong. */

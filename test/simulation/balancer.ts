@@ -1,4 +1,5 @@
 import type { Held, WaitingConnection } from "../../src/routing/held";
+import { behindStandstill } from "../../src/routing/standstill";
 import { postKey } from "../../src/server/post-key";
 import { AnswerCode, RequestKind, type Answer } from "../../src/session/answers";
 import type { SimNode } from "./sim-node";
@@ -130,12 +131,15 @@ export class BalancedRequest {
     });
   }
 
-  /** As `Exchange` does it; H6 and I3 included. */
+  /**
+   * As `Exchange` does it; H6 and I3 included. The wait is the same code. What a connection's end and an answer are is not: there they
+   * are HTTP's, and objects of the runtime would have to be made for each request of a history.
+   */
   #arrive(attempt: Attempt): void {
     const pause = attempt.node.node?.pause ?? 0;
     if (pause === 0) this.#hold(attempt);
     else {
-      attempt.node.process.after(pause, () => {
+      behindStandstill(attempt.node.process, pause, () => {
         if (!attempt.broken) this.#hold(attempt);
       });
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
 import { Standstill } from "../../../src/routing/standstill";
 import type { Clock } from "../../../src/time/clock";
 
@@ -49,22 +49,62 @@ class Pausable implements Clock {
 }
 
 describe("Standstill", () => {
-  it("makes requests wait for a moment behind a pause that is longer than owners remember, and only then", () => {
-    const clock = new Pausable();
-    const standstill = new Standstill(clock, COVER);
+  let clock: Pausable;
+  let standstill: Standstill;
+  const waits = (): boolean => standstill.pause > 0;
+
+  beforeEach(() => {
+    clock = new Pausable();
+    standstill = new Standstill(clock, COVER);
     standstill.start();
     clock.run(60_000);
-    const pauses = (): boolean => standstill.pause > 0;
-    assert.equal(pauses(), false);
-    clock.standStill(COVER - 600);
-    assert.equal(pauses(), false, "shorter");
-    clock.run(2_000);
-    clock.standStill(COVER + 1);
-    assert.equal(pauses(), true);
-    clock.run(99);
-    assert.equal(pauses(), true);
-    clock.run(1);
-    assert.equal(pauses(), false);
+  });
+
+  afterEach(() => {
     standstill.stop();
+  });
+
+  it("lets no request wait while all is well, pauses of the collector included", () => {
+    assert.equal(waits(), false);
+    for (const pause of [50, 200, 500, 1_000, COVER / 4 - 1]) {
+      clock.standStill(pause);
+      assert.equal(waits(), false, `${pause} ms`);
+      clock.run(10_000);
+      assert.equal(waits(), false, `behind ${pause} ms`);
+    }
+  });
+
+  it("lets requests wait behind a pause, for as long as those that came meanwhile may be read, and no longer", () => {
+    clock.standStill(COVER + 1);
+    for (const since of [0, 99, 150, 1_000, COVER - 1]) {
+      clock.run(since - (clock.time - 60_000 - COVER - 1));
+      assert.equal(waits(), true, `${since} ms behind it`);
+    }
+    clock.run(1);
+    assert.equal(waits(), false);
+  });
+
+  it("counts what is shorter than owners remember, as a request may come and be read in other turns of the loop", () => {
+    clock.standStill(COVER / 3 + 1);
+    assert.equal(waits(), true);
+  });
+
+  it("takes a turn that reads for as long for another standstill", () => {
+    clock.standStill(COVER + 1);
+    clock.run(1_000);
+    clock.standStill(COVER / 2);
+    clock.run(COVER - 1);
+    assert.equal(waits(), true);
+    clock.run(1);
+    assert.equal(waits(), false);
+  });
+
+  it("knows of a pause in the middle of a turn, whose other requests are read before any timer runs", () => {
+    clock.time += COVER + 1;
+    assert.equal(waits(), true);
+    clock.run(1_000);
+    assert.equal(waits(), true);
+    clock.run(COVER);
+    assert.equal(waits(), false);
   });
 });
