@@ -1,8 +1,33 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, test } from "node:test";
+import { assertFlawless } from "../../testing/checked-load";
 import { waitFor } from "../helpers/wait-for";
-import { accountOf, FaultWorld, LEASE } from "./fault-world";
+import type { KitNode } from "../../testing/kit-node";
+import { accountOf, FaultWorld, LEASE, SOAK } from "./fault-world";
+
+/** POSTs that owners remember at least, however old: those of a session that is in a hurry are forgotten soon (H6). */
+const REMEMBERED = 64;
+
+/**
+ * So long nginx waits for an answer; no poll is silent for as long where all is well, since messages come. One whose session's owner
+ * stands still waits at the two nodes that live, one after the other, and is answered 504 where the session is not another's by
+ * then: twice this time must be well above a lease and a third, and what the last POST has waited at the node before.
+ */
+const READ_TIMEOUT = 1.5 * LEASE;
+
+/** POSTs, by session, that nginx gave up at this node and had answered by another one, with how many came behind them since. */
+function givenUp({ kit }: FaultWorld, node: KitNode): Map<string, number> {
+  const since = new Map<string, number>();
+  for (const line of kit.nginx.accessLog().split("\n")) {
+    const [, sid = ""] = /^200 POST \S*[?&]sid=([^& ]+)/.exec(line) ?? [];
+    if (sid === "") continue;
+    const count = since.get(sid);
+    if (line.includes(`[127.0.0.1:${node.port}, `) && line.endsWith("[504, 200]")) since.set(sid, 0);
+    else if (count !== undefined) since.set(sid, count + 1);
+  }
+  return since;
+}
 
 /** A node that stands still and goes on (SIGSTOP, SIGCONT), for twice its lease. */
 describe("nodes that stand still", () => {
@@ -65,5 +90,60 @@ describe("nodes that stand still", () => {
     node.resume();
     await tellsWhatItLost(world, owned);
     await world.ends({ silence: LEASE + 1_000 });
+  });
+
+  test("the balancer gives it up and repeats its requests elsewhere: nothing is lost or doubled", async () => {
+    world = await FaultWorld.start({ readTimeoutMs: READ_TIMEOUT });
+    world.websocketsMayEnd = true;
+    const { kit, polling } = world;
+    const node = kit.node(0);
+    node.pause();
+    // So long that what came first is given up, and what came last is not.
+    const pause = READ_TIMEOUT + LEASE;
+    await sleep(pause);
+    node.resume();
+    await world.ends({ silence: pause + 1_000 });
+    const mine = new Set(polling.sids());
+    const posts = [...givenUp(world, node).keys()].filter((sid) => mine.has(sid));
+    assert.ok(posts.length > 0, "no POST was given up");
+  });
+
+  test("requests that were given up are not handled again when it wakes, though all have forgotten them", async () => {
+    world = await FaultWorld.start({
+      readTimeoutMs: READ_TIMEOUT,
+      websockets: 0,
+      // See above.
+      keepAlive: false,
+      ...(SOAK ? {} : { polling: 12 }),
+    });
+    const { kit } = world;
+    const node = kit.node(0);
+    const hurry = kit.load({ sessions: 8, messages: Infinity, everyMs: 20, keepAlive: false, timeoutMs: 400_000 });
+    await hurry.opened;
+    await hurry.whenEchoed(8 * 10);
+    node.pause();
+    // A session has one POST under way: the third at the latest comes to this node.
+    await sleep(500);
+    await kit.nginx.reconfigure({
+      upstreams: kit.nodes.slice(1).map(({ port }) => port),
+      readTimeoutMs: READ_TIMEOUT,
+    });
+    const hurried = new Set(hurry.sids());
+    await waitFor(
+      "POSTs to be given up, answered by others and forgotten",
+      () => {
+        const counts = [...givenUp(world!, node)].filter(([sid]) => hurried.has(sid)).map(([, since]) => since);
+        return Promise.resolve(counts.length >= hurried.size / 2 && counts.every((since) => since > REMEMBERED));
+      },
+      60_000,
+    );
+    // They know all of the last lease, too.
+    await sleep(LEASE + 500);
+    node.resume();
+    await world.goesOn();
+    hurry.finish();
+    // Handlers may have run twice all the same: the node was stopped between some of them and their commits.
+    assertFlawless(await hurry.done);
+    await world.ends({ silence: 2 * READ_TIMEOUT + 1_000 });
   });
 });
