@@ -1,5 +1,5 @@
 import { seeded } from "../../src/time/virtual-clock";
-import type { ClientPlan, Fault, Rates } from "./schedule";
+import { endOf, type ClientPlan, type Fault, type Rates } from "./schedule";
 
 const CLIENTS = 3;
 /** Faults begin behind this time, in virtual milliseconds, and within one of these: while clients have much to say, or later too. */
@@ -156,6 +156,43 @@ export class Draw {
         { kind: "kill", at: dies, who: this.random(), back: this.random() * 2000 },
       ];
     }).flat();
+  }
+
+  /**
+   * The store is away for all, for a moment or for longer than a lease, and comes back empty or older; and much that takes nobody
+   * for dead happens about then. A node that dies does so when what was lost is written again.
+   */
+  storeBacks(): Fault[] {
+    const at = 1000 + this.at;
+    const lasts = this.one(this.between(20, 1000), this.between(1000, 5000), this.between(5000, 13_000));
+    const losesOnReturn = this.one(Infinity, Infinity, this.between(1, 20), this.between(20, 5000));
+    const about = (): number => Math.max(FROM, at + this.between(-1500, lasts + 1500));
+    const others = Array.from({ length: this.one(0, 1, 2, 4) }, () => this.#passing(about()));
+    const deaths = this.kills(this.one(0, 0, 1)).map((kill) => ({
+      ...kill,
+      at: at + lasts + this.between(10_000, 15_000),
+    }));
+    return [{ kind: "storeAway", at, who: -1, lasts, hangs: this.random() < 0.3, losesOnReturn }, ...others, ...deaths];
+  }
+
+  /** What is over before anybody is taken for dead of it. */
+  #passing(at: number): Fault {
+    switch (this.one("pause", "pause", "busSlow", "storeSlow", "busSilent")) {
+      case "pause":
+        return { kind: "pause", at, who: this.random(), lasts: this.between(10, 2500) };
+      case "busSlow":
+        return { kind: "busSlow", at, lasts: this.between(200, 4000), by: this.between(50, 600) };
+      case "storeSlow":
+        return this.#storeSlow(at, this.between(200, 4000));
+      case "busSilent":
+        return { kind: "busSilent", at, who: this.random(), lasts: this.between(50, 2000) };
+    }
+  }
+
+  /** When the client, which counts from its handshake, is to try to go over, for it to happen about the time of the first fault. */
+  about({ connectsAt }: ClientPlan, [first]: readonly Fault[]): number {
+    const at = first === undefined ? this.at : this.between(first.at - 500, endOf(first) + 1500);
+    return Math.max(0, at - connectsAt);
   }
 
   /** One node is cut off, from the bus or from the store, for longer than its lease and what others then take to notice. */

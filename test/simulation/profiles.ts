@@ -30,6 +30,8 @@ interface Drawn {
   readonly oneUpgrades?: boolean;
   /** Each client goes over to a websocket a moment before a node ends. */
   readonly upgradesAtFaults?: boolean;
+  /** Who goes over does so about the time of the first fault. */
+  readonly upgradesAboutFault?: boolean;
 }
 
 /** By name: what goes wrong in the histories of each. A seed has one of them; see docs/protocol.md. */
@@ -96,6 +98,16 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     );
     return { upgrades: draw.one(0, 1, 1), rates: { ...draw.rates(), late: 0 }, faults };
   },
+  /** The store is away for a while, comes back empty or older, and what else does not change owners goes wrong about then. */
+  "store back": (draw) => ({
+    upgrades: draw.one(0, 0.5, 1),
+    rates: { ...draw.rates(), late: 0 },
+    faults: draw.storeBacks(),
+    upgradesAboutFault: draw.random() < 0.7,
+    messages: 20,
+    pace: draw.one(300, 1500),
+    sends: 8,
+  }),
   bus: (draw) => ({
     upgrades: draw.one(0, 0, 0.5),
     rates: draw.rates(),
@@ -210,16 +222,27 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
 
 export const PROFILE_NAMES: readonly string[] = Object.keys(PROFILES);
 
+/** Those that take turns; each second turn of "store lost" is another one's, which has the same fault with much around it. */
+const TURNS = PROFILE_NAMES.filter((name) => name !== "store back");
+
+function profileOf(seed: number): string {
+  const name = TURNS[seed % TURNS.length] ?? "";
+  return name === "store lost" && Math.floor(seed / TURNS.length) % 2 === 1 ? "store back" : name;
+}
+
 /** The history of a seed: of the given profile, or of the one whose turn it is, so that each meets each. */
-export function scheduleOf(seed: number, profile = PROFILE_NAMES[seed % PROFILE_NAMES.length] ?? ""): Schedule {
+export function scheduleOf(seed: number, profile = profileOf(seed)): Schedule {
   const make = PROFILES[profile];
   if (make === undefined)
     throw new Error(`there is no profile ${JSON.stringify(profile)}; there are ${PROFILE_NAMES.join(", ")}`);
   const draw = new Draw(seed);
-  const { upgrades, rates, faults, closes = 0.1, poisons = 0, oneUpgrades, upgradesAtFaults, ...drawn } = make(draw);
+  const { upgrades, rates, faults, closes = 0.1, poisons = 0, ...made } = make(draw);
+  const { oneUpgrades, upgradesAtFaults, upgradesAboutFault, ...drawn } = made;
   let all = draw.clients(upgrades, closes, poisons);
   if (oneUpgrades === true) all = all.map((plan, i) => (i === 0 ? plan : withoutUpgrade(plan)));
   if (upgradesAtFaults === true) all = all.map((plan) => ({ ...plan, upgradesAt: draw.justBefore(plan, faults) }));
+  if (upgradesAboutFault === true)
+    all = all.map((plan) => (plan.upgradesAt === undefined ? plan : { ...plan, upgradesAt: draw.about(plan, faults) }));
   return {
     ...USUAL,
     ...drawn,

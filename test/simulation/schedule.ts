@@ -14,7 +14,8 @@ export type Fault =
   | { readonly kind: "storeOlder"; readonly at: number; readonly by: number }
   /**
    * The store cannot be reached, by one node or by all (`who` below 0). `hangs`: the connections hold, and all that was asked
-   * is done when it goes on; else they break, and are made anew.
+   * is done when it goes on; else they break, and are made anew. `losesOnReturn`: it comes back without what it was told in
+   * so many milliseconds before it went; `Infinity`: empty.
    */
   | {
       readonly kind: "storeAway";
@@ -22,6 +23,7 @@ export type Fault =
       readonly who: number;
       readonly lasts: number;
       readonly hangs: boolean;
+      readonly losesOnReturn?: number;
     }
   /** What is asked of the store, and its answers, take up to `by` milliseconds more, for one node or for all (`who` below 0). */
   | {

@@ -72,6 +72,10 @@ export class SimStore implements SessionStore {
     return this.#generation;
   }
 
+  get broken(): boolean {
+    return this.#state === "broken";
+  }
+
   /** The connection breaks: nothing arrives any more, and no answer comes. */
   break(): void {
     this.#state = "broken";

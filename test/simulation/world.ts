@@ -12,6 +12,7 @@ import { RelayLosses } from "./relay-losses";
 import { Sends } from "./sends";
 import { SimNode } from "./sim-node";
 import { SimRecords } from "./sim-records";
+import { StoreFaults } from "./store-faults";
 
 /** What the responses that are written last may take, in milliseconds. */
 const LAST_RESPONSES = 10;
@@ -44,14 +45,12 @@ export class World {
   readonly violations: string[] = [];
   readonly #logged: { readonly at: number; readonly text: string }[] = [];
   readonly troubles: Trouble[] = [];
+  readonly #store: StoreFaults;
   readonly #silent = new Map<NodeId, number>();
   /** How many nodes ended of what a session's client said. */
   poisonings = 0;
   readonly #poisoned = new Map<string, number>();
   #slowBy = 0;
-  /** How often the store has lost data, and one. */
-  #generation = 1;
-  #storesAway = 0;
   #sids = 0;
   #nodeIds = 0;
   #ts = 0;
@@ -82,6 +81,7 @@ export class World {
     this.application = new Application(this);
     this.sends = new Sends(this);
     this.excuses = new Excuses(this);
+    this.#store = new StoreFaults(this);
     this.records.onClaimed = (sid, record) => {
       this.excuses.claimed(sid, record);
     };
@@ -96,7 +96,7 @@ export class World {
   addNode(): void {
     const node = new SimNode(this, `n${String(++this.#nodeIds)}`);
     this.nodes.push(node);
-    if (this.#storesAway > 0) node.store.break();
+    this.#store.onStarted(node);
   }
 
   nextSid(): string {
@@ -147,7 +147,7 @@ export class World {
   }
 
   get storeGoesBack(): boolean {
-    return this.schedule.faults.some(({ kind }) => kind === "storeOlder");
+    return this.schedule.faults.some((fault) => fault.kind === "storeOlder" || losesALittle(fault));
   }
 
   /** The node that is cut off, while it is, where nothing else goes wrong, and since when. */
@@ -169,10 +169,11 @@ export class World {
   }
 
   pick(except?: SimNode): SimNode | undefined {
-    return this.#choose(this.time.random(), except);
+    return this.choose(this.time.random(), except);
   }
 
-  #choose(who: number, except?: SimNode): SimNode | undefined {
+  /** The node that `who`, in [0, 1), picks among those that live. */
+  choose(who: number, except?: SimNode): SimNode | undefined {
     const able = this.living.filter((node) => node !== except);
     return able[Math.floor(who * able.length)];
   }
@@ -189,34 +190,35 @@ export class World {
         this.#suspect(fault.who, fault.whom);
         return;
       case "storeLost":
-        this.#loseStore(undefined);
+        this.#store.lose(Infinity);
         return;
       case "storeOlder":
-        this.#loseStore(fault.by);
+        this.#store.lose(fault.by);
         return;
       case "storeAway":
-        this.#storeAway(fault.who, fault.lasts, fault.hangs);
+        this.#store.away(fault);
         return;
       case "storeSlow":
-        this.#storeSlow(fault.who, fault.lasts, fault.by);
+        this.#store.slow(fault);
         return;
       case "busSlow":
         this.log("the bus is slow");
         this.#slowBy += fault.by;
-        this.#during("busSlow", undefined, fault.lasts, () => {
+        this.during("busSlow", undefined, fault.lasts, () => {
           this.#slowBy -= fault.by;
         });
         return;
       case "pause":
       case "busCut":
       case "busSilent": {
-        const node = this.#choose(fault.who);
+        const node = this.choose(fault.who);
         if (node !== undefined) this.#trouble(fault.kind, node, fault.lasts);
       }
     }
   }
 
-  #during(kind: Fault["kind"], who: SimNode | undefined, lasts: number, over: () => void): void {
+  /** It is over `lasts` milliseconds from now on. */
+  during(kind: Fault["kind"], who: SimNode | undefined, lasts: number, over: () => void): void {
     const { now } = this.time;
     this.troubles.push({ kind, who, from: now, until: now + lasts });
     this.time.schedule(lasts, over);
@@ -227,21 +229,21 @@ export class World {
     if (kind === "pause") {
       if (node.process.paused) return;
       node.pause();
-      this.#during(kind, node, lasts, () => {
+      this.during(kind, node, lasts, () => {
         if (node.alive) this.log(`${node.id} goes on`);
         node.process.resume();
       });
     } else if (kind === "busCut") {
       if (!node.bus.connected) return;
       this.medium.cut(node.bus);
-      this.#during(kind, node, lasts, () => {
+      this.during(kind, node, lasts, () => {
         this.log(`${node.id} has the bus again`);
         this.medium.heal(node.bus);
       });
     } else {
       const { id } = node;
       this.#silent.set(id, (this.#silent.get(id) ?? 0) + 1);
-      this.#during(kind, node, lasts, () => {
+      this.during(kind, node, lasts, () => {
         this.log(`${id} is heard again`);
         const left = (this.#silent.get(id) ?? 1) - 1;
         if (left === 0) this.#silent.delete(id);
@@ -251,7 +253,7 @@ export class World {
   }
 
   #end(kind: "kill" | "drain", who: number, back: number): void {
-    const node = this.#choose(who);
+    const node = this.choose(who);
     // One always lives on: there is no promise without a node.
     if (node === undefined || this.living.length < 2) return;
     if (kind === "kill") this.kill(node);
@@ -302,8 +304,8 @@ export class World {
 
   /** One node finds nobody at another one, twice, though that one lives. */
   #suspect(who: number, whom: number): void {
-    const believer = this.#choose(who);
-    const victim = this.#choose(whom, believer);
+    const believer = this.choose(who);
+    const victim = this.choose(whom, believer);
     if (believer === undefined || victim === undefined) return;
     this.log(`${believer.id} takes ${victim.id} for dead`);
     const finds = (): void => {
@@ -312,50 +314,14 @@ export class World {
     finds();
     this.time.schedule(130, finds);
   }
-
-  // ---- the store ----
-
-  #loseStore(by: number | undefined): void {
-    this.log(by === undefined ? "the store loses all" : `the store is as ${by.toFixed(0)} ms ago`);
-    const nodes = this.nodes.filter(({ alive }) => alive);
-    for (const node of nodes) node.store.break();
-    if (by === undefined) this.records.lose();
-    else this.records.goBack(by);
-    this.#generation++;
-    for (const node of nodes) node.store.heal(this.#generation);
-  }
-
-  #storeSlow(who: number, lasts: number, by: number): void {
-    const one = who < 0 ? undefined : this.#choose(who);
-    this.log(`the store is slow for ${one?.id ?? "all"} for ${lasts.toFixed(0)} ms`);
-    const slowed = one === undefined ? this.nodes.filter(({ alive }) => alive) : [one];
-    for (const { store } of slowed) store.slowBy += by;
-    this.#during("storeSlow", one, lasts, () => {
-      for (const { store } of slowed) store.slowBy -= by;
-    });
-  }
-
-  #storeAway(who: number, lasts: number, hangs: boolean): void {
-    const one = who < 0 ? undefined : this.#choose(who);
-    this.log(`the store ${hangs ? "hangs" : "is away"} for ${one?.id ?? "all"} for ${lasts.toFixed(0)} ms`);
-    const nodes = one === undefined ? this.nodes.filter(({ alive }) => alive) : [one];
-    for (const { store } of nodes) {
-      if (hangs) store.stall();
-      else store.break();
-    }
-    if (one === undefined) this.#storesAway++;
-    this.#during("storeAway", one, lasts, () => {
-      this.log(`the store answers ${one?.id ?? "all"} again`);
-      if (one === undefined) this.#storesAway--;
-      // Those that were started meanwhile with the others.
-      const back = one === undefined ? this.nodes.filter(({ alive }) => alive) : [one];
-      for (const { store } of back) store.heal(this.#generation);
-    });
-  }
 }
 
 /** Faults behind which a node is dead, or leaves, or is heard. */
 const SURE: ReadonlySet<Fault["kind"]> = new Set(["kill", "drain", "storeSlow"]);
+
+function losesALittle(fault: Fault): boolean {
+  return fault.kind === "storeAway" && fault.losesOnReturn !== undefined && fault.losesOnReturn < Infinity;
+}
 
 function isMoment(fault: Fault): boolean {
   return fault.kind === "pause" && fault.lasts <= MOMENT;
