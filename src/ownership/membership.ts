@@ -109,6 +109,14 @@ export class Membership {
     return this.#renewedAt > 0 && !this.#away;
   }
 
+  /**
+   * Whether at some time in the last `ms` milliseconds the store may not have answered. A lease that is being asked for counts: nothing
+   * tells sooner, and few moments are that.
+   */
+  storeWasAway(ms: number): boolean {
+    return this.#away || this.#renewing !== undefined || this.#options.clock.now() - this.#wellSince < ms;
+  }
+
   /** Takes the lease for the first time; resolves when it is held. */
   async start(): Promise<void> {
     while (!this.#stopped && !(await this.#renew())) await this.#pause(100);

@@ -81,6 +81,8 @@ export class Reach implements OwnersReach {
     if (alone) return false;
     // One that has a lease and was never heard is as silent as one that is heard no longer.
     for (const node of this.#membership.others) if (this.#links.lastHeard(node) === undefined) return true;
+    // Who was given the poll meanwhile could not look for its owner.
+    if (this.#membership.storeWasAway(this.#pollGrace)) return true;
     return this.#links.wasDeaf(this.#pollGrace);
   }
 

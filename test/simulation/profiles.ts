@@ -9,6 +9,7 @@ const USUAL = {
   sends: 3,
   heartbeat: { pingInterval: 25_000, pingTimeout: 20_000 },
   takeover: "adopt",
+  ownersStay: false,
   endsWithDeath: false,
 } as const;
 
@@ -24,6 +25,7 @@ interface Drawn {
   readonly pace?: number;
   readonly heartbeat?: Beating;
   readonly poisons?: number;
+  readonly ownersStay?: boolean;
   readonly endsWithDeath?: boolean;
   readonly takeover?: "close";
   /** Only one client goes over to a websocket: what is lost for it would close those of the others. */
@@ -103,6 +105,7 @@ const PROFILES: Readonly<Record<string, (draw: Draw) => Drawn>> = {
     upgrades: draw.one(0, 0.5, 1),
     rates: { ...draw.rates(), late: 0 },
     faults: draw.storeBacks(),
+    ownersStay: true,
     upgradesAboutFault: draw.random() < 0.7,
     messages: 20,
     pace: draw.one(300, 1500),

@@ -89,6 +89,8 @@ export interface Schedule {
   readonly takeover: "adopt" | "close";
   readonly rates: Rates;
   readonly faults: readonly Fault[];
+  /** Whatever goes wrong has nobody taken for dead who lives: sessions stay with their owners. */
+  readonly ownersStay: boolean;
   /** When all clients are gone, a node is killed: nobody asks for its sessions any more. */
   readonly endsWithDeath: boolean;
 }

@@ -111,9 +111,9 @@ export class SimRecords {
     return result;
   }
 
-  /** See `Ledger.told`. */
-  told(commit: Commit): void {
-    this.#ledger.told(commit);
+  /** That of the data that there is now: what is told later of a commit may be of data that was lost meanwhile. */
+  get ledger(): Ledger {
+    return this.#ledger;
   }
 
   #record(sid: string, packet: string): void {

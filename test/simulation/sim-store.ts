@@ -2,6 +2,7 @@ import { TurnSeries } from "../../src/session/turn-series";
 import type { Away, CommitResult, CommitWaiter, Commit, SessionStore } from "../../src/store/port";
 import { DeadlineQueue, type Ticket } from "../../src/time/deadline-queue";
 import type { VirtualProcess, VirtualTime } from "../../src/time/virtual-clock";
+import type { Ledger } from "./ledger";
 import type { SimRecords } from "./sim-records";
 
 export interface StoreOptions {
@@ -192,12 +193,16 @@ export class SimStore implements SessionStore {
     return this.#ask((records) => records.look(...args));
   }
   commit(commit: Commit, waiter: CommitWaiter): void {
+    let ledger: Ledger | undefined;
     this.#run(
-      (records): CommitResult => records.commit(commit),
+      (records): CommitResult => {
+        ({ ledger } = records);
+        return records.commit(commit);
+      },
       (result) => {
         // What is not waited for any more does no harm.
         const waits = !(waiter instanceof TurnSeries) || !waiter.over;
-        if (result.kind === "ok" && waits) this.#options.records.told(commit);
+        if (result.kind === "ok" && waits) ledger?.told(commit);
         waiter.onCommitResult(result);
       },
     );

@@ -130,8 +130,8 @@ export class World {
 
   /** Nodes that live are heard, and are never taken for dead: their sessions are nobody else's. */
   get noneIsTakenForDead(): boolean {
-    const { faults, rates } = this.schedule;
-    return rates.loss === 0 && faults.every((fault) => SURE.has(fault.kind) || isMoment(fault));
+    const { faults, rates, ownersStay } = this.schedule;
+    return ownersStay || (rates.loss === 0 && faults.every((fault) => SURE.has(fault.kind) || isMoment(fault)));
   }
 
   takenOver(node: SimNode, sid: string, from: NodeId): void {

@@ -225,6 +225,30 @@ describe("the lease of this node", () => {
   });
 });
 
+describe("a store", () => {
+  it("was away while an answer is waited for, where it told so, and for a time behind its return", async () => {
+    const world = await World.joined();
+    assert.equal(world.membership.storeWasAway(1000), false);
+    const held: (() => void)[] = [];
+    world.store.hold = (resolve) => held.push(resolve);
+    await world.pass(TTL / 3 + 1);
+    assert.equal(world.membership.storeWasAway(1000), true);
+    world.store.away = true;
+    world.store.hold = undefined;
+    for (const resolve of held) resolve();
+    await world.pass(1);
+    assert.equal(world.membership.storeWasAway(1000), true);
+    world.store.away = false;
+    await world.pass(TTL / 3);
+    assert.equal(world.membership.storeWasAway(1000), true);
+    await world.pass(1000);
+    assert.equal(world.membership.storeWasAway(1000), false);
+    world.membership.storeReturned();
+    await world.pass(999);
+    assert.equal(world.membership.storeWasAway(1000), true);
+  });
+});
+
 describe("other nodes", () => {
   it("join when their lease is seen, and are dead when it is missing", async () => {
     const world = await World.joined("a");

@@ -8,7 +8,15 @@ const GRACE = 2_000;
 
 class World {
   readonly lostNodes = { some: false };
-  readonly membership = { alone: false, others: ["b"] };
+  storeAway = false;
+  readonly membership = {
+    alone: false,
+    others: ["b"],
+    storeWasAway: (ms: number): boolean => {
+      assert.equal(ms, GRACE);
+      return this.storeAway;
+    },
+  };
   heardAt: number | undefined = 1;
   readonly asked: number[] = [];
   readonly held: string[] = [];
@@ -50,8 +58,15 @@ describe("what a node may not have heard of a poll", () => {
     assert.equal(world.reach.wasDeaf, true);
   });
 
+  it("is what one would say that could not look for the owner, since the store was away", () => {
+    const world = new World();
+    world.storeAway = true;
+    assert.equal(world.reach.wasDeaf, true);
+  });
+
   it("is nothing where it is alone", () => {
     const world = new World();
+    world.storeAway = true;
     world.deaf = true;
     world.membership.alone = true;
     assert.equal(world.reach.wasDeaf, false);
