@@ -137,9 +137,7 @@ export class Excuses {
 
   #cutOff(node: SimNode): boolean {
     const { now } = this.#world.time;
-    return this.#world.troubles.some(
-      ({ who, until }) => (who === undefined || who === node) && now < until + LOOKED_BACK,
-    );
+    return this.#world.troubles.some(({ who, until }) => who === node && now < until + LOOKED_BACK);
   }
 
   /** A request found no owner within `giveUpAfter`. */

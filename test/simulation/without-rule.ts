@@ -45,7 +45,7 @@ export function withoutRule({ rule, find, replace }: Rule): { readonly path: str
 }
 
 /** The simulation as one script, with other texts for some files of src/. */
-async function bundle(replaced: ReadonlyMap<string, string>): Promise<string> {
+async function bundle(entry: string, replaced: ReadonlyMap<string, string>): Promise<string> {
   const plugin: Plugin = {
     name: "without a rule",
     setup(builder) {
@@ -56,7 +56,7 @@ async function bundle(replaced: ReadonlyMap<string, string>): Promise<string> {
     },
   };
   const { outputFiles } = await build({
-    entryPoints: [join(__dirname, "until-violation.ts")],
+    entryPoints: [join(__dirname, entry)],
     bundle: true,
     platform: "node",
     target: "node20",
@@ -72,24 +72,29 @@ async function bundle(replaced: ReadonlyMap<string, string>): Promise<string> {
   return file.text;
 }
 
-/** Runs histories without the rule until one fails, `seeds` at most from `first` on; of the rule's profiles, where it names some. */
-export async function runWithout(rule: Rule, seeds: number, first = 1): Promise<Noticed> {
+/** Runs a script of this folder without the rule, and gives what it says. */
+export async function runScriptWithout(rule: Rule, entry: string, args: readonly string[]): Promise<string> {
   const { path, text } = withoutRule(rule);
-  const script = await bundle(new Map([[join(ROOT, path), text]]));
+  const script = await bundle(entry, new Map([[join(ROOT, path), text]]));
   return new Promise((resolve, reject) => {
-    const args = ["-", String(first), String(seeds), ...(rule.profiles ?? [])];
-    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"], timeout: LONGEST });
+    const child = spawn(process.execPath, ["-", ...args], { stdio: ["pipe", "pipe", "pipe"], timeout: LONGEST });
     let said = "";
     let errors = "";
     child.stdout.on("data", (data: Buffer) => (said += data.toString()));
     child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      if (code === 0) resolve(JSON.parse(said) as Noticed);
+      if (code === 0) resolve(said);
       else reject(new Error(`the histories without "${rule.rule}" ended with ${String(code ?? signal)}:\n${errors}`));
     });
     // It may end of an error before it has read all.
     child.stdin.on("error", () => undefined);
     child.stdin.end(script);
   });
+}
+
+/** Runs histories without the rule until one fails, `seeds` at most from `first` on; of the rule's profiles, where it names some. */
+export async function runWithout(rule: Rule, seeds: number, first = 1): Promise<Noticed> {
+  const args = [String(first), String(seeds), ...(rule.profiles ?? [])];
+  return JSON.parse(await runScriptWithout(rule, "until-violation.ts", args)) as Noticed;
 }
