@@ -1,53 +1,37 @@
 import assert from "node:assert/strict";
-import { availableParallelism } from "node:os";
 import { describe, it } from "node:test";
-import type { Rule } from "./rule";
+import type { Rule, UnitRule } from "./rule";
 import { RULES } from "./rules";
-import { runWithout, withoutRule, type Noticed } from "./without-rule";
+import { UNIT_RULES } from "./rules-of-units";
+import { Runs } from "./runs";
+import { failingUnits, runWithout, withoutRule, type Noticed } from "./without-rule";
 
 /** Histories without a rule, at most. Nearly all are noticed in the first ten. */
 const SEEDS = 1200;
 
-/** All rules at once, as many as there are processors, in the order of the table. */
-class Runs {
-  readonly #results = new Map<Rule, Promise<Noticed>>();
-  readonly #waiting: (() => void)[] = [];
-  #free = Math.min(2, availableParallelism());
-
-  start(): void {
-    for (const rule of RULES) {
-      const result = this.#run(rule);
-      // Its own test tells.
-      result.catch(() => undefined);
-      this.#results.set(rule, result);
-    }
-  }
-
-  of(rule: Rule): Promise<Noticed> {
-    if (this.#results.size === 0) this.start();
-    return this.#results.get(rule) ?? this.#run(rule);
-  }
-
-  async #run(rule: Rule): Promise<Noticed> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await runWithout(rule, SEEDS);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
-    }
-  }
-}
-
-const runs = new Runs();
-
 describe("the simulation notices that a rule is missing", () => {
+  const runs = new Runs<Rule, Noticed>(RULES, (rule) => runWithout(rule, SEEDS));
   for (const rule of RULES) {
     it(rule.rule, async () => {
       const { violation, histories } = await runs.of(rule);
       assert.ok(violation !== undefined, `${String(histories)} histories without it break no promise`);
+    });
+  }
+});
+
+describe("a unit test notices that a rule is missing, where no history does, or too few", () => {
+  const files = [...new Set(UNIT_RULES.map(({ test }) => test))];
+  const runs = new Runs<UnitRule | string, readonly string[]>([...files, ...UNIT_RULES], (key) =>
+    typeof key === "string" ? failingUnits(key) : failingUnits(key.test, key),
+  );
+  for (const file of files) {
+    it(`with all of them, none of ${file} fails`, async () => {
+      assert.deepEqual(await runs.of(file), []);
+    });
+  }
+  for (const rule of UNIT_RULES) {
+    it(rule.rule, async () => {
+      assert.ok((await runs.of(rule)).length > 0, `no test of ${rule.test} fails without it`);
     });
   }
 });

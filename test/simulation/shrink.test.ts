@@ -15,7 +15,7 @@ function sizesOf({ clients, faults, rates, messages, pushes }: Schedule): Record
     upgrades: clients.filter(({ upgradesAt }) => upgradesAt !== undefined).length,
     faults: faults.length,
     lasting: faults.reduce((sum, fault) => sum + ("lasts" in fault ? fault.lasts : 0), 0),
-    rates: Object.values(rates).reduce((sum: number, rate: number) => sum + rate, 0),
+    rates: rates.loss + rates.resend + rates.late + rates.retry + rates.breaks + rates.relays,
     messages,
     pushes,
   };

@@ -7,6 +7,8 @@ import type { Rule } from "./rule";
 const ROOT = dirname(dirname(__dirname));
 /** How long the histories without one rule may take, in milliseconds: one that is missing can make an endless loop. */
 const LONGEST = 60_000;
+/** And how long a file of unit tests may. */
+const LONGEST_UNITS = 20_000;
 
 /** What became of the histories without a rule. */
 export interface Noticed {
@@ -41,7 +43,7 @@ export function withoutRule({ rule, find, replace }: Rule): { readonly path: str
     );
   }
   const [path, text] = first;
-  return { path, text: text.replace(pattern, () => replace) };
+  return { path, text: text.replace(pattern, typeof replace === "string" ? () => replace : replace) };
 }
 
 /** The simulation as one script, with other texts for some files of src/. */
@@ -56,7 +58,7 @@ async function bundle(entry: string, replaced: ReadonlyMap<string, string>): Pro
     },
   };
   const { outputFiles } = await build({
-    entryPoints: [join(__dirname, entry)],
+    entryPoints: [entry],
     bundle: true,
     platform: "node",
     target: "node20",
@@ -72,25 +74,52 @@ async function bundle(entry: string, replaced: ReadonlyMap<string, string>): Pro
   return file.text;
 }
 
-/** Runs a script of this folder without the rule, and gives what it says. */
-export async function runScriptWithout(rule: Rule, entry: string, args: readonly string[]): Promise<string> {
-  const { path, text } = withoutRule(rule);
-  const script = await bundle(entry, new Map([[join(ROOT, path), text]]));
+/** What became of a script. */
+interface Ended {
+  readonly code: number | string;
+  readonly said: string;
+  readonly errors: string;
+}
+
+function run(script: string, args: readonly string[], longest = LONGEST): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["-", ...args], { stdio: ["pipe", "pipe", "pipe"], timeout: LONGEST });
+    // A test that runs another one's script is no part of that.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const child = spawn(process.execPath, ["-", ...args], { stdio: ["pipe", "pipe", "pipe"], timeout: longest, env });
     let said = "";
     let errors = "";
     child.stdout.on("data", (data: Buffer) => (said += data.toString()));
     child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      if (code === 0) resolve(said);
-      else reject(new Error(`the histories without "${rule.rule}" ended with ${String(code ?? signal)}:\n${errors}`));
+      resolve({ code: code ?? signal ?? "", said, errors });
     });
     // It may end of an error before it has read all.
     child.stdin.on("error", () => undefined);
     child.stdin.end(script);
   });
+}
+
+function replacedBy(rule: Rule): ReadonlyMap<string, string> {
+  const { path, text } = withoutRule(rule);
+  return new Map([[join(ROOT, path), text]]);
+}
+
+/** Runs a script of this folder without the rule, and gives what it says. */
+export async function runScriptWithout(rule: Rule, entry: string, args: readonly string[]): Promise<string> {
+  const { code, said, errors } = await run(await bundle(join(__dirname, entry), replacedBy(rule)), args);
+  if (code === 0) return said;
+  throw new Error(`the histories without "${rule.rule}" ended with ${String(code)}:\n${errors}`);
+}
+
+/** Runs a file of unit tests, without a rule where one is given, and names those that fail. */
+export async function failingUnits(test: string, rule?: Rule): Promise<readonly string[]> {
+  const replaced = rule === undefined ? new Map<string, string>() : replacedBy(rule);
+  const { code, said, errors } = await run(await bundle(join(ROOT, "test", "unit", test), replaced), [], LONGEST_UNITS);
+  const failed = [...said.matchAll(/^ +not ok \d+ - (.*)$/gm)].map(([, name = ""]) => name);
+  if (code === 0 && said.includes("\n# fail 0")) return failed;
+  if (failed.length > 0) return failed;
+  throw new Error(`the tests of ${test} ended with ${String(code)}:\n${said}\n${errors}`);
 }
 
 /** Runs histories without the rule until one fails, `seeds` at most from `first` on; of the rule's profiles, where it names some. */

@@ -174,6 +174,17 @@ describe("the lease of this node", () => {
     assert.deepEqual(world.events, []);
   });
 
+  it("does not end where the answer behind such a one is late as well", async () => {
+    const world = await World.joined();
+    // Asked for a third of a lease later than at once, the second one would be answered when the lease has ended.
+    const lasts = [TTL / 2, 0.4 * TTL];
+    world.store.hold = (answer) => {
+      world.time.schedule(lasts.shift() ?? 0, answer);
+    };
+    await world.pass(2 * TTL);
+    assert.deepEqual([world.events, lasts], [[], []]);
+  });
+
   it("that ended while the store was slow is taken again: what was refused meanwhile is asked for again", async () => {
     const world = await World.joined();
     let resolve: () => void = () => assert.fail("not asked");
@@ -226,6 +237,24 @@ describe("the lease of this node", () => {
 });
 
 describe("a store", () => {
+  it("that was slow was away: it may have read this node's renewal before those that waited as well", async () => {
+    const world = await World.joined("a");
+    await world.pass(TTL);
+    let resolve: () => void = () => assert.fail("not asked");
+    world.store.hold = (answer) => (resolve = answer);
+    await world.pass(TTL / 3);
+    world.store.hold = undefined;
+    await world.pass(TTL / 3);
+    world.store.others.delete("a");
+    resolve();
+    await world.pass(1);
+    assert.deepEqual(world.events, []);
+    await world.pass(TTL / 2);
+    world.store.others.set("a", 1);
+    await world.pass(TTL);
+    assert.deepEqual(world.events, []);
+  });
+
   it("was away while an answer is waited for, where it told so, and for a time behind its return", async () => {
     const world = await World.joined();
     assert.equal(world.membership.storeWasAway(1000), false);
@@ -343,6 +372,15 @@ describe("a node that is deaf", () => {
     world.membership.resume();
     await world.pass(TTL);
     assert.deepEqual(world.events, ["retaken 2"], "the others may have been deaf too");
+  });
+
+  it("takes nobody for dead either that its last renewal does not find", async () => {
+    const world = await World.joined("a");
+    await world.pass(TTL);
+    world.store.others.delete("a");
+    world.membership.suspend();
+    await world.pass(1);
+    assert.deepEqual(world.events, []);
   });
 
   it("asks for the others' leases without taking its own", async () => {

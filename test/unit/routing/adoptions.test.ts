@@ -4,6 +4,7 @@ import { Adoptions, type AdoptionParts } from "../../../src/routing/adoptions";
 import { OwnPart } from "../../../src/session/own-part";
 import type { OwnedSession } from "../../../src/session/owned-session";
 import type { Socket } from "../../../src/session/socket";
+import type { SessionRecord } from "../../../src/store/port";
 import { Counters } from "../../../src/telemetry/counters";
 import { emptyRecord, FakeOwner } from "../session/owned-kit";
 
@@ -35,6 +36,41 @@ function isHeldAgainst(by: string, from: string, dead: readonly string[], wasDea
   owner.clock.settle();
   return owner.pending[0]?.commit.phase === "closed";
 }
+
+/** "me" claims a session whose record is as given; `here`: it has the session still, of before. */
+function claims(record: Partial<SessionRecord>, here: boolean): { owner: FakeOwner; did: string[] } {
+  const owner = new FakeOwner();
+  const did: string[] = [];
+  const stale = { replaced: () => did.push("lost first") };
+  const parts = {
+    id: "me",
+    clock: owner.clock,
+    owned: Object.assign(owner, { get: () => (here ? stale : undefined), add: () => did.push("added") }),
+    notices: { tell: (node: string) => did.push(`${node} is told`) },
+    gateways: { has: () => false },
+    membership: { isDead: () => true },
+    counters: new Counters(),
+    events: { onTakeover: () => did.push("takeover") },
+    engine: { adopt: () => SOCKET, announce: () => did.push("connection") },
+    adopts: true,
+  } as unknown as AdoptionParts;
+  new Adoptions(parts).adopt("s", "other", { ...emptyRecord(), handshake: HANDSHAKE, ...record }, true);
+  owner.clock.settle();
+  return { owner, did };
+}
+
+describe("a session that is claimed", () => {
+  it("is lost first where it is here still: its turns would be taken for those of others", () => {
+    assert.deepEqual(claims({}, true).did, ["lost first", "added", "other is told", "takeover", "connection"]);
+    assert.deepEqual(claims({}, false).did, ["added", "other is told", "takeover", "connection"]);
+  });
+
+  it("ends where it has a websocket: there is no way to its client, and nobody hears of it (U6)", () => {
+    const { owner, did } = claims({ transport: "websocket" }, false);
+    assert.deepEqual(did, ["added", "other is told"]);
+    assert.equal(owner.pending[0]?.commit.phase, "closed");
+  });
+});
 
 describe("O14: the mark of an adopted session", () => {
   it("is held against its POST where its owner was dead when the session was claimed, though a late word of it came since", () => {

@@ -31,6 +31,7 @@ class World {
   ended = false;
   handedOver = false;
   busConnected = true;
+  handsOver = true;
 
   async leave(): Promise<void> {
     const { session, offers } = this;
@@ -38,7 +39,7 @@ class World {
     const node: DepartingNode = {
       clock: this.clock,
       sessions: new Map([["s", session as unknown as OwnedSession]]),
-      handsOver: true,
+      handsOver: this.handsOver,
       heirs: this.heirs,
       waiting: [],
       get busConnected() {
@@ -77,6 +78,26 @@ describe("a node that leaves", () => {
     assert.deepEqual([world.session.departed, world.offers], [true, []]);
     await world.pass(600);
     assert.deepEqual(world.offers, ["heir"]);
+  });
+
+  it("offers one that nobody took again a second later, to the next node", async () => {
+    const world = new World();
+    world.heirs.push("heir", "other");
+    await world.leave();
+    await world.pass(900);
+    assert.deepEqual(world.offers, ["heir"]);
+    await world.pass(200);
+    assert.deepEqual(world.offers, ["heir", "other"]);
+  });
+
+  it("listens for a second where its sessions end with it, for their clients to be told by a poll", async () => {
+    const world = new World();
+    world.handsOver = false;
+    await world.leave();
+    await world.pass(900);
+    assert.deepEqual([world.handedOver, world.ended], [false, false]);
+    await world.pass(200);
+    assert.deepEqual([world.handedOver, world.ended], [true, true]);
   });
 
   it("offers none of which a POST was handled that is not committed yet, however long that takes", async () => {

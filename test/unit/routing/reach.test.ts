@@ -19,12 +19,16 @@ class World {
   };
   heardAt: number | undefined = 1;
   readonly asked: number[] = [];
+  readonly isolation = { withdrawn: false };
+  readonly givenUp: string[] = [];
   readonly held: string[] = [];
   deaf = false;
   readonly reach = new Reach({
     id: "me",
     pollGrace: GRACE,
     lostNodes: this.lostNodes,
+    isolation: this.isolation,
+    givenUp: { add: (sid: string) => this.givenUp.push(sid) },
     membership: this.membership,
     holder: {
       hold: ({ kind, sid, t, body, revision }: Asked, connection: WaitingConnection) => {
@@ -77,6 +81,16 @@ describe("what a node may not have heard of a poll", () => {
     world.membership.alone = true;
     world.lostNodes.some = true;
     assert.equal(world.reach.wasDeaf, true);
+  });
+});
+
+describe("a session that a node lost", () => {
+  it("stays in its index where the node alone is cut off: it is noted, and looked for afterwards (I3)", () => {
+    const world = new World();
+    assert.equal(world.reach.gaveUp("s"), false);
+    world.isolation.withdrawn = true;
+    assert.equal(world.reach.gaveUp("t"), true);
+    assert.deepEqual(world.givenUp, ["t"]);
   });
 });
 

@@ -54,6 +54,13 @@ describe("a store that may have lost records", () => {
     }
   });
 
+  it("is given time at once, also where this node has no session of its own that would tell", () => {
+    const world = new World();
+    world.session.over = true;
+    world.loses();
+    assert.equal(world.watch.recovering, true);
+  });
+
   it("that was only away is taken by its word", () => {
     const world = new World();
     world.store.onReturn?.();

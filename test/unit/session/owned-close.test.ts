@@ -94,6 +94,14 @@ describe("O8: close()", () => {
     assert.deepEqual(world.said(), ["a GET t2 [6 1]"]);
   });
 
+  it("ends there in time where no poll comes", () => {
+    const world = new OwnedWorld({ phase: "closing", packets: ["4x"] });
+    world.owner.clock.advance(CLOSE_WAIT - 1);
+    world.idle();
+    world.owner.clock.advance(1);
+    assert.equal(world.ok().phase, "closed");
+  });
+
   it("twice is once", () => {
     const world = new OwnedWorld();
     world.poll("t1");

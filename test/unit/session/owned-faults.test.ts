@@ -218,3 +218,13 @@ describe("a store that is away", () => {
     assert.deepEqual(world.ok().packets, ["40", "41", "42"]);
   });
 });
+
+describe("I3: a node that alone is cut off", () => {
+  it("gives its polling sessions up, as taken over", () => {
+    const world = new OwnedWorld();
+    world.poll("t1", "b");
+    world.session.giveUp();
+    assert.deepEqual(world.said(), ["b GET t1 not mine"]);
+    assert.deepEqual([world.owner.lost, world.events], [[undefined], ["close taken over"]]);
+  });
+});

@@ -297,3 +297,16 @@ describe("O9: pollGrace", () => {
     assert.deepEqual(world.said(), ["b GET t3 [4y]"], "another poll takes the place of one whose holder is dead");
   });
 });
+
+describe("O9: a poll that came back", () => {
+  it("is waited for no longer: it may wait for as long as it takes", () => {
+    const world = new OwnedWorld();
+    world.poll("t1", "a");
+    world.session.gone("t1", "a");
+    world.owner.clock.advance(GRACE / 2);
+    world.poll("t1", "b");
+    world.owner.clock.advance(5 * GRACE);
+    world.idle();
+    assert.deepEqual(world.events, []);
+  });
+});

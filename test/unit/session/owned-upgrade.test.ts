@@ -137,3 +137,27 @@ describe("U2: a websocket while its upgrade is recorded", () => {
     world.idle();
   });
 });
+
+describe("U2: with the upgrade", () => {
+  it("what the last poll was given has arrived, and that poll counts as answered", () => {
+    const world = new Opened();
+    world.owner.onUpgraded = () => undefined;
+    world.poll("t1");
+    world.socket.send("x");
+    assert.deepEqual(world.ok().inflight, { t: "t1", upTo: 1 });
+    world.websocket.onMessage("2probe");
+    world.ok();
+    world.websocket.onMessage("5");
+    const commit = world.ok();
+    assert.deepEqual([commit.acked, commit.inflight], [1, null]);
+  });
+
+  it("polls and POSTs are refused from then on, and the session lives (O0)", () => {
+    const world = new Upgrading();
+    world.ok();
+    world.poll("t9");
+    world.post("p9", "4x");
+    assert.deepEqual(world.said(), ["a GET t9 bad request", "a POST p9 bad request"]);
+    assert.equal(world.socket.readyState, "open");
+  });
+});

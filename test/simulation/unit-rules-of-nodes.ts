@@ -1,0 +1,213 @@
+import type { UnitRule } from "./rule";
+
+const HOLDER = "routing/holder.test.ts";
+const FAULTS = "session/owned-faults.test.ts";
+const HEARING = "bus/links-hearing.test.ts";
+const LOSSES = "bus/links-losses.test.ts";
+const LIFECYCLE = "bus/links-lifecycle.test.ts";
+const MEMBERSHIP = "ownership/membership.test.ts";
+const TAKEOVERS = "routing/takeovers.test.ts";
+const DISPATCH = "routing/dispatch.test.ts";
+const SEARCH = "routing/search.test.ts";
+const HANDOVERS = "routing/handovers.test.ts";
+const REACH = "routing/reach.test.ts";
+const GIVEN_UP = "routing/given-up.test.ts";
+const DEPARTURE = "routing/departure.test.ts";
+const ADOPTIONS = "routing/adoptions.test.ts";
+const STORE_WATCH = "routing/store-watch.test.ts";
+
+/** Those of what nodes are to each other: takeover, handover, leases, links. */
+export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
+  {
+    rule: "a store that has lost data: its return is watched until all sessions are there again",
+    find: "this.#lostAt = this.#options.clock.now();\n    this.#timer",
+    replace: "this.#timer",
+    test: STORE_WATCH,
+  },
+  {
+    rule: "a store that has lost data: what is missing may come",
+    find: "this.#lostAt = clock.now();",
+    replace: "",
+    test: STORE_WATCH,
+  },
+  {
+    rule: "a store that has lost data: nothing is unknown",
+    find: 'found.kind === "unknown" && !storeWatch.recovering ? UNKNOWN : AWAY;',
+    replace: 'found.kind === "unknown" ? UNKNOWN : AWAY;',
+    test: SEARCH,
+  },
+  {
+    rule: "Takeover: a session that is here still is lost first",
+    find: "owned.get(sid)?.replaced();",
+    replace: "",
+    test: ADOPTIONS,
+  },
+  {
+    rule: "L1: what is under way is waited for",
+    find: "if (session.isHandling || (!session.idle && now - this.#began < OFFER_AGAIN)) continue;",
+    replace: "",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L1: a session that nobody took is offered again",
+    find: "if (at !== undefined && now - at < OFFER_AGAIN) continue;",
+    replace: "if (at !== undefined) continue;",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L1: without the bus nothing is offered",
+    find: "else if (this.#node.busConnected) this.#offer(going);",
+    replace: "else this.#offer(going);",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L1: a session whose client goes over to a websocket here stays",
+    find: "const going = movable.filter((session) => !this.#goesOver(session));",
+    replace: "const going = movable;",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L2: a node that leaves claims nothing that it is offered",
+    find: "if (this.leaving || this.#node.sessions.has(frame.sid)) return;",
+    replace: "if (this.#node.sessions.has(frame.sid)) return;",
+    test: HANDOVERS,
+  },
+  {
+    rule: "L2: who leaves says so, and is offered nothing",
+    find: "this.#leavers.add(from);",
+    replace: "",
+    test: HANDOVERS,
+  },
+  {
+    rule: "L2: a node that leaves says so to all",
+    find: "for (const other of this.#node.others) this.#node.send(other, leaving());",
+    replace: "",
+    test: HANDOVERS,
+  },
+  {
+    rule: "L4: the last node waits for its polls",
+    find: "if (closing.some((session) => !session.direct)) return elapsed >= TOLD_WITHIN;",
+    replace: "",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L5: what no other node can take handles no more",
+    find: "if (alone) for (const session of going) session.depart();",
+    replace: "if (alone) void going;",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L5: POSTs whose turns are under way are waited for",
+    find: "movable.filter((session) => session.isHandling || this.#goesOver(session))",
+    replace: "movable.filter((session) => this.#goesOver(session))",
+    test: DEPARTURE,
+  },
+  {
+    rule: "I1: without the bus nothing is claimed",
+    find: 'if (from !== this.#node.id && !this.#node.busConnected) return { kind: "away" };',
+    replace: "",
+    test: TAKEOVERS,
+  },
+  {
+    rule: "I1: without the bus nobody is taken for dead",
+    find: "if (this.#suspended || clock.now() - this.#wellSince < leaseTtl) return;",
+    replace: "if (clock.now() - this.#wellSince < leaseTtl) return;",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "I3: owners are told of the polls that are let go",
+    find: "if (held.kind === RequestKind.Get && elsewhere) this.#node.hintGone(askedAt, held);",
+    replace: "",
+    test: HOLDER,
+  },
+  {
+    rule: "I3: what a node gave up stays in its index until it has looked for it",
+    find: 'this.#node.unlist(some.filter((sid, i) => found[i]?.kind !== "away" && !this.#node.has(sid)));',
+    replace: "",
+    test: GIVEN_UP,
+  },
+  {
+    rule: "I3: sessions that were given up are noted",
+    find: "if (this.#isolation.withdrawn) this.#givenUp.add(sid);",
+    replace: "",
+    test: REACH,
+  },
+  {
+    rule: "I3: polling sessions are given up, and websockets go on",
+    find: "if (!this.upgraded) this.lose(undefined);",
+    replace: "",
+    test: FAULTS,
+  },
+  {
+    rule: "I3: a node that alone is cut off looks for no owner",
+    find: "if (isolation.withdrawn) return AWAY;",
+    replace: "",
+    test: SEARCH,
+  },
+  {
+    rule: "I4: the node looks for what it gave up, until it knows",
+    find: 'this.#sids.push(...some.filter((_, i) => found[i]?.kind === "away"));',
+    replace: "",
+    test: GIVEN_UP,
+  },
+  {
+    rule: "I4: without a lease nothing is put to its own polling sessions",
+    find: "if (this.#parts.membership.cutFromStore && !session.direct) ",
+    replace: "if (this.#parts.membership.cutFromStore === undefined) ",
+    test: DISPATCH,
+  },
+  {
+    rule: "Leases: a store that was slow was away",
+    find: "if (this.#away || clock.now() - asked > leaseTtl / SLOW) {",
+    replace: "if (this.#away) {",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "Leases: behind a late answer the next renewal is due at once",
+    find: "Math.max(0, this.#askedAt + leaseTtl / 3 - clock.now())",
+    replace: "leaseTtl / 3",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "Leases: one that ended before its answer is taken again",
+    find: "if (ended && !endedBefore) this.#incarnation++;\n    if (ended)",
+    replace: "if (ended && endedBefore)",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "Leases: where nobody was found twice a node is dead",
+    find: "else if (now - since >= SUSPECT_AFTER) this.#nobodyThere(node);",
+    replace: "",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "Leases: whatever is heard of a node ends its being dead",
+    find: "else if (this.#dead.delete(node) && this.#living.has(node)) this.#options.listener.onNodeJoined(node);",
+    replace: "",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "Links: a first word with a second lease is a loss",
+    find: "peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);",
+    replace: "peer.incarnation !== undefined && peer.used && message.incarnation > peer.incarnation;",
+    test: HEARING,
+  },
+  {
+    rule: "Links: a reconnect is a loss",
+    find: "for (const peer of this.#peers.used()) this.#tellLoss(peer);",
+    replace: "",
+    test: LOSSES,
+  },
+  {
+    rule: "Links: who is silent is asked whether it is there",
+    find: "    this.#probeSilent();\n",
+    replace: "",
+    test: HEARING,
+  },
+  {
+    rule: "Links: they begin anew with the lease",
+    find: /for \(const peer of this\.#peers\.used\(\)\) \{\s+this\.#peers\.begin\(peer\);\s+this\.#tellLoss\(peer\);\s+\}/,
+    replace: "",
+    test: LIFECYCLE,
+  },
+];

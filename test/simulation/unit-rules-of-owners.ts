@@ -1,0 +1,212 @@
+import type { UnitRule } from "./rule";
+
+const POLLS = "session/owned-polls.test.ts";
+const POSTS = "session/owned-posts.test.ts";
+const CLOSE = "session/owned-close.test.ts";
+const SENDS = "session/owned-sends.test.ts";
+const UPGRADE = "session/owned-upgrade.test.ts";
+const HEARING = "bus/links-hearing.test.ts";
+const LOST_NODES = "routing/lost-nodes.test.ts";
+const DISPATCH = "routing/dispatch.test.ts";
+const OPENINGS = "server/openings.test.ts";
+const REACH = "routing/reach.test.ts";
+
+/** Those of owners. */
+export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
+  {
+    rule: "O0: a session that has a websocket refuses polls",
+    find: "if (this.upgraded && !this.over) {",
+    replace: "if (false) {",
+    test: UPGRADE,
+  },
+  {
+    rule: "O0: a request that says another protocol is refused",
+    find: "if (revision !== 0 && revision !== session.protocol) {",
+    replace: "if (revision > 9) {",
+    test: DISPATCH,
+  },
+  {
+    rule: "O1: a second poll closes the session",
+    find: 'this.contradiction(RequestKind.Get, t, holder, "overlap from client");',
+    replace: "",
+    test: POLLS,
+  },
+  {
+    rule: "O2: a second POST closes the session",
+    find: "} else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {",
+    replace: "} else if (false) {",
+    test: POSTS,
+  },
+  {
+    rule: "O2: bytes in protocol 4 close the session",
+    find: '} else if (typeof body !== "string" && !this.encoding.binaryPayloads) {',
+    replace: "} else if (false) {",
+    test: POSTS,
+  },
+  {
+    rule: "O6: who hears again proves its sessions",
+    find: "if (wasCutOff) this.#handler.onHearingAgain?.();",
+    replace: "",
+    test: HEARING,
+  },
+  {
+    rule: "O6: one that was not heard when it was taken for dead may have claimed",
+    find: "return lost.cutOff;",
+    replace: "return false;",
+    test: LOST_NODES,
+  },
+  {
+    rule: "O6: nothing that others ask is handled while the lease has ended",
+    find: "else if (membership.lapsed) {",
+    replace: "else if (membership.lapsed === undefined) {",
+    test: DISPATCH,
+  },
+  {
+    rule: 'O6: "not mine" where others have seen the end of the lease',
+    find: "if (isolation.isOutlived) this.#parts.send(from, notMine(kind, frame.sid, frame.t));",
+    replace: "void isolation;",
+    test: DISPATCH,
+  },
+  {
+    rule: "O7: a pong that is not awaited is answered behind a commit",
+    find: "const due = this.isPongDue && !this.node.inDoubt;",
+    replace: "const due = !this.node.inDoubt;",
+    test: POSTS,
+  },
+  {
+    rule: "O7: a node in doubt answers a pong behind a commit",
+    find: "const due = this.isPongDue && !this.node.inDoubt;",
+    replace: "const due = this.isPongDue;",
+    test: POSTS,
+  },
+  {
+    rule: "O7: a pong that a successor may wait for is passed on",
+    find: "if (owner !== undefined && owner !== this.node.id && this.turn < this.pongProvedBy) this.node.passPong(this.sid);",
+    replace: "",
+    test: POSTS,
+  },
+  {
+    rule: "O8: a close that waited is adopted",
+    find: /if \(this\.closeAsked\) this\.node\.closing\.add\(this\);\s+\}/,
+    replace: "}",
+    test: CLOSE,
+  },
+  {
+    rule: "O8: who does not come for the close is waited for so long only",
+    find: 'if (turn.commit.phase === "closing") this.node.closing.add(this);',
+    replace: "",
+    test: CLOSE,
+  },
+  {
+    rule: "O9: a node that was silent a moment ago may have the poll",
+    find: "if (before === undefined || now - before > this.#silence) this.#deafUntil = now;",
+    replace: "",
+    test: HEARING,
+  },
+  {
+    rule: "O9: a node that has a lease and was never heard may have the poll",
+    find: "for (const node of this.#membership.others) if (this.#links.lastHeard(node) === undefined) return true;",
+    replace: "",
+    test: REACH,
+  },
+  {
+    rule: "O9: whom the poll was given while the store was away may have it",
+    find: "if (this.#membership.storeWasAway(this.#pollGrace)) return true;",
+    replace: "",
+    test: REACH,
+  },
+  {
+    rule: "O9: a node that was taken for dead is gone when the leases read behind that have none of its",
+    find: "if (told && this.#lost.get(node) === lost) this.#lost.delete(node);",
+    replace: "this.#lost.delete(node);",
+    test: LOST_NODES,
+  },
+  {
+    rule: "O9: nobody is found at it at two looks in a row",
+    find: "if (lost.asking || now - lost.nobodySince < NOBODY_FOR) return;",
+    replace: "if (lost.asking) return;",
+    test: LOST_NODES,
+  },
+  {
+    // It is held twice, in one file.
+    rule: "O9: a poll that came back is waited for no longer",
+    find: /this\.addHolder\(this\.parked\.holders, holder\);\s+this\.node\.grace\.remove\(this\);[^]*this\.parked\.holders\.length > 0\) return;/,
+    replace: (found) =>
+      found
+        .replace("this.node.grace.remove(this);", "")
+        .replace(/ \|\| this\.parked\.holders\.length > 0\) return;$/, ") return;"),
+    test: POLLS,
+  },
+  {
+    rule: "O10: a node in doubt commits a contradiction before it closes the session",
+    find: "if (!this.node.inDoubt) this.#closeCharged();",
+    replace: "this.#closeCharged();",
+    test: POLLS,
+  },
+  {
+    rule: "O11: an id that is taken is made again",
+    find: "const ID_TRIES = 3;",
+    replace: "const ID_TRIES = 1;",
+    test: OPENINGS,
+  },
+  {
+    rule: "O11: an id is new at this node, opens under way included",
+    find: "if (node.has(id) || this.#opening.has(id)) continue;",
+    replace: "if (node.has(id)) continue;",
+    test: OPENINGS,
+  },
+  {
+    rule: "O11: an id that is no part of a key is made again",
+    find: /if \(id\.length > MAX_SID_CHARS \|\| id === ""\) \{/,
+    replace: "if (id.length > MAX_SID_CHARS) {",
+    test: OPENINGS,
+  },
+  {
+    rule: "O12: a ping that waits behind a commit is not awaited",
+    find: /\/\/ Behind a commit that the store does not answer[^\n]*\n\s+if \(this\.isEnding\) return;\s+this\.encode\(this\.socket\?\.writeBuffer \?\? \[\]\);/,
+    replace: "if (this.isEnding) return;",
+    test: CLOSE,
+  },
+  {
+    rule: "O13: a send that is in a turn gets one waiter more",
+    find: "const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);",
+    replace: "const waiters = undefined as NodeId[] | undefined; void sends;",
+    test: SENDS,
+  },
+  {
+    rule: "O13: a session that closes takes no sends",
+    find: 'else if (this.isEnding || this.socket?.readyState !== "open")',
+    replace: "else if (this.isEnding)",
+    test: SENDS,
+  },
+  {
+    rule: "O14: one that lives has not ended of a request",
+    find: "mark !== undefined && hasEnded(mark.by) ? mark.key : undefined;",
+    replace: "mark?.key;",
+    test: POSTS,
+  },
+  {
+    rule: "O14: the mark stays until a POST is handled",
+    find: "if (mayHaveEnded || mark !== undefined) {",
+    replace: "if (mayHaveEnded) {",
+    test: POSTS,
+  },
+  {
+    rule: "O14: what comes late is not suspected",
+    find: "(first.marked === undefined && this.node.clock.now() >= first.until)",
+    replace: "false",
+    test: POSTS,
+  },
+  {
+    rule: "a holder that is wrongly taken for dead: a poll with another name is no overlap",
+    find: "this.parked?.holders.some((holder) => this.node.lives(holder)) === true;",
+    replace: "(this.parked?.holders.length ?? 0) > 0;",
+    test: POLLS,
+  },
+  {
+    rule: "a process that stood still gives deadlines a moment more",
+    find: /if \(now - this\.#due > STOOD_STILL\) \{\s+this\.#arm\(READ_FIRST\);\s+return;\s+\}/,
+    replace: "",
+    test: "time/deadlines.test.ts",
+  },
+];

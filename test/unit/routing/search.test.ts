@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { OwnerCache } from "../../../src/routing/owner-cache";
+import { Search, type SearchParts } from "../../../src/routing/search";
+import type { LookResult } from "../../../src/store/port";
+import { Counters } from "../../../src/telemetry/counters";
+
+class World {
+  found: LookResult = { kind: "found", owner: "b", turn: 7, protocol: 4, transport: "polling", phase: "open" };
+  looks = 0;
+  readonly dead = new Set<string>();
+  readonly ended = new Set<string>();
+  readonly isolation = { withdrawn: false };
+  readonly storeWatch = { recovering: false };
+  readonly claims: string[] = [];
+  readonly search = new Search({
+    id: "me",
+    store: {
+      look: () => {
+        this.looks++;
+        return Promise.resolve(this.found);
+      },
+    },
+    counters: new Counters(),
+    sessions: { has: () => false },
+    cache: new OwnerCache(10),
+    takeovers: {
+      running: () => undefined,
+      claim: (sid: string, from: string, turn: number) => {
+        this.claims.push(`${sid} from ${from} at ${String(turn)}`);
+        return Promise.resolve({ kind: "here" });
+      },
+    },
+    storeWatch: this.storeWatch,
+    isolation: this.isolation,
+    membership: { isDead: (node: string) => this.dead.has(node), leaseEnded: (node: string) => this.ended.has(node) },
+  } as unknown as SearchParts);
+
+  async find(...doubted: string[]): Promise<string> {
+    const found = await this.search.find("s", doubted);
+    return found.kind === "at" ? `at ${found.node}` : found.kind;
+  }
+}
+
+describe("H1: who looks for a session's owner", () => {
+  it("is told where it is, and looks once for all who ask at a time", async () => {
+    const world = new World();
+    assert.deepEqual(await Promise.all([world.find(), world.find()]), ["at b", "at b"]);
+    assert.deepEqual([world.looks, world.claims], [1, []]);
+  });
+
+  it("claims from a dead owner, from one that is doubted, and from itself, at the turn that was seen", async () => {
+    for (const why of ["dead", "doubted", "own"] as const) {
+      const world = new World();
+      if (why === "dead") world.dead.add("b");
+      const owner = why === "own" ? "me" : "b";
+      world.found = { kind: "found", owner, turn: 7, protocol: 4, transport: "polling", phase: "open" };
+      assert.equal(await (why === "doubted" ? world.find("b") : world.find()), "here");
+      assert.deepEqual(world.claims, [`s from ${owner} at 7`]);
+    }
+  });
+
+  it("asks nobody for a session while this node alone is cut off (I3)", async () => {
+    const world = new World();
+    world.isolation.withdrawn = true;
+    assert.equal(await world.find(), "away");
+    assert.equal(world.looks, 0);
+  });
+});
+
+describe("a session of which the store knows nothing", () => {
+  it("is unknown, but for a while behind a loss of data: its owner may write it again", async () => {
+    const world = new World();
+    world.found = { kind: "unknown" };
+    assert.equal(await world.find(), "unknown");
+    world.storeWatch.recovering = true;
+    assert.equal(await world.find(), "away");
+  });
+});
+
+describe("U6: a session that has a websocket", () => {
+  it("is claimed where its owner's lease has ended, and not on a suspicion", async () => {
+    const world = new World();
+    world.found = { kind: "found", owner: "b", turn: 7, protocol: 4, transport: "websocket", phase: "open" };
+    world.dead.add("b");
+    assert.equal(await world.find(), "away");
+    assert.deepEqual(world.claims, []);
+    world.ended.add("b");
+    assert.equal(await world.find(), "here");
+  });
+
+  it("is asked for at an owner that is doubted and lives", async () => {
+    const world = new World();
+    world.found = { kind: "found", owner: "b", turn: 7, protocol: 4, transport: "websocket", phase: "open" };
+    assert.equal(await world.find("b"), "at b");
+    assert.deepEqual(world.claims, []);
+  });
+});
