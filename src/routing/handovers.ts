@@ -71,7 +71,7 @@ export class Handovers implements DepartingNode {
         this.#leavers.add(from);
         return;
       case MessageKind.Release:
-        this.#node.sessions.get(frame.sid)?.releasePoll(frame.t);
+        this.#node.sessions.get(frame.sid)?.releasePoll(frame.t, from);
         return;
       case MessageKind.Handover:
         // Not answered where it is refused: it is offered to another one soon.
@@ -126,7 +126,7 @@ export class Handovers implements DepartingNode {
 
   release(held: Held): void {
     if (held.kind !== RequestKind.Get || held.askedAt === undefined) return;
-    if (held.askedAt === this.#node.id) this.#node.sessions.get(held.sid)?.releasePoll(held.t);
+    if (held.askedAt === this.#node.id) this.#node.sessions.get(held.sid)?.releasePoll(held.t, held.askedAt);
     else this.#node.send(held.askedAt, release(held.sid, held.t));
   }
 

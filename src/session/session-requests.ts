@@ -284,9 +284,12 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   /** The holder of the poll `t` leaves: its client is to come back elsewhere. The empty answer is recorded like any other. */
-  releasePoll(t: string): void {
+  releasePoll(t: string, holder: NodeId): void {
+    if (this.parked?.t !== t) return;
+    // Who says so has it: that it asked may have been lost, as often as it did.
+    this.poll(t, holder);
     // U7: while it is held back it is the gateway's to say so. A holder asks again.
-    if (this.parked?.t !== t || this.isHeldBack) return;
+    if (this.isHeldBack) return;
     this.release = true;
     this.touch();
   }

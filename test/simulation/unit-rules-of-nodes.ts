@@ -91,6 +91,12 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     test: DEPARTURE,
   },
   {
+    rule: "L4: who says that a poll is to be let go holds it",
+    find: "    this.poll(t, holder);\n",
+    replace: "    void holder;\n",
+    test: "session/owned-leaving.test.ts",
+  },
+  {
     rule: "L5: what no other node can take handles no more",
     find: "if (alone) for (const session of going) session.depart();",
     replace: "if (alone) void going;",

@@ -138,8 +138,8 @@ export const UNIT_RULES_OF_WEBSOCKETS: readonly UnitRule[] = [
   },
   {
     rule: "U7: a poll whose holder leaves is not let go",
-    find: "if (this.parked?.t !== t || this.isHeldBack) return;",
-    replace: "if (this.parked?.t !== t) return;",
+    find: "if (this.isHeldBack) return;",
+    replace: "",
     test: STRANDED,
   },
   {

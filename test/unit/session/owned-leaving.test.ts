@@ -83,7 +83,7 @@ describe("L1: a session that leaves", () => {
     world.owner.clock.advance(2 * GRACE);
     world.idle();
     assert.deepEqual(world.events, []);
-    world.session.releasePoll("t1");
+    world.session.releasePoll("t1", "b");
     world.ok();
     assert.deepEqual(world.said(), ["b GET t1 [6]"]);
   });
@@ -126,7 +126,7 @@ describe("L4: a poll that is let go", () => {
   it("is answered with a noop that is recorded, and repeated by its name", () => {
     const world = new OwnedWorld();
     world.poll("t1");
-    world.session.releasePoll("t1");
+    world.session.releasePoll("t1", "a");
     const commit = world.committing();
     assert.deepEqual([commit.inflight, commit.packets], [{ t: "t1", upTo: 1 }, ["6"]]);
     assert.deepEqual(world.said(), []);
@@ -140,16 +140,28 @@ describe("L4: a poll that is let go", () => {
     const world = new OwnedWorld();
     world.poll("t1");
     world.socket.send("x");
-    world.session.releasePoll("t1");
+    world.session.releasePoll("t1", "a");
     world.committing();
     world.ok();
     assert.deepEqual(world.said(), ["a GET t1 [4x]"]);
   });
 
+  it("is held by who says so, though nothing was heard of its asking: it is answered, and given up by nobody", () => {
+    const world = new OwnedWorld();
+    world.poll("t1", "a");
+    world.session.gone("t1", "a");
+    world.session.releasePoll("t1", "b");
+    world.ok();
+    assert.deepEqual(world.said(), ["b GET t1 [6]"]);
+    world.owner.clock.advance(5 * GRACE);
+    world.idle();
+    assert.deepEqual(world.events, []);
+  });
+
   it("leaves another poll alone", () => {
     const world = new OwnedWorld();
     world.poll("t2");
-    world.session.releasePoll("t1");
+    world.session.releasePoll("t1", "a");
     world.idle();
     assert.deepEqual(world.said(), []);
   });

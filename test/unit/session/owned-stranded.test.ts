@@ -269,7 +269,7 @@ describe("U7: an owner whose gateway is another node", () => {
     world.poll("t2");
     world.idle();
     // Neither does its holder, which leaves and asks again.
-    world.session.releasePoll("t2");
+    world.session.releasePoll("t2", "a");
     world.idle();
     world.session.gatewayEnded("gateway");
     world.ok();
