@@ -34,6 +34,8 @@ export class SimClient {
   #tried = false;
   /** Whether its websocket was not at the owner. */
   #relayed = false;
+  /** The application closed its websocket when something had happened that may have ended it before. */
+  #lostSome = false;
   /** `stranded`: its websocket closed before it could go over, and it has stopped polling: that is how the stock client is. */
   #transport: "polling" | "upgrading" | "stranded" | "websocket" = "polling";
   /** When the websocket was opened, and closed, that it did not go over to. */
@@ -90,9 +92,7 @@ export class SimClient {
 
   /** Whether it may miss something that is in its record: its websocket was closed, and took that with it. */
   get mayMiss(): boolean {
-    return (
-      this.sid === "" || this.ended || (this.closed && this.upgraded && this.#world.excuses.websockets(this.#relayed))
-    );
+    return this.sid === "" || this.ended || this.#lostSome;
   }
 
   connect(): void {
@@ -125,6 +125,7 @@ export class SimClient {
       // A handshake that died with its node: the client would try anew; this history goes on without it.
       if (!node.alive) return;
       this.sid = socket.id;
+      this.#world.strikes.owns(socket.id, node.id);
       this.#lastPing = time.now;
       this.#poll();
       this.#sendSoon();
@@ -223,16 +224,24 @@ export class SimClient {
     this.acknowledged = this.sent;
   }
 
+  /** Whether something has happened that explains the end of its websocket. */
+  get #isExcused(): boolean {
+    const { sid } = this;
+    const gateway = this.#webSocketAt?.id ?? "";
+    return this.#world.excuses.websockets({ sid, gateway, openedAt: this.#openedAt, relayed: this.#relayed });
+  }
+
   #onWebSocketClose(): void {
     this.#websocket = undefined;
     if (this.#transport === "websocket") {
       this.#world.log(`client ${this.sid} loses its websocket`);
       if (this.#world.mayClose(this.sid)) {
         this.closed = true;
+        this.#lostSome = this.#isExcused;
         return;
       }
       this.ended = true;
-      if (!this.#world.excuses.websockets(this.#relayed)) this.#drop("the websocket was closed though nothing failed");
+      if (!this.#isExcused) this.#drop("the websocket was closed though nothing failed");
     } else if (this.#transport === "upgrading") {
       this.#world.log(`client ${this.sid} is stranded`);
       this.#transport = "stranded";
@@ -249,10 +258,8 @@ export class SimClient {
 
   /** U7: whether its session may be ended, since it may have stopped polling for a websocket that is gone. */
   get #mayBeEnded(): boolean {
-    const { excuses, time } = this.#world;
-    return (
-      this.#tried && !this.upgraded && time.now - this.#strandedAt < ENDED_WITHIN && excuses.websockets(this.#relayed)
-    );
+    const { time } = this.#world;
+    return this.#tried && !this.upgraded && time.now - this.#strandedAt < ENDED_WITHIN && this.#isExcused;
   }
 
   /** The session ended with its websocket, as one does that has gone over. */
@@ -346,6 +353,7 @@ export class SimClient {
   #close(): void {
     this.#world.log(`client ${this.sid} is closed`);
     this.closed = true;
+    this.#lostSome = this.upgraded && this.#isExcused;
     // It was given up meanwhile, for what cannot be promised.
     if (this.#world.excuses.excused(this.sid)) this.ended = true;
     this.#polling?.abandon();

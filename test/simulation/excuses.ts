@@ -2,6 +2,7 @@ import { OwnPart } from "../../src/session/own-part";
 import type { SessionRecord } from "../../src/store/port";
 import type { Fault } from "./schedule";
 import type { SimNode } from "./sim-node";
+import type { WebSocketPlace } from "./strikes";
 import type { World } from "./world";
 
 /** A holder that was cut off is not heard again at once. */
@@ -52,7 +53,8 @@ export class Excuses {
   }
 
   /** The same, and `pollLost`, where the owner that ended the session ended as well before it could say so: its record tells. */
-  claimed(sid: string, { phase, data }: SessionRecord): void {
+  claimed(sid: string, { owner, phase, data }: SessionRecord): void {
+    this.#world.strikes.owns(sid, owner);
     if (phase !== "closed") return;
     if (new OwnPart(data).mark !== undefined) this.twoEnded(sid);
     this.pollLost(sid);
@@ -165,31 +167,9 @@ export class Excuses {
     return rates.loss === 0 && faults.every(({ kind }) => kind === "kill" || kind === "drain");
   }
 
-  /** Whether anything fails in this history that may end a websocket; `relayed`: its gateway is not the owner. */
-  websockets(relayed: boolean): boolean {
-    const { schedule, tuning } = this.#world;
-    const { faults, rates } = schedule;
-    return (rates.loss > 0 && relayed) || faults.some((fault) => mayEndWebSocket(fault, relayed, tuning.leaseTtl));
-  }
-}
-
-function mayEndWebSocket(fault: Fault, relayed: boolean, leaseTtl: number): boolean {
-  switch (fault.kind) {
-    case "storeLost":
-    case "storeOlder":
-    case "storeSlow":
-    case "busSlow":
-      return false;
-    case "storeAway":
-      // One node: its lease ends, and its sessions are claimed. All: none is dead, but their leases have ended, and their links
-      // begin anew.
-      return fault.who >= 0 || (relayed && fault.lasts > leaseTtl / 2);
-    case "kill":
-    case "drain":
-    case "pause":
-    case "suspect":
-    case "busCut":
-    case "busSilent":
-      return true;
+  /** Whether anything has failed so far that may end the websocket. */
+  websockets(place: WebSocketPlace): boolean {
+    const { schedule, tuning, strikes } = this.#world;
+    return (schedule.rates.loss > 0 && place.relayed) || strikes.mayEnd(place, tuning.leaseTtl);
   }
 }

@@ -181,6 +181,12 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     test: MEMBERSHIP,
   },
   {
+    rule: "Leases: a store whose answer is waited for, or that was back a moment ago, was away",
+    find: "return this.#away || this.#renewing !== undefined || this.#options.clock.now() - this.#wellSince < ms;",
+    replace: "return ms < 0 || this.#away;",
+    test: MEMBERSHIP,
+  },
+  {
     rule: "Leases: where nobody was found twice a node is dead",
     find: "else if (now - since >= SUSPECT_AFTER) this.#nobodyThere(node);",
     replace: "",

@@ -13,6 +13,7 @@ import { Sends } from "./sends";
 import { SimNode } from "./sim-node";
 import { SimRecords } from "./sim-records";
 import { StoreFaults } from "./store-faults";
+import { Strikes } from "./strikes";
 
 /** What the responses that are written last may take, in milliseconds. */
 const LAST_RESPONSES = 10;
@@ -45,6 +46,7 @@ export class World {
   readonly violations: string[] = [];
   readonly #logged: { readonly at: number; readonly text: string }[] = [];
   readonly troubles: Trouble[] = [];
+  readonly strikes: Strikes;
   readonly #store: StoreFaults;
   readonly #silent = new Map<NodeId, number>();
   /** How many nodes ended of what a session's client said. */
@@ -59,6 +61,7 @@ export class World {
     this.schedule = schedule;
     this.time = new VirtualTime(schedule.seed);
     const { time } = this;
+    this.strikes = new Strikes(() => time.now);
     // The medium is nobody's process: what is on its way arrives though its sender is dead.
     this.medium = new MemoryMedium(time.process());
     const losses = new RelayLosses(schedule.rates.relays, time.random);
@@ -221,6 +224,7 @@ export class World {
   during(kind: Fault["kind"], who: SimNode | undefined, lasts: number, over: () => void): void {
     const { now } = this.time;
     this.troubles.push({ kind, who, from: now, until: now + lasts });
+    this.strikes.hit(kind, who?.id, lasts);
     this.time.schedule(lasts, over);
   }
 
@@ -265,6 +269,7 @@ export class World {
 
   kill(node: SimNode): void {
     this.log(`kill ${node.id}`);
+    this.strikes.hit("kill", node.id);
     node.kill();
     this.medium.kill(node.bus);
   }
@@ -273,6 +278,7 @@ export class World {
   #drain(node: SimNode): void {
     node.process.deliver(() => {
       this.log(`${node.id} leaves`);
+      this.strikes.hit("drain", node.id);
       node.leavesSince = this.time.now;
       const left = node.host.drain(DRAIN_TIMEOUT, () => {
         this.log(`${node.id} has handed over`);
@@ -308,6 +314,8 @@ export class World {
     const victim = this.choose(whom, believer);
     if (believer === undefined || victim === undefined) return;
     this.log(`${believer.id} takes ${victim.id} for dead`);
+    this.strikes.hit("suspect", believer.id);
+    this.strikes.hit("suspect", victim.id);
     const finds = (): void => {
       believer.process.deliver(() => believer.node?.onNoResponder(victim.id));
     };

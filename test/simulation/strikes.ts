@@ -1,0 +1,85 @@
+import type { NodeId } from "../../src/store/port";
+import type { Fault } from "./schedule";
+
+/** Something that went wrong, from when it began. */
+interface Strike {
+  readonly kind: Fault["kind"];
+  /** Undefined where it is everybody's. */
+  readonly node: NodeId | undefined;
+  readonly lasts: number;
+}
+
+/** A websocket, and where it is. */
+export interface WebSocketPlace {
+  readonly sid: string;
+  readonly gateway: NodeId;
+  readonly openedAt: number;
+  /** Whether its gateway is not the owner. */
+  readonly relayed: boolean;
+}
+
+/** Who owned a session from when on. */
+interface Tenure {
+  readonly node: NodeId;
+  readonly since: number;
+}
+
+/** What has gone wrong so far, and at whom: what has not begun yet, or is another node's, ends no websocket. */
+export class Strikes {
+  readonly #now: () => number;
+  readonly #strikes: Strike[] = [];
+  readonly #tenures = new Map<string, Tenure[]>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  hit(kind: Fault["kind"], node: NodeId | undefined, lasts = 0): void {
+    this.#strikes.push({ kind, node, lasts });
+  }
+
+  /** The session is the node's from now on. */
+  owns(sid: string, node: NodeId): void {
+    const tenures = this.#tenures.get(sid);
+    const tenure = { node, since: this.#now() };
+    if (tenures === undefined) this.#tenures.set(sid, [tenure]);
+    else if (tenures.at(-1)?.node !== node) tenures.push(tenure);
+  }
+
+  /** Whether anything has begun that may end the websocket. */
+  mayEnd(place: WebSocketPlace, leaseTtl: number): boolean {
+    const nodes = new Set([place.gateway, ...this.#ownersSince(place.sid, place.openedAt)]);
+    return this.#strikes.some((strike) => mayEnd(strike, nodes, place.relayed, leaseTtl));
+  }
+
+  #ownersSince(sid: string, since: number): NodeId[] {
+    const tenures = this.#tenures.get(sid) ?? [];
+    return tenures.filter((_, i) => (tenures[i + 1]?.since ?? Infinity) >= since).map(({ node }) => node);
+  }
+}
+
+function mayEnd(
+  { kind, node, lasts }: Strike,
+  nodes: ReadonlySet<NodeId>,
+  relayed: boolean,
+  leaseTtl: number,
+): boolean {
+  switch (kind) {
+    case "storeLost":
+    case "storeOlder":
+    case "storeSlow":
+    case "busSlow":
+      return false;
+    case "storeAway":
+      // All: none is dead, but their leases have ended, and their links begin anew. One: its lease ends, and its sessions are claimed.
+      if (node === undefined) return relayed && lasts > leaseTtl / 2;
+      return nodes.has(node);
+    case "kill":
+    case "drain":
+    case "pause":
+    case "suspect":
+    case "busCut":
+    case "busSilent":
+      return node === undefined || nodes.has(node);
+  }
+}
