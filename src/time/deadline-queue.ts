@@ -34,7 +34,8 @@ const READ_FIRST = 100;
  *
  * A process that stood still runs its timers before it reads anything. What was waited for may have come long ago then, so
  * deadlines that fell into that time are given a moment more: owners that had stood still for longer than `pollGrace` closed
- * sessions whose polls had moved to another node meanwhile.
+ * sessions whose polls had moved to another node meanwhile. They are given it once: under constant load every timer is so late, and
+ * no deadline would ever be over.
  */
 export class DeadlineQueue<Entry> {
   readonly #clock: Clock;
@@ -46,6 +47,8 @@ export class DeadlineQueue<Entry> {
   #timer: Timer | undefined;
   /** When the timer is to fire. */
   #due = 0;
+  /** The moment was given, and is over at the next look. */
+  #spared = false;
   /** Entries are being called: the timer is set afterwards, for the one that is next then. */
   #calling = false;
 
@@ -90,6 +93,7 @@ export class DeadlineQueue<Entry> {
   stop(): void {
     this.#timer?.stop();
     this.#timer = undefined;
+    this.#spared = false;
     this.clear();
   }
 
@@ -114,10 +118,12 @@ export class DeadlineQueue<Entry> {
     this.#timer = undefined;
     // The runtime's timers can fire a fraction of a millisecond early.
     const now = this.#clock.now() + 1;
-    if (now - this.#due > STOOD_STILL) {
+    if (!this.#spared && now - this.#due > STOOD_STILL) {
+      this.#spared = true;
       this.#arm(READ_FIRST);
       return;
     }
+    this.#spared = false;
     this.#calling = true;
     for (let head = this.#head; head !== undefined && head.at <= now; head = this.#head) {
       this.#unlink(head);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import type { Clock } from "../../../src/time/clock";
 import { Deadlines } from "../../../src/time/deadlines";
 import { VirtualTime } from "../../../src/time/virtual-clock";
 import { HandClock } from "../../helpers/hand-clock";
@@ -44,6 +45,34 @@ describe("Deadlines", () => {
     });
     while (time.step());
     assert.deepEqual(expired, ["did not come at 1100"]);
+  });
+
+  it("are over at the second look where every timer is late: the moment to read is given once for each", () => {
+    const clock = new HandClock();
+    const start = clock.now();
+    const late = 400;
+    const busy: Clock = {
+      now: () => clock.now(),
+      after: (ms, run) => clock.after(ms + late, run),
+      afterUnref: (ms, run) => clock.afterUnref(ms + late, run),
+      defer: (run) => {
+        clock.defer(run);
+      },
+      random: () => clock.random(),
+    };
+    const expired: [string, number][] = [];
+    const deadlines = new Deadlines<string>(busy, 100, (entry: string) => {
+      expired.push([entry, clock.now() - start]);
+    });
+    deadlines.add("a");
+    clock.advance(999);
+    assert.deepEqual(expired, [], "not at the first look");
+    clock.advance(1);
+    assert.deepEqual(expired, [["a", 1000]]);
+    deadlines.add("b");
+    clock.advance(1000);
+    assert.deepEqual(expired[1], ["b", 2000], "which was spared once as well");
+    assert.equal(clock.timers, 0);
   });
 
   it("call each entry once, when its time has come", () => {
