@@ -1,6 +1,7 @@
 import type { Packet } from "../protocol/packet";
 import type { Clock, Timer } from "../time/clock";
 import type { Transport } from "../transports/transport";
+import { WebSocketTransport, type WebSocketLike } from "../transports/websocket";
 import type { Socket } from "./socket";
 
 /** What an upgrade needs of where the session's polls are. */
@@ -43,6 +44,8 @@ export class Upgrade {
   #release: Timer | undefined;
   /** The client has said `upgrade`: what comes behind it waits for the record. */
   #early: Packet[] | undefined;
+  /** A websocket of this process that is not read on until then. */
+  #paused: WebSocketLike | undefined;
   #isProbed = false;
   /** When the gateway was heard of last. */
   #askedAt = 0;
@@ -86,11 +89,20 @@ export class Upgrade {
   }
 
   readonly #onPacket = (packet: Packet): void => {
-    if (this.#early !== undefined) this.#early.push(packet);
+    if (this.#early !== undefined) this.#keep(packet, this.#early);
     else if (packet.type === "ping" && packet.data === "probe") this.#probed();
     else if (packet.type === "upgrade" && this.#socket.readyState !== "closed") this.#take();
     else this.#onEnd();
   };
+
+  /** No longer than the store needs: but while that is away, the client could fill the memory. A gateway sees to that by itself. */
+  #keep(packet: Packet, early: Packet[]): void {
+    early.push(packet);
+    if (this.#paused !== undefined || this.#over || !(this.#transport instanceof WebSocketTransport)) return;
+    this.#paused = this.#transport.socket;
+    // What its parser has already still comes.
+    this.#paused.pause();
+  }
 
   #probed(): void {
     this.#host.recordProbe(() => {
@@ -161,6 +173,9 @@ export class Upgrade {
     this.#socket.useUpgrade(undefined);
     this.#timeout.stop();
     this.#release?.stop();
+    // In any case: one that is paused would never see its close.
+    this.#paused?.resume();
+    this.#paused = undefined;
     this.#transport.removeListener("release", this.#onAsked);
     this.#transport.removeListener("packet", this.#onPacket);
     this.#transport.removeListener("close", this.#onEnd);

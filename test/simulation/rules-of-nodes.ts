@@ -134,7 +134,7 @@ export const RULES_OF_NODES: readonly Rule[] = [
   },
   {
     rule: "U2: what comes behind the upgrade waits for its record",
-    find: /if \(this\.#early !== undefined\) this\.#early\.push\(packet\);\s+else if \(packet\.type ===/,
+    find: /if \(this\.#early !== undefined\) this\.#keep\(packet, this\.#early\);\s+else if \(packet\.type ===/,
     replace: "if (packet.type ===",
     profiles: ["upgrades"],
   },

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { describe, it, type TestContext } from "node:test";
+import { WebSocket, WebSocketServer } from "ws";
 import { RelayedTransport } from "../../../src/transports/relayed";
+import { WebSocketTransport } from "../../../src/transports/websocket";
+import { until } from "../../helpers/until";
 import { OwnedWorld } from "./owned-kit";
 
 /** A session whose client has probed a websocket and said `upgrade`; the turn that records it is under way. */
@@ -46,6 +51,35 @@ class Opened extends OwnedWorld {
       true,
     );
   }
+}
+
+/** A session whose client has a websocket of the package `ws` here, and has said `5` on it: its turn is under way. */
+async function upgradingHere(t: TestContext): Promise<{ world: OwnedWorld; client: WebSocket; held: WebSocket }> {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  t.after(() => {
+    server.close();
+  });
+  await once(server, "listening");
+  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  t.after(() => {
+    client.terminate();
+  });
+  const [held] = (await once(server, "connection")) as [WebSocket];
+  const world = new OwnedWorld();
+  world.owner.onUpgraded = () => undefined;
+  const transport = new WebSocketTransport(4, held);
+  assert.equal(
+    world.session.upgradeTo(transport, () => undefined),
+    true,
+  );
+  if (client.readyState !== WebSocket.OPEN) await once(client, "open");
+  client.send("2probe");
+  await once(transport, "packet");
+  world.ok();
+  client.send("5");
+  await once(transport, "packet");
+  assert.equal(world.committing().transport, "websocket");
+  return { world, client, held };
 }
 
 describe("a poll that comes while an upgrade is recorded", () => {
@@ -135,6 +169,41 @@ describe("U2: a websocket while its upgrade is recorded", () => {
     assert.equal(last.phase, "closed");
     assert.deepEqual(world.owner.ended, [world.session]);
     world.idle();
+  });
+
+  it("is not read on, however much its client says; all of it comes in order when that is recorded", async (t) => {
+    const { world, client, held } = await upgradingHere(t);
+    let read = 0;
+    held.on("message", () => read++);
+    const sent = Array.from({ length: 200 }, (_, n) => `message ${String(n)} ${"x".repeat(100_000)}`);
+    for (const text of sent) client.send(`4${text}`);
+    await until("it has begun to come", () => read > 0);
+    assert.equal(held.isPaused, true);
+    // Far longer than 20 MB take on this machine's own network.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.ok(read < 20, `${String(read)} messages were read`);
+    assert.equal(world.events.length, 0);
+    world.answer({ kind: "ok" });
+    assert.equal(held.isPaused, false);
+    await until(
+      "all has come",
+      () => world.events.filter((event) => event.startsWith("message")).length === sent.length,
+    );
+    assert.deepEqual(
+      world.events.filter((event) => event.startsWith("message")),
+      sent.map((text) => `message ${text}`),
+    );
+  });
+
+  it("is read again where the session ends meanwhile: else its close would never be seen", async (t) => {
+    const { world, client, held } = await upgradingHere(t);
+    const closed = once(client, "close");
+    client.send("4early");
+    await until("it has come", () => held.isPaused);
+    world.answer({ kind: "fenced", owner: "other", turn: 2 });
+    await closed;
+    await until("it is closed here too", () => held.readyState === WebSocket.CLOSED);
+    assert.deepEqual(world.events, ["close taken over"]);
   });
 });
 
