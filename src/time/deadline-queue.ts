@@ -62,6 +62,11 @@ export class DeadlineQueue<Entry> {
     return this.#size;
   }
 
+  /** The one that was added first of those that are still there. */
+  get first(): Ticket<Entry> | undefined {
+    return this.#head;
+  }
+
   add(entry: Entry): Ticket<Entry> {
     const place = new Place(entry, this.#clock.now() + this.#ms);
     const tail = this.#tail;

@@ -100,6 +100,40 @@ describe("RedisStore when Redis is away", () => {
     });
   });
 
+  it("does not hold up handshakes and its lease behind the commits of a large broadcast", async () => {
+    await onServer(async (server) => {
+      const { store } = storeOn(server.url, { limits: { ...CONTRACT_LIMITS, awayAfter: 60_000 } });
+      await store.ready();
+      const sids = await openMany(store, 100);
+      process.kill(server.pid, "SIGSTOP");
+      const packets = [`4${"x".repeat(1_000_000)}`];
+      const kinds: string[] = [];
+      const written = (): number => kinds.filter((kind) => kind === "ok").length;
+      const commits = sids.map((sid) =>
+        kindOf(store, turnOf(sid, "n1", 1, { packets })).then((kind) => void kinds.push(kind)),
+      );
+      let opened: Promise<{ kind: string }>;
+      let leased: Promise<{ kind: string }>;
+      try {
+        await eventually("those beyond the bound are refused", () => kinds.length > 0);
+        assert.equal(written(), 0);
+        const { refused } = store.stats;
+        opened = store.open(opening("late", "n1"));
+        leased = store.lease("n1", 1);
+        await setImmediate();
+        assert.equal(store.stats.refused, refused, "a handshake is not");
+      } finally {
+        process.kill(server.pid, "SIGCONT");
+      }
+      assert.deepEqual(await opened, { kind: "ok" });
+      assert.equal((await leased).kind, "ok");
+      assert.ok(written() < 30, "most commits come behind them");
+      await Promise.all(commits);
+      assert.ok(written() > 55, kinds.join());
+      await store.close();
+    });
+  });
+
   it("bears a server that stands still: away, the late answer ignored, the same turn sent again", async () => {
     await onServer(async (server) => {
       const clock = new ManualClock();

@@ -3,7 +3,7 @@ import type { Clock } from "../../time/clock";
 import { DeadlineQueue, type Ticket } from "../../time/deadline-queue";
 import type { Connection } from "./connection";
 import { isNoScript, isReadOnly, isTransient, storeError } from "./errors";
-import type { Script } from "./scripts.generated";
+import { SCRIPTS, type Script } from "./scripts.generated";
 
 /** What Redis answered; `null` when it did not within the bound, or could not do what it was asked. */
 export type Answer = { readonly reply: unknown } | null;
@@ -33,6 +33,19 @@ export interface CallerOptions {
   readonly latency: Latency;
 }
 
+/**
+ * Bytes of commits that are under way at once; those beyond wait here. All commands share one connection: behind a large broadcast
+ * to polling sessions the node's own lease would come too late, and handshakes would be refused by a Redis that is well.
+ */
+const COMMITS_UNDER_WAY = 8_000_000;
+
+/** Commits that wait until others were answered. */
+interface Waiting {
+  readonly size: number;
+  readonly start: () => void;
+  readonly giveUp: () => void;
+}
+
 /** A command that waits for its answer. */
 class Call {
   #done = false;
@@ -60,8 +73,13 @@ class Call {
 export class Caller {
   readonly #options: CallerOptions;
   readonly #deadlines: DeadlineQueue<Call>;
+  /** As long as an answer may take, and then that again when they are sent: a late answer is to be the server's fault alone. */
+  readonly #waiting: DeadlineQueue<Waiting>;
+  #waitingBytes = 0;
   #calls = 0;
   #bytes = 0;
+  /** Those among them of commits. */
+  #commitBytes = 0;
   #closed = false;
 
   constructor(options: CallerOptions) {
@@ -70,10 +88,15 @@ export class Caller {
     this.#deadlines = new DeadlineQueue(options.clock, options.awayAfter, (call) => {
       call.onLate();
     });
+    this.#waiting = new DeadlineQueue(options.clock, options.awayAfter, (commits) => {
+      this.#waitingBytes -= commits.size;
+      commits.giveUp();
+    });
   }
 
   /** `size` is about how many bytes it takes, `scripts` how many sessions or nodes it is about. */
   run(script: Script, keys: readonly string[], args: readonly string[], size: number, scripts = 1): Promise<Answer> {
+    if (script === SCRIPTS.commit) return this.#commit(keys, args, size, scripts);
     return this.#isFull(size) ? this.#refuse() : this.#run(script, keys, args, size, scripts);
   }
 
@@ -89,17 +112,58 @@ export class Caller {
     size: number,
     scripts: number,
   ): Promise<Answer> {
+    return this.#begin(`script ${script.name}`, size, scripts, () => this.#send(script, keys, args));
+  }
+
+  #send(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const { client } = this.#options.connection;
     const all = [script.sha, String(keys.length)];
     for (const key of keys) all.push(key);
     for (const arg of args) all.push(arg);
-    const { client } = this.#options.connection;
-    return this.#begin(`script ${script.name}`, size, scripts, () =>
-      client.call("evalsha", all).catch((error: unknown) => {
-        // After a restart, a failover or SCRIPT FLUSH. Sent whole, it is known there from then on.
-        if (!isNoScript(error)) throw error;
-        return client.call("eval", [script.source].concat(all.slice(1)));
-      }),
-    );
+    return client.call("evalsha", all).catch((error: unknown) => {
+      // After a restart, a failover or SCRIPT FLUSH. Sent whole, it is known there from then on.
+      if (!isNoScript(error)) throw error;
+      return client.call("eval", [script.source].concat(all.slice(1)));
+    });
+  }
+
+  /** Where there is room. What waits for that is bounded together with all that is under way, but leaves the others theirs. */
+  #commit(keys: readonly string[], args: readonly string[], size: number, scripts: number): Promise<Answer> {
+    const { maxCalls, maxBytes, stats } = this.#options;
+    const isFull = this.#calls + this.#waiting.size >= maxCalls || this.#bytes + this.#waitingBytes + size > maxBytes;
+    if (this.#closed || isFull) return this.#refuse();
+    const begin = (): Promise<Answer> =>
+      this.#begin("script commit", size, scripts, () => {
+        this.#commitBytes += size;
+        return this.#send(SCRIPTS.commit, keys, args).finally(() => {
+          this.#commitBytes -= size;
+          this.#startWaiting();
+        });
+      });
+    if (this.#waiting.size === 0 && this.#mayCommit(size)) return begin();
+    this.#waitingBytes += size;
+    return new Promise((resolve) => {
+      const giveUp = (): void => {
+        stats.failed++;
+        resolve(null);
+      };
+      this.#waiting.add({ size, start: () => resolve(begin()), giveUp });
+    });
+  }
+
+  /** One that is larger by itself goes alone. */
+  #mayCommit(size: number): boolean {
+    return this.#commitBytes === 0 || this.#commitBytes + size <= COMMITS_UNDER_WAY;
+  }
+
+  #startWaiting(): void {
+    for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
+      const commits = first.entry;
+      if (!this.#mayCommit(commits.size)) return;
+      this.#waiting.remove(first);
+      this.#waitingBytes -= commits.size;
+      commits.start();
+    }
   }
 
   command(name: string, args: readonly string[]): Promise<Answer> {
@@ -111,6 +175,8 @@ export class Caller {
     this.#closed = true;
     for (const call of this.#deadlines.clear()) call.onLate();
     this.#deadlines.stop();
+    for (const commits of this.#waiting.clear()) commits.giveUp();
+    this.#waiting.stop();
   }
 
   #isFull(size: number): boolean {
