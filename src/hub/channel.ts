@@ -6,7 +6,7 @@ import { ByteWriter } from "./bytes";
 export interface ChannelLimits {
   /** The longest message, in bytes, that is sent or taken. */
   readonly maxMessageBytes: number;
-  /** Bytes that may wait for a peer that does not read; beyond them the channel is closed. */
+  /** Bytes that may wait for a peer that does not read; beyond them, and the longest message, the channel is closed. */
   readonly maxQueuedBytes: number;
 }
 
@@ -88,7 +88,10 @@ export class Channel implements TickWork {
     return this.#queued > this.#limits.maxQueuedBytes / 2;
   }
 
-  /** Three quarters of it do: what may wait itself does then. */
+  /**
+   * Three quarters of it do: what may wait itself does then. Below that the longest message can be sent, as one turn of a session can
+   * be, and is no reason to close the channel.
+   */
   get crowded(): boolean {
     return this.#queued > (this.#limits.maxQueuedBytes * 3) / 4;
   }
@@ -175,11 +178,9 @@ export class Channel implements TickWork {
     this.#messagesOut++;
     this.#socket.write(message);
     const waiting = this.#socket.writableLength;
-    if (waiting > this.#limits.maxQueuedBytes) {
-      this.destroy(
-        new Error(`the peer does not read: ${waiting} bytes wait for it, more than ${this.#limits.maxQueuedBytes}`),
-      );
-    }
+    const limit = this.#limits.maxQueuedBytes + this.#limits.maxMessageBytes;
+    if (waiting > limit)
+      this.destroy(new Error(`the peer does not read: ${waiting} bytes wait for it, more than ${limit}`));
   }
 
   #onData(chunk: Buffer): void {

@@ -160,6 +160,36 @@ describe("hub channel", () => {
     a.destroy();
   });
 
+  it("takes the longest message while it is not crowded, and is not closed for it", async () => {
+    const [a, b] = await pair();
+    // Paused until all is said.
+    a.pause();
+    const owner = new Texts();
+    const from = new Channel(b, new Tick(runtimeClock), CHANNEL_LIMITS, owner);
+    // Of characters that take three bytes each: a turn can have ten million of them.
+    const turn = "字".repeat(8_000_000);
+    const longest = "x".repeat(CHANNEL_LIMITS.maxMessageBytes - 10);
+    for (const text of [turn, turn, longest]) {
+      assert.equal(from.crowded, false);
+      assert.equal(say(from, text), true);
+    }
+    assert.equal(from.crowded, true);
+    // What may not wait, as a lease.
+    for (let n = 0; n < 100; n++) say(from, "x".repeat(1000));
+    from.flush();
+    assert.equal(from.open, true);
+    const texts = new Texts();
+    new Channel(a, new Tick(runtimeClock), CHANNEL_LIMITS, texts);
+    a.resume();
+    await texts.until(() => texts.messages.flat().length === 103);
+    assert.deepEqual(
+      texts.messages.flat().map((text) => text.length),
+      [turn.length, turn.length, longest.length, ...new Array<number>(100).fill(1000)],
+    );
+    from.destroy();
+    assert.equal(await owner.closed, undefined);
+  });
+
   it("puts messages together again however the stream cuts them", () => {
     fc.assert(
       fc.property(
