@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -15,6 +15,7 @@ import { runtimeClock } from "../../src/time/runtime-clock";
 import { Tick } from "../../src/time/tick";
 import { freePort } from "../helpers/free-port";
 import { startNats, type NatsProcess } from "../helpers/nats";
+import { makeCertificates, removeCertificates } from "../helpers/secured";
 import { TcpProxy } from "../helpers/tcp-proxy";
 import { until } from "../helpers/until";
 import { busContract, type BusMedium } from "./bus";
@@ -238,6 +239,49 @@ describe("nats: the server", () => {
     await until("it dials by itself", () => errors.length > 0);
     for (const one of [server, other]) one.resume();
     await until("it is back", () => bus.connected && ears.reconnects > 0);
+  });
+
+  it("ends, and another one has told of itself by an address, which its certificate does not have: the node turns to it", async (t) => {
+    const certificates = makeCertificates("DNS:localhost");
+    t.after(() => {
+      removeCertificates(certificates);
+    });
+    const { cert, key } = certificates;
+    const routes = await freePort();
+    const clusterOf = (name: string, more: string): string =>
+      `server_name: ${name}\ntls { cert_file: "${cert}", key_file: "${key}" }\ncluster { name: c, ${more} }`;
+    const one = await serverFor(t, clusterOf("a", `listen: "127.0.0.1:${routes}"`));
+    const two = await serverFor(t, clusterOf("b", `listen: "127.0.0.1:-1", routes: ["nats://127.0.0.1:${routes}"]`));
+    const nats = {
+      servers: `tls://localhost:${one.port}`,
+      ...SOON,
+      tls: { ca: await readFile(certificates.ca, "utf8") },
+    };
+    await until("they know of each other", async () => {
+      const connection = await connect({ ...nats, servers: `localhost:${one.port}` });
+      const told = connection.info?.connect_urls;
+      await connection.close();
+      return told?.length === 2 && told.includes(`127.0.0.1:${two.port}`);
+    });
+    const ears = new Ears();
+    const bus = new NatsBus({ nats, prefix: "tls" });
+    t.after(() => bus.leave());
+    await bus.join("one", ears);
+    await one.kill();
+    await until("it notices", () => !bus.connected);
+    await until("it has turned to the other one", () => bus.connected && ears.reconnects > 0);
+    await hearsItself(bus, ears);
+    await one.restart();
+    // By then it has been connected by an address alone, and has learned of the others anew.
+    await until("both are known there", async () => {
+      const connection = await connect({ ...nats, servers: `localhost:${two.port}` });
+      const told = connection.info?.connect_urls?.length;
+      await connection.close();
+      return told === 2;
+    });
+    await two.kill();
+    await until("it notices", () => !bus.connected);
+    await until("it is back at the first one", () => bus.connected && ears.reconnects > 1);
   });
 
   it("stands still, and the next one too: the node reaches a third one, though a dial's time is over before its turn", async (t) => {

@@ -8,7 +8,7 @@ import { startNats, type NatsProcess } from "./nats";
 import { startProcess, type RunningProcess } from "./processes";
 import { waitFor } from "./wait-for";
 
-/** A certificate authority that nobody trusts, and a server's certificate that it signed: files, for the loopback address. */
+/** A certificate authority that nobody trusts, and a server's certificate that it signed: files. */
 export interface Certificates {
   readonly folder: string;
   readonly ca: string;
@@ -16,8 +16,8 @@ export interface Certificates {
   readonly key: string;
 }
 
-/** Made by openssl; the folder is its caller's to remove. */
-export function makeCertificates(): Certificates {
+/** For the names, which are those of the loopback address. Made by openssl; the folder is its caller's to remove. */
+export function makeCertificates(subjects = "IP:127.0.0.1,DNS:localhost"): Certificates {
   const folder = mkdtempSync(join(tmpdir(), "eio-tls-"));
   const file = (name: string): string => join(folder, name);
   const make = (name: string, ...more: string[]): void => {
@@ -27,7 +27,7 @@ export function makeCertificates(): Certificates {
     });
   };
   make("ca", "-subj", "/CN=authority of a test");
-  const names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=CA:FALSE"];
+  const names = ["-addext", `subjectAltName=${subjects}`, "-addext", "basicConstraints=CA:FALSE"];
   make("server", "-subj", "/CN=localhost", "-CA", file("ca.pem"), "-CAkey", file("ca.key"), ...names);
   return { folder, ca: file("ca.pem"), cert: file("server.pem"), key: file("server.key") };
 }

@@ -1,5 +1,4 @@
 import {
-  connect,
   DebugEvents,
   ErrorCode,
   Events,
@@ -22,8 +21,9 @@ import { Backlog } from "./backlog";
 import { Dial } from "./dial";
 import { inspectServer } from "./inspect";
 import { Reports } from "./reports";
+import { connectBy, dialsOf, learn, NOTHING_KNOWN } from "./servers";
 import { Subjects } from "./subjects";
-import { connectionOptions, dialOptions, isConnection, tryPause, type NatsTarget } from "./target";
+import { connectionOptions, isConnection, tryPause, type NatsTarget } from "./target";
 
 export interface NatsBusOptions {
   readonly nats: NatsTarget;
@@ -74,8 +74,7 @@ export class NatsBus implements Bus {
   #leaving: Promise<void> | undefined;
   #stopDialling: ((reason: Error) => void) | undefined;
   #maxMessageBytes = 0;
-  /** Servers of the cluster that the client has learned of. */
-  #learned: readonly string[] = [];
+  #known = NOTHING_KNOWN;
   /** Dials that failed since it was connected last. */
   #failures = 0;
 
@@ -157,7 +156,7 @@ export class NatsBus implements Bus {
 
   async #open(): Promise<NatsConnection> {
     if (this.#borrowed !== undefined) return this.#borrowed;
-    const dial = new Dial(() => connect(dialOptions(this.#options, this.#learned, this.#failures)));
+    const dial = new Dial(() => connectBy(dialsOf(this.#options, this.#known, this.#failures)));
     this.#dial = dial;
     const dialled = dial.result;
     const left = new Promise<never>((_, reject) => (this.#stopDialling = reject));
@@ -214,7 +213,7 @@ export class NatsBus implements Bus {
     // A little below the limit: servers on the way may add headers of their own to what they pass on.
     const payload = connection.info?.max_payload ?? this.#maxMessageBytes;
     this.#maxMessageBytes = payload - Math.min(1024, payload >> 4);
-    this.#learned = connection.info?.connect_urls ?? this.#learned;
+    this.#known = learn(this.#known, connection);
     this.#failures = 0;
     this.#backlog.reset();
     this.#connected = true;
@@ -320,7 +319,7 @@ export class NatsBus implements Bus {
         if (this.#borrowed === undefined) this.#replace(connection);
         break;
       case Events.Update:
-        this.#learned = connection.info?.connect_urls ?? this.#learned;
+        this.#known = learn(this.#known, connection);
         break;
       case Events.Reconnect:
         // Only of a borrowed one.
