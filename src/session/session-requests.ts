@@ -268,14 +268,20 @@ export abstract class SessionRequests extends SessionTurns {
     first.marked = undefined;
     this.own.mark = undefined;
     this.#handle(marked.key, marked.holders, marked.body);
-    // One that has ended the session: who waits behind it is told so with the last turn.
+    this.#goOnBehind(first);
+  }
+
+  #goOnBehind(first: FirstPosts): void {
+    // Who waits behind one that has ended the session is told so with the last turn.
     if (this.isEnding) return;
     const isOver = first.isOver(this.node.clock.now());
     const next = isOver ? undefined : first.behind.shift();
     if (next !== undefined) this.#mark(first, next);
     else if (isOver || first.suspect === undefined) {
       this.#first = undefined;
-      for (const { key, holders, body } of first.behind) this.#handle(key, holders, body);
+      for (const { key, holders, body } of first.behind) {
+        for (const holder of holders) this.post(key, holder, body);
+      }
     }
   }
 

@@ -128,3 +128,46 @@ for (const revision of REVISIONS) {
     );
   });
 }
+
+/**
+ * What clients of other languages have as `t`, the same in several requests: the seconds of a clock, and a checksum of few values. And
+ * what an application has, in all of them, in forms that the stock client has too.
+ */
+const SHARED = {
+  "Unix seconds": "1764414173",
+  "a checksum": "383456123",
+  "a word": "token",
+  "eight letters": "abcdefgh",
+};
+
+for (const revision of REVISIONS) {
+  describe(`requests with a t that is in others too, protocol ${String(revision)}`, () => {
+    for (const [what, t] of Object.entries(SHARED)) {
+      for (const balanced of [false, true]) {
+        behaviour(
+          `${what}${balanced ? ", and a balancer names them" : ""}: what is sent and what is pushed comes once each`,
+          async (engines) => {
+            const { sockets, received } = serve(engines);
+            const client = await PlainClient.open(engines, revision, { t, balanced });
+            const [socket = assert.fail()] = sockets;
+            // As Socket.IO's clients begin.
+            assert.equal((await client.send("0")).text, "ok");
+            const got: Content[] = [];
+            for (let i = 0; i < 5; i++) {
+              const parked = i % 2 === 0 ? undefined : client.messages();
+              if (parked !== undefined) await until("the poll is parked", () => socket.transport.writable);
+              socket.send(`pushed ${String(i)}`);
+              got.push(...(await (parked ?? client.messages())));
+            }
+            assert.deepEqual(got, ["pushed 0", "pushed 1", "pushed 2", "pushed 3", "pushed 4"]);
+            for (let i = 0; i < 3; i++) assert.equal((await client.send("a")).text, "ok");
+            assert.deepEqual(received, ["0", "a", "a", "a"]);
+            assert.equal(socket.readyState, "open");
+          },
+          {},
+          CLUSTERED,
+        );
+      }
+    }
+  });
+}

@@ -23,7 +23,7 @@ function installed(): readonly Asking[] {
     transportOptions: {},
     agent: false,
   };
-  const Polling = transports["polling"] as unknown as new (given: typeof options) => Asking;
+  const Polling = transports.polling as unknown as new (given: typeof options) => Asking;
   const stock3 = createRequire(__filename)("engine.io-client-3") as {
     readonly transports: { polling(given: typeof options): Asking };
   };
