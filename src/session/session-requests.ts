@@ -3,9 +3,10 @@ import { TransportError } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
 import { FirstPosts, type WaitingPost } from "./first-posts";
 import { handlePayload, sendStored } from "./handle-payload";
+import { timestampOf } from "./handshake";
 import { OwnPart } from "./own-part";
+import { nameIn, nameOf } from "./request-name";
 import { SessionTurns } from "./session-turns";
-import { tOf } from "./shared-t";
 import { waitersOfPoll, waitersOfPost, type Turn, type Waiter } from "./turn";
 
 /** Why a session ends by O14. */
@@ -93,14 +94,16 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   /**
-   * Whether requests that are not the same have this `t`: a POST and a poll, or POSTs with other bodies. Clients that make it anew
-   * for each request do not; a parameter of the application's that happens to be called so is in all of them. `key`: of the POST
-   * that has it.
+   * Whether requests that are not the same have this `t`: the handshake and any other, a POST and a poll, or POSTs with other bodies.
+   * Clients that make it anew for each request do not; a parameter of the application's that happens to be called so is in all of
+   * them. `key`: of the POST that has it.
    */
   #isShared(name: string, key = ""): boolean {
     const { answered, handled, outbox, parked } = this;
     if (key !== "" && (parked?.t === name || outbox.inflight?.t === name || answered.has(name))) return true;
-    return handled.list().some((other) => other !== key && tOf(other) === name);
+    const opening = timestampOf(this.handshake);
+    if (opening !== undefined && nameOf(opening) === name) return true;
+    return handled.list().some((other) => other !== key && nameIn(other) === name);
   }
 
   /** Its client has its answer, and polls anew: what asked again is an attempt that came late. */
@@ -154,7 +157,7 @@ export abstract class SessionRequests extends SessionTurns {
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.handled.has(key)) {
-      if (!this.#isShared(tOf(key), key)) {
+      if (!this.#isShared(nameIn(key), key)) {
         this.node.counts["duplicates.posts"]++;
         this.answerPost(key, holder, false);
         return;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { nameOf } from "../../../src/session/request-name";
 import { OwnedWorld } from "./owned-kit";
 
 /** A client all of whose requests have the same `t`: a parameter of its application's. */
@@ -23,6 +24,28 @@ describe("a t that is in requests that are not the same", () => {
     world.socket.send("d");
     world.ok();
     assert.deepEqual(world.said(), ["a GET x [4d]"]);
+  });
+
+  it("is known by the handshake, which has it too, before anything is sent", () => {
+    const long = "x".repeat(100);
+    for (const [t, name] of [
+      ["x", "x"],
+      [long, nameOf(long)],
+    ] as const) {
+      const world = new OwnedWorld({ handshake: JSON.stringify({ query: { t } }) }, true);
+      for (let i = 0; i < 2; i++) {
+        world.post(`${name}.hash`, "4again");
+        world.ok();
+      }
+      assert.deepEqual(world.events, ["message again", "message again"]);
+      world.said();
+      for (const text of ["a", "b"]) {
+        world.socket.send(text);
+        world.poll(name);
+        world.ok();
+      }
+      assert.deepEqual(world.said(), [`a GET ${name} [4a]`, `a GET ${name} [4b]`]);
+    }
   });
 
   it("is not refused where an owner before answered it", () => {
