@@ -78,29 +78,34 @@ for (const revision of REVISIONS) {
       );
       assert.deepEqual(reasons, ["transport error", "overlap from client"]);
     });
-    behaviour(
-      "a balancer names them: an attempt that is repeated at the next node counts once, and its poll is answered the same",
-      async (engines) => {
-        const { sockets, received } = serve(engines);
-        const client = await PlainClient.open(engines, revision, UNNAMED);
-        const [socket = assert.fail()] = sockets;
-        const attempt = (name: string, more: RawRequest = {}): Promise<RawReply> =>
-          raw(client.url(), { ...more, headers: { ...more.headers, "X-Eio-Request-Id": name } });
-        const post = (name: string): Promise<RawReply> =>
-          attempt(name, { method: "POST", headers: { "content-type": "text/plain" }, body: client.payload(["a"]) });
-        for (const name of ["post1", "post1", "post2", "post1"]) assert.equal((await post(name)).text, "ok");
-        assert.deepEqual(received, ["a", "a"]);
-        socket.send("x");
-        const first = await attempt("poll1");
-        assert.deepEqual(client.read(first), [{ type: "message", data: "x" }]);
-        socket.send("y");
-        assert.deepEqual((await attempt("poll1")).bytes, first.bytes);
-        assert.deepEqual(client.read(await attempt("poll2")), [{ type: "message", data: "y" }]);
-        assert.equal(socket.readyState, "open");
-      },
-      {},
-      CLUSTERED,
-    );
+    for (const [what, options] of [
+      ["", UNNAMED],
+      ["with a clock for t, ", { t: "1764414173" }],
+    ] as const) {
+      behaviour(
+        `${what}a balancer names them: an attempt that is repeated at the next node counts once, and its poll is answered the same`,
+        async (engines) => {
+          const { sockets, received } = serve(engines);
+          const client = await PlainClient.open(engines, revision, options);
+          const [socket = assert.fail()] = sockets;
+          const attempt = (name: string, more: RawRequest = {}): Promise<RawReply> =>
+            raw(client.url(), { ...more, headers: { ...more.headers, "X-Eio-Request-Id": name } });
+          const post = (name: string): Promise<RawReply> =>
+            attempt(name, { method: "POST", headers: { "content-type": "text/plain" }, body: client.payload(["a"]) });
+          for (const name of ["post1", "post1", "post2", "post1"]) assert.equal((await post(name)).text, "ok");
+          assert.deepEqual(received, ["a", "a"]);
+          socket.send("x");
+          const first = await attempt("poll1");
+          assert.deepEqual(client.read(first), [{ type: "message", data: "x" }]);
+          socket.send("y");
+          assert.deepEqual((await attempt("poll1")).bytes, first.bytes);
+          assert.deepEqual(client.read(await attempt("poll2")), [{ type: "message", data: "y" }]);
+          assert.equal(socket.readyState, "open");
+        },
+        {},
+        CLUSTERED,
+      );
+    }
     behaviour(
       "a poll takes the place of one whose connection broke",
       async (engines) => {
