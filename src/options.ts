@@ -122,8 +122,8 @@ export interface EngineOptions {
   /** Whom to believe the address of a client, for `limits.sessionsPerAddress`. Default false. */
   trustProxy?: TrustProxy;
   /**
-   * In a cluster: the header in which the balancer names a request of a client that does not name it itself by `t`, as clients of other
-   * languages do not. The balancer gives each request another name, and all attempts at one the same: by that a repeated one is
+   * In a cluster: the header in which the balancer names a request of a client that does not name it itself by `t`, as the stock client
+   * does and those of other languages do not. The balancer gives each request another name, and all attempts at one the same: by that a repeated one is
    * handled once. False: nobody is asked. Default "x-eio-request-id".
    */
   requestIdHeader?: string | false;

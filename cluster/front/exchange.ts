@@ -17,7 +17,7 @@ export interface ExchangeHost {
   readonly stopped: boolean;
   /** Whether a request may reach two workers. */
   mayRepeat(request: IncomingMessage): boolean;
-  /** What a request of the engine is to be called at each attempt, where neither its client nor a balancer before has named it. */
+  /** What a request of the engine is to be called at each attempt, where no balancer before has named it. */
   nameOf(request: IncomingMessage): string | undefined;
 }
 

@@ -144,7 +144,8 @@ export class Front implements ExchangeHost, TunnelHost {
   }
 
   nameOf({ url = "", headers }: IncomingMessage): string | undefined {
-    if (/[?&]t=[^&]/.test(url) || headers[REQUEST_ID_HEADER] !== undefined || !this.#isEngine(url)) return undefined;
+    // Also where there is a `t`: the worker knows which of them are names.
+    if (headers[REQUEST_ID_HEADER] !== undefined || !this.#isEngine(url)) return undefined;
     return `${this.#id}.${String(++this.#named)}`;
   }
 

@@ -82,6 +82,11 @@ export function queryOf(handshake: string): Query {
   return (JSON.parse(handshake) as StoredHandshake).query;
 }
 
+/** The `t` of a stored handshake: the first request of its client, and the only one that had it if that makes it anew for each. */
+export function timestampOf(handshake: string): string | undefined {
+  return (JSON.parse(handshake) as Partial<StoredHandshake>).query?.["t"];
+}
+
 export function rebuildRequest(handshake: string): RebuiltRequest {
   const stored = JSON.parse(handshake) as StoredHandshake;
   const connection = { remoteAddress: stored.address, encrypted: stored.encrypted };

@@ -1,8 +1,11 @@
 import type { NodeId } from "../store/port";
 import { TransportError } from "../transports/transport";
 import { AnswerCode, bare, RequestKind } from "./answers";
+import { FirstPosts, type WaitingPost } from "./first-posts";
 import { handlePayload, sendStored } from "./handle-payload";
+import { timestampOf } from "./handshake";
 import { OwnPart } from "./own-part";
+import { nameIn, nameOf } from "./request-name";
 import { SessionTurns } from "./session-turns";
 import { waitersOfPoll, waitersOfPost, type Turn, type Waiter } from "./turn";
 
@@ -10,21 +13,10 @@ import { waitersOfPoll, waitersOfPost, type Turn, type Waiter } from "./turn";
 export const TWO_ENDED = "two nodes ended while they handled this request";
 
 /**
- * A request that the last owner ended of is asked again at once, or when its holder finds the next owner, within this time, in
- * milliseconds. What comes later has ended nobody: a session that was idle when its owner was killed, and had the next one killed
- * with its first POST in hand, would be ended for nothing.
+ * So many POSTs of a session may wait for their commits. Clients that do not wait for the answer to one before they send the next
+ * are known with a few of them; more is a client out of hand, and what its names take in a record has a limit.
  */
-const SUSPECTED_FOR = 20_000;
-
-/** What an owner that adopted the session knows of its first POST. */
-interface FirstPost {
-  /** The POST that the owner before was about to handle when it ended. */
-  readonly suspect: string | undefined;
-  /** When no request is suspected any more. */
-  readonly until: number;
-  /** The POST whose mark is on its way to the record. */
-  marked: { readonly key: string; readonly holders: NodeId[]; readonly body: string | Uint8Array } | undefined;
-}
+const POSTS_IN_HAND = 256;
 
 /**
  * What is asked of a session: its polls and POSTs, put to its owner by the nodes that hold them, and the sends of other
@@ -38,7 +30,7 @@ export abstract class SessionRequests extends SessionTurns {
   /** U7: answers that are held back: to polls that ask again for what is in flight, and to POSTs that are handled. */
   #heldBack: Waiter[] = [];
   /** Adopted, and no POST was handled here yet: the first one is marked before (O14). */
-  #first: FirstPost | undefined;
+  #first: FirstPosts | undefined;
 
   /**
    * The session was adopted: a close that was waiting for a poll goes on waiting. `mayHaveEnded`: whether the session may have
@@ -49,7 +41,7 @@ export abstract class SessionRequests extends SessionTurns {
     const suspect = mark !== undefined && hasEnded(mark.by) ? mark.key : undefined;
     // The mark stays until a POST is handled here: should the session move on before, the next owner is to know as well.
     if (mayHaveEnded || mark !== undefined) {
-      this.#first = { suspect, marked: undefined, until: this.node.clock.now() + SUSPECTED_FOR };
+      this.#first = new FirstPosts(suspect, this.node.clock.now());
     }
     if (this.closeAsked) this.node.closing.add(this);
   }
@@ -58,6 +50,7 @@ export abstract class SessionRequests extends SessionTurns {
   poll(t: string, holder: NodeId): void {
     const outbox = this.outbox;
     const taken = this.committing?.taken;
+    if (outbox.inflight?.t === t && taken === undefined) this.#doubt(t);
     if (this.upgraded && !this.over) {
       this.node.answer(holder, RequestKind.Get, this.sid, t, bare(AnswerCode.BadRequest));
     } else if (taken?.t === t) {
@@ -76,7 +69,7 @@ export abstract class SessionRequests extends SessionTurns {
       this.touch();
     } else if (this.#leaving) {
       this.#turnAway({ holder, kind: RequestKind.Get, t });
-    } else if (this.answered.has(t)) {
+    } else if (this.answered.has(t) && !this.#isShared(t)) {
       this.refuse(RequestKind.Get, t, holder, AnswerCode.Refused);
     } else if (taken !== undefined || (this.isHeld() && !this.isParkedAgain)) {
       this.contradiction(RequestKind.Get, t, holder, "overlap from client");
@@ -90,6 +83,27 @@ export abstract class SessionRequests extends SessionTurns {
       if (this.stranded) this.endWith(this.parked);
       if (outbox.waiting > 0 || this.closeAsked || this.release || this.next.ending !== undefined) this.touch();
     }
+  }
+
+  /**
+   * What is in flight to `t` has arrived where that is no name: its client would be given the same packets for ever. A client that
+   * does ask again loses them, as with a server that knows no names.
+   */
+  #doubt(t: string): void {
+    if (!this.over && !this.stranded && !this.isHeldBack && this.#isShared(t)) this.outbox.arrived();
+  }
+
+  /**
+   * Whether requests that are not the same have this `t`: the handshake and any other, a POST and a poll, or POSTs with other bodies.
+   * Clients that make it anew for each request do not; a parameter of the application's that happens to be called so is in all of
+   * them. `key`: of the POST that has it.
+   */
+  #isShared(name: string, key = ""): boolean {
+    const { answered, handled, outbox, parked } = this;
+    if (key !== "" && (parked?.t === name || outbox.inflight?.t === name || answered.has(name))) return true;
+    const opening = timestampOf(this.handshake);
+    if (opening !== undefined && nameOf(opening) === name) return true;
+    return handled.list().some((other) => other !== key && nameIn(other) === name);
   }
 
   /** Its client has its answer, and polls anew: what asked again is an attempt that came late. */
@@ -143,9 +157,11 @@ export abstract class SessionRequests extends SessionTurns {
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.handled.has(key)) {
-      this.node.counts["duplicates.posts"]++;
-      this.answerPost(key, holder, false);
-      return;
+      if (!this.#isShared(nameIn(key), key)) {
+        this.node.counts["duplicates.posts"]++;
+        this.answerPost(key, holder, false);
+        return;
+      }
     }
     const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
     if (waiters !== undefined) {
@@ -164,7 +180,7 @@ export abstract class SessionRequests extends SessionTurns {
       this.socket?.onError(new TransportError("invalid content"));
     } else if (body === "3" && this.protocol === 4) {
       this.#pong(key, holder, body);
-    } else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {
+    } else if (this.#postsInHand >= POSTS_IN_HAND) {
       this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
     } else this.#postFirst(this.#first, key, holder, body);
   }
@@ -181,6 +197,11 @@ export abstract class SessionRequests extends SessionTurns {
     }
     // As a refusal is: proved, and no POST that another one could overlap. Its copy at a former owner may have been answered already.
     else this.refuse(RequestKind.Post, key, holder, AnswerCode.Ok);
+  }
+
+  /** POSTs whose commit is missing, and those that wait to be handled. */
+  get #postsInHand(): number {
+    return (this.committing?.next.posts.size ?? 0) + this.next.posts.size + (this.#first?.behind.length ?? 0);
   }
 
   #handle(key: string, holders: NodeId[], body: string | Uint8Array): void {
@@ -209,38 +230,62 @@ export abstract class SessionRequests extends SessionTurns {
    * O14: the first POST after a takeover may be what the last owner died of. It is marked in the record before it is handled;
    * one that was marked by an owner that has ended as well has ended two, and is to end its session, not a third.
    */
-  #postFirst(first: FirstPost | undefined, key: string, holder: NodeId, body: string | Uint8Array): void {
-    if (first === undefined || (first.marked === undefined && this.node.clock.now() >= first.until)) {
+  #postFirst(first: FirstPosts | undefined, key: string, holder: NodeId, body: string | Uint8Array): void {
+    if (first === undefined || (first.marked === undefined && first.isOver(this.node.clock.now()))) {
       this.#first = undefined;
       this.own.mark = undefined;
       this.#handle(key, [holder], body);
-    } else if (first.marked?.key === key) {
-      this.addHolder(first.marked.holders, holder);
-    } else if (first.marked !== undefined) {
-      this.contradiction(RequestKind.Post, key, holder, "data request overlap from client");
-    } else if (first.suspect === key) {
-      this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
-      const description = new TransportError(TWO_ENDED);
-      this.end({ packet: "1", reason: "transport error", description });
+    } else if (first.marked === undefined) {
+      this.#mark(first, { key, holders: [holder], body });
     } else {
-      first.marked = { key, holders: [holder], body };
-      // Of this node's own, where it lost the session in between: nothing would be committed.
-      if (this.own.isMarked(key, this.node.id)) {
-        this.#handleFirst(this.own);
-        return;
-      }
-      this.own.mark = { key, by: this.node.id };
-      this.touch();
+      const same = first.waiting.find((post) => post.key === key);
+      if (same === undefined) first.behind.push({ key, holders: [holder], body });
+      else this.addHolder(same.holders, holder);
     }
   }
 
-  /** The mark is recorded: now the POST is handled, and the turn that says so takes the mark away. */
+  #mark(first: FirstPosts, post: WaitingPost): void {
+    const { key } = post;
+    if (first.suspect === key) {
+      for (const holder of post.holders) this.refuse(RequestKind.Post, key, holder, AnswerCode.UnknownSid);
+      const description = new TransportError(TWO_ENDED);
+      this.end({ packet: "1", reason: "transport error", description });
+      return;
+    }
+    first.marked = post;
+    // Of this node's own, where it lost the session in between: nothing would be committed.
+    if (this.own.isMarked(key, this.node.id)) {
+      this.#handleFirst(this.own);
+      return;
+    }
+    this.own.mark = { key, by: this.node.id };
+    this.touch();
+  }
+
+  /** The mark is recorded: now the POST is handled, and the turn that says so takes the mark away, or has that of the next one. */
   #handleFirst(recorded: OwnPart): void {
-    const marked = this.#first?.marked;
-    if (marked === undefined || this.isEnding || !recorded.isMarked(marked.key, this.node.id)) return;
-    this.#first = undefined;
+    const first = this.#first;
+    const marked = first?.marked;
+    if (first === undefined || marked === undefined || this.isEnding) return;
+    if (!recorded.isMarked(marked.key, this.node.id)) return;
+    first.marked = undefined;
     this.own.mark = undefined;
     this.#handle(marked.key, marked.holders, marked.body);
+    this.#goOnBehind(first);
+  }
+
+  #goOnBehind(first: FirstPosts): void {
+    // Who waits behind one that has ended the session is told so with the last turn.
+    if (this.isEnding) return;
+    const isOver = first.isOver(this.node.clock.now());
+    const next = isOver ? undefined : first.behind.shift();
+    if (next !== undefined) this.#mark(first, next);
+    else if (isOver || first.suspect === undefined) {
+      this.#first = undefined;
+      for (const { key, holders, body } of first.behind) {
+        for (const holder of holders) this.post(key, holder, body);
+      }
+    }
   }
 
   /**
@@ -344,7 +389,8 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   protected takeOutside(): Waiter[] {
-    const waiters = [...waitersOfPost(this.#first?.marked), ...this.#turnedAway, ...this.#takeHeldBack()];
+    const posts = this.#first?.waiting ?? [];
+    const waiters = [...posts.flatMap(waitersOfPost), ...this.#turnedAway, ...this.#takeHeldBack()];
     this.#first = undefined;
     this.#turnedAway = [];
     return waiters;

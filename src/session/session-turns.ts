@@ -101,7 +101,8 @@ export abstract class SessionTurns extends TurnSeries implements SessionHandle {
   }
 
   protected override get remembered(): number {
-    return Math.max(this.answered.size, this.handled.size);
+    // With those of the turn that is made: many POSTs in one would push out what came just before.
+    return Math.max(this.answered.size, this.handled.size + this.next.posts.size);
   }
 
   override get direct(): boolean {

@@ -139,10 +139,14 @@ export function waitersOfPoll(poll: Parked | Taken | undefined): Waiter[] {
 }
 
 /** The nodes that wait for a POST that is not in a turn yet. */
-export function waitersOfPost(
-  post: { readonly key: string; readonly holders: readonly NodeId[] } | undefined,
-): Waiter[] {
-  return post?.holders.map((holder) => ({ holder, kind: RequestKind.Post, t: post.key })) ?? [];
+export function waitersOfPost({
+  key,
+  holders,
+}: {
+  readonly key: string;
+  readonly holders: readonly NodeId[];
+}): Waiter[] {
+  return holders.map((holder) => ({ holder, kind: RequestKind.Post, t: key }));
 }
 
 function named(waiting: ReadonlyMap<string, readonly NodeId[]>, kind: RequestKind): Waiter[] {

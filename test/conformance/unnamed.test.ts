@@ -78,29 +78,34 @@ for (const revision of REVISIONS) {
       );
       assert.deepEqual(reasons, ["transport error", "overlap from client"]);
     });
-    behaviour(
-      "a balancer names them: an attempt that is repeated at the next node counts once, and its poll is answered the same",
-      async (engines) => {
-        const { sockets, received } = serve(engines);
-        const client = await PlainClient.open(engines, revision, UNNAMED);
-        const [socket = assert.fail()] = sockets;
-        const attempt = (name: string, more: RawRequest = {}): Promise<RawReply> =>
-          raw(client.url(), { ...more, headers: { ...more.headers, "X-Eio-Request-Id": name } });
-        const post = (name: string): Promise<RawReply> =>
-          attempt(name, { method: "POST", headers: { "content-type": "text/plain" }, body: client.payload(["a"]) });
-        for (const name of ["post1", "post1", "post2", "post1"]) assert.equal((await post(name)).text, "ok");
-        assert.deepEqual(received, ["a", "a"]);
-        socket.send("x");
-        const first = await attempt("poll1");
-        assert.deepEqual(client.read(first), [{ type: "message", data: "x" }]);
-        socket.send("y");
-        assert.deepEqual((await attempt("poll1")).bytes, first.bytes);
-        assert.deepEqual(client.read(await attempt("poll2")), [{ type: "message", data: "y" }]);
-        assert.equal(socket.readyState, "open");
-      },
-      {},
-      CLUSTERED,
-    );
+    for (const [what, options] of [
+      ["", UNNAMED],
+      ["with a clock for t, ", { t: "1764414173" }],
+    ] as const) {
+      behaviour(
+        `${what}a balancer names them: an attempt that is repeated at the next node counts once, and its poll is answered the same`,
+        async (engines) => {
+          const { sockets, received } = serve(engines);
+          const client = await PlainClient.open(engines, revision, options);
+          const [socket = assert.fail()] = sockets;
+          const attempt = (name: string, more: RawRequest = {}): Promise<RawReply> =>
+            raw(client.url(), { ...more, headers: { ...more.headers, "X-Eio-Request-Id": name } });
+          const post = (name: string): Promise<RawReply> =>
+            attempt(name, { method: "POST", headers: { "content-type": "text/plain" }, body: client.payload(["a"]) });
+          for (const name of ["post1", "post1", "post2", "post1"]) assert.equal((await post(name)).text, "ok");
+          assert.deepEqual(received, ["a", "a"]);
+          socket.send("x");
+          const first = await attempt("poll1");
+          assert.deepEqual(client.read(first), [{ type: "message", data: "x" }]);
+          socket.send("y");
+          assert.deepEqual((await attempt("poll1")).bytes, first.bytes);
+          assert.deepEqual(client.read(await attempt("poll2")), [{ type: "message", data: "y" }]);
+          assert.equal(socket.readyState, "open");
+        },
+        {},
+        CLUSTERED,
+      );
+    }
     behaviour(
       "a poll takes the place of one whose connection broke",
       async (engines) => {
@@ -126,5 +131,46 @@ for (const revision of REVISIONS) {
       {},
       CLUSTERED,
     );
+  });
+}
+
+/**
+ * What clients of other languages have as `t`, the same in several requests: the seconds of a clock, and a checksum of few values. And
+ * what an application has, in all of them, in forms that the stock client has too.
+ */
+const SHARED = {
+  "Unix seconds": "1764414173",
+  "a checksum": "383456123",
+  "a word": "token",
+  "eight letters": "abcdefgh",
+};
+
+for (const revision of REVISIONS) {
+  describe(`requests with a t that is in others too, protocol ${String(revision)}`, () => {
+    for (const [what, t] of Object.entries(SHARED)) {
+      for (const balanced of [false, true]) {
+        behaviour(
+          `${what}${balanced ? ", and a balancer names them" : ""}: what is sent and what is pushed comes once each`,
+          async (engines) => {
+            const { sockets, received } = serve(engines);
+            const client = await PlainClient.open(engines, revision, { t, balanced });
+            const [socket = assert.fail()] = sockets;
+            const got: Content[] = [];
+            for (let i = 0; i < 5; i++) {
+              const parked = i % 2 === 0 ? undefined : client.messages();
+              if (parked !== undefined) await until("the poll is parked", () => socket.transport.writable);
+              socket.send(`pushed ${String(i)}`);
+              got.push(...(await (parked ?? client.messages())));
+            }
+            assert.deepEqual(got, ["pushed 0", "pushed 1", "pushed 2", "pushed 3", "pushed 4"]);
+            for (let i = 0; i < 3; i++) assert.equal((await client.send("a")).text, "ok");
+            assert.deepEqual(received, ["a", "a", "a"]);
+            assert.equal(socket.readyState, "open");
+          },
+          {},
+          CLUSTERED,
+        );
+      }
+    }
   });
 }

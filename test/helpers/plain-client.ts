@@ -20,6 +20,10 @@ export interface Read {
 export interface PlainOptions {
   /** Whether requests have a `t`. Default: true. */
   readonly named?: boolean;
+  /** What all of its requests have as their `t`, in place of another one for each. */
+  readonly t?: string;
+  /** Whether a balancer names each of its requests. Default: false. */
+  readonly balanced?: boolean;
   /** Protocol 3 only: the client takes no bytes. */
   readonly base64?: boolean;
 }
@@ -44,24 +48,24 @@ export class PlainClient {
 
   static async open(engines: TestEngines, revision: Revision, options: PlainOptions = {}): Promise<PlainClient> {
     const client = new PlainClient(engines, revision, options);
-    const [opening] = client.read(await raw(client.url()));
+    const [opening] = client.read(await raw(client.url(), { headers: client.#headers() }));
     if (opening?.type !== "open" || typeof opening.data !== "string") throw new Error("no open packet");
     client.sid = (JSON.parse(opening.data) as { sid: string }).sid;
     return client;
   }
 
   url(transport = "polling"): string {
-    const { named = true, base64 = false } = this.#options;
+    const { named = true, t, base64 = false } = this.#options;
     const parts = [`EIO=${String(this.revision)}`, `transport=${transport}`];
     if (this.sid !== "") parts.push(`sid=${this.sid}`);
-    if (named) parts.push(`t=p${String(++requests)}`);
+    if (named) parts.push(`t=${t ?? `p${String(++requests)}`}`);
     if (base64) parts.push("b64=1");
     return `${this.#engines.next()}/engine.io/?${parts.join("&")}`;
   }
 
   /** The packets of a poll's answer. */
   async poll(): Promise<Read[]> {
-    return this.read(await raw(this.url()));
+    return this.read(await raw(this.url(), { headers: this.#headers() }));
   }
 
   /** The contents of the messages among them. */
@@ -76,7 +80,11 @@ export class PlainClient {
 
   post(body: Content): Promise<RawReply> {
     const type = typeof body === "string" ? "text/plain;charset=UTF-8" : "application/octet-stream";
-    return raw(this.url(), { method: "POST", headers: { "content-type": type }, body });
+    return raw(this.url(), { method: "POST", headers: { ...this.#headers(), "content-type": type }, body });
+  }
+
+  #headers(): Record<string, string> {
+    return this.#options.balanced === true ? { "x-eio-request-id": `r${String(++requests)}` } : {};
   }
 
   payload(messages: readonly Content[]): Content {

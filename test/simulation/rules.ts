@@ -212,8 +212,8 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O14: a request that ended two owners ends its session",
-    find: "} else if (first.suspect === key) {",
-    replace: "} else if (first.suspect === null) {",
+    find: "if (first.suspect === key) {",
+    replace: "if (first.suspect === null) {",
     profiles: ["poison"],
   },
   // ---- takeover ----

@@ -32,8 +32,8 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     test: POLLS,
   },
   {
-    rule: "O2: a second POST closes the session",
-    find: "} else if (this.next.posts.size > 0 || (this.committing?.next.posts.size ?? 0) > 0) {",
+    rule: "O2: one POST too many at a time closes the session",
+    find: "} else if (this.#postsInHand >= POSTS_IN_HAND) {",
     replace: "} else if (false) {",
     test: POSTS,
   },
@@ -193,7 +193,7 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
   },
   {
     rule: "O14: what comes late is not suspected",
-    find: "(first.marked === undefined && this.node.clock.now() >= first.until)",
+    find: "(first.marked === undefined && first.isOver(this.node.clock.now()))",
     replace: "false",
     test: POSTS,
   },

@@ -1,15 +1,67 @@
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
 import { describe, it } from "node:test";
+import { transports } from "engine.io-client";
 import { resolveOptions } from "../../../src/options";
 import { RequestNames } from "../../../src/server/request-names";
 
 const HEADER = "x-eio-request-id";
 
+/** What a client's polling transport asks for, each time anew. */
+interface Asking {
+  uri(): string;
+}
+
+/** The polling transports of the installed clients, of protocol 4 and of protocol 3. */
+function installed(): readonly Asking[] {
+  const options = {
+    hostname: "a",
+    port: "1",
+    path: "/",
+    query: {},
+    timestampParam: "t",
+    transportOptions: {},
+    agent: false,
+  };
+  const Polling = transports.polling as unknown as new (given: typeof options) => Asking;
+  const stock3 = createRequire(__filename)("engine.io-client-3") as {
+    readonly transports: { polling(given: typeof options): Asking };
+  };
+  return [new Polling(options), stock3.transports.polling(options)];
+}
+
+/** Of clients 6.6, 6.6 with digits only by chance, 1.7 to 6.5 and Java's, the same a second time within a millisecond, 1.1 to 1.6. */
+const STOCK = ["8r2yq4fz", "19203847", "PhG2x_1", "PhG2x-1.0", "PhG2x-1.1a", "1764414173123-17"];
+/** C#'s seconds and milliseconds, Rust's checksum, Python's seconds. */
+const CLOCKS = ["1764414173", "1764414173123", "383456123", "1764414173.1234567", "1764414173,5", "1"];
+/** An application's, or a client's that nobody here knows. */
+const OTHERS = ["token", "p17", "01933b2e-7a8c-7cc0-a6f2-1c5b7a4e9d10"];
+
 describe("names of requests", () => {
   const names = (): RequestNames => new RequestNames("n1");
 
-  it("are what clients say, whatever a balancer says", () => {
-    assert.equal(names().of("t1", { [HEADER]: "r1" }, HEADER), "t1");
+  it("are what the stock client says, whatever a balancer says", () => {
+    for (const t of STOCK) {
+      for (const headers of [{ [HEADER]: "r1" }, {}]) assert.equal(names().of(t, headers, HEADER), t);
+    }
+  });
+
+  it("are what the installed clients say, always", () => {
+    for (const client of installed()) {
+      for (let i = 0; i < 20_000; i++) {
+        const t = new URL(client.uri()).searchParams.get("t") ?? "";
+        assert.equal(names().of(t, { [HEADER]: "r1" }, HEADER), t);
+      }
+    }
+  });
+
+  it("are what the balancer says where clients have another form of t", () => {
+    for (const t of [...CLOCKS, ...OTHERS]) assert.equal(names().of(t, { [HEADER]: "r1" }, HEADER), "~~r1", t);
+  });
+
+  it("are other forms of t where no balancer says anything, but no clocks: those say the same for several requests", () => {
+    for (const t of OTHERS) assert.equal(names().of(t, {}, HEADER), t);
+    for (const t of CLOCKS) assert.equal(names().of(t, {}, HEADER), "~n1.1", t);
   });
 
   it("are what the balancer says where clients say nothing", () => {

@@ -149,7 +149,7 @@ export class OwnedWorld {
       outbox: given === undefined ? new Outbox() : Outbox.fromRecord(given),
       answered: given?.answered ?? [],
       handled: given?.handled ?? [],
-      handshake: "{}",
+      handshake: given?.handshake ?? "{}",
       extra: given?.data ?? "",
     };
     this.session = new OwnedSession("s", owner, start);

@@ -56,12 +56,25 @@ describe("O2: a POST", () => {
     assert.deepEqual(world.said(), ["a POST p0 ok"]);
     world.owner.clock.advance(world.owner.ringCover);
     world.post("later", "4x");
-    assert.equal(world.ok().keep, world.owner.ring + 1);
+    assert.equal(world.ok().keep, world.owner.ring + 2);
     world.said();
     world.post("p2", "4x");
     assert.deepEqual(world.said(), ["a POST p2 ok"]);
     world.post("p1", "4x");
     assert.deepEqual(world.committing().posts, ["p1"]);
+  });
+
+  it("is remembered with all that are in its turn, however many, and with those of just before (H6)", () => {
+    const world = new OwnedWorld();
+    for (let i = 0; i < 3; i++) {
+      for (let j = 0; j < 10; j++) world.post(`p${String(10 * i + j)}`, "4x");
+      const { posts, keep } = world.ok();
+      assert.equal(posts.length, 10);
+      assert.ok(keep >= 10 * (i + 1), String(keep));
+    }
+    world.said();
+    world.post("p0", "4x");
+    assert.deepEqual(world.said(), ["a POST p0 ok"]);
   });
 
   /** An owner whose ping is recorded and answered its poll. */
@@ -179,16 +192,66 @@ describe("O2: a POST", () => {
   });
 });
 
-describe("O10: a POST beside another one", () => {
-  for (const when of ["before the other's commit", "during the other's commit"]) {
-    it(`${when} is refused and closes the session`, () => {
+describe("O2: a POST beside other ones", () => {
+  it("is handled, and answered after its own commit", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    world.post("p2", "4y", "b");
+    assert.deepEqual(world.committing().posts, ["p1", "p2"]);
+    world.post("p3", "4z", "c");
+    assert.deepEqual(world.events, ["message x", "message y", "message z"]);
+    assert.deepEqual(world.said(), []);
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok", "b POST p2 ok"]);
+    assert.deepEqual(world.ok().posts, ["p3"]);
+    assert.deepEqual(world.said(), ["c POST p3 ok"]);
+    assert.equal(world.session.phase, "open");
+  });
+
+  it("is handled once, whichever of them comes again, and when", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    world.post("p2", "4y");
+    world.post("p1", "4x", "b");
+    world.committing();
+    world.post("p2", "4y", "b");
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok", "b POST p1 ok", "a POST p2 ok", "b POST p2 ok"]);
+    world.post("p2", "4y", "c");
+    world.post("p1", "4x", "c");
+    assert.deepEqual(world.said(), ["c POST p2 ok", "c POST p1 ok"]);
+    assert.deepEqual(world.events, ["message x", "message y"]);
+  });
+
+  it("asks the next owner like the others, where the session is lost before their commits", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    world.committing();
+    world.post("p2", "4y", "b");
+    world.answer({ kind: "fenced", owner: "other", turn: 9 });
+    assert.deepEqual(world.said(), ["a POST p1 not mine", "b POST p2 not mine"]);
+  });
+
+  it("is unknown behind one that ends the session", () => {
+    const world = new OwnedWorld();
+    world.post("p1", "4x");
+    world.post("p2", "1");
+    world.post("p3", "4y", "b");
+    world.ok();
+    assert.deepEqual(world.said().sort(), ["a POST p1 ok", "a POST p2 ok", "b POST p3 unknown"]);
+    assert.deepEqual(world.events, ["message x", "close transport close"]);
+  });
+
+  for (const when of ["before their commit", "during their commit"]) {
+    it(`is one too many beside 256, ${when}: it is refused and closes the session (O10)`, () => {
       const world = new OwnedWorld();
-      world.post("p1", "4x");
+      for (let i = 0; i < 256; i++) world.post(`p${String(i)}`, "4x");
+      assert.equal(world.events.length, 256);
       if (when.startsWith("during")) world.committing();
-      world.post("p2", "4y", "b");
-      assert.deepEqual(world.events, ["message x", "close transport error: data request overlap from client"]);
+      world.post("p256", "4y", "b");
+      assert.deepEqual(world.events.slice(256), ["close transport error: data request overlap from client"]);
       world.settle();
-      assert.deepEqual(world.said().sort(), ["a POST p1 ok", "b POST p2 refused"]);
+      assert.deepEqual(world.said().slice(-1), ["b POST p256 refused"]);
       assert.equal(world.session.phase, "closed");
     });
   }
@@ -349,5 +412,71 @@ describe("O14: the first POST after a takeover", () => {
     world.answer({ kind: "fenced", owner: "other", turn: 6 });
     assert.deepEqual(world.said(), ["a POST p1 not mine"]);
     assert.deepEqual(world.events, ["close taken over"]);
+  });
+
+  it("has others behind it, each of which is marked, and handled, in its turn", () => {
+    const world = new OwnedWorld({ turn: 5 });
+    world.post("p1", "4x");
+    world.post("p2", "4y", "b");
+    assert.equal(world.committing().data, '["p1","me"]\n\n');
+    world.post("p3", "4z", "c");
+    world.post("p2", "4y", "c");
+    assert.deepEqual(world.events, []);
+    world.ok();
+    assert.deepEqual(world.events, ["message x"]);
+    const second = world.committing();
+    assert.deepEqual([second.posts, second.data], [["p1"], '["p2","me"]\n\n']);
+    world.ok();
+    assert.deepEqual(world.said(), ["a POST p1 ok"]);
+    assert.deepEqual(world.events, ["message x", "message y"]);
+    const third = world.committing();
+    assert.deepEqual([third.posts, third.data], [["p2"], '["p3","me"]\n\n']);
+    world.ok();
+    const last = world.committing();
+    assert.deepEqual([last.posts, last.data], [["p3"], ""]);
+    world.ok();
+    assert.deepEqual(world.said(), ["b POST p2 ok", "c POST p2 ok", "c POST p3 ok"]);
+    assert.deepEqual(world.events, ["message x", "message y", "message z"]);
+    world.post("p4", "4x");
+    world.post("p5", "4x");
+    assert.deepEqual(world.ok().posts, ["p4", "p5"], "they are the first no more");
+  });
+
+  it("has others behind it, who learn what becomes of the session", () => {
+    for (const end of ["lost", "ended by the first"]) {
+      const world = new OwnedWorld({ turn: 5 });
+      world.post("p1", "1");
+      world.post("p2", "4y", "b");
+      world.post("p3", "4z", "c");
+      if (end === "lost") world.answer({ kind: "fenced", owner: "other", turn: 6 });
+      else world.settle();
+      const said = end === "lost" ? ["a POST p1 not mine", "b POST p2 not mine", "c POST p3 not mine"] : undefined;
+      assert.deepEqual(world.said().sort(), said ?? ["a POST p1 ok", "b POST p2 unknown", "c POST p3 unknown"]);
+    }
+  });
+
+  it("has others behind it, which are handled at once when too much time has passed", () => {
+    const world = new OwnedWorld({ turn: 5 });
+    for (const key of ["p1", "p2", "p3"]) world.post(key, `4${key}`);
+    world.committing();
+    world.owner.clock.advance(20_000);
+    world.ok();
+    assert.deepEqual(world.events.slice(0, 3), ["message p1", "message p2", "message p3"]);
+    assert.deepEqual(world.committing().posts, ["p1", "p2", "p3"]);
+  });
+
+  it("and the one that has ended two owners is known behind others, and after them", () => {
+    for (const when of ["meanwhile", "later"]) {
+      const world = new OwnedWorld({ turn: 7, data: MARKED });
+      world.post("p2", "4y");
+      if (when === "later") world.settle();
+      world.post("p1", "4x");
+      world.settle();
+      assert.deepEqual(world.events, [
+        "message y",
+        "close transport error: two nodes ended while they handled this request",
+      ]);
+      assert.deepEqual(world.said().sort(), ["a POST p1 unknown", "a POST p2 ok"]);
+    }
   });
 });
