@@ -12,9 +12,13 @@ export function pauseBetween(clock: Clock): Promise<void> {
 }
 
 /** All of them, a few at a time. */
-export async function* inBulk<Entry>(clock: Clock, all: readonly Entry[]): AsyncGenerator<readonly Entry[]> {
-  for (let from = 0; from < all.length; from += AT_A_TIME) {
-    yield all.slice(from, from + AT_A_TIME);
+export async function* inBulk<Entry>(
+  clock: Clock,
+  all: readonly Entry[],
+  atATime = AT_A_TIME,
+): AsyncGenerator<readonly Entry[]> {
+  for (let from = 0; from < all.length; from += atATime) {
+    yield all.slice(from, from + atATime);
     await pauseBetween(clock);
   }
 }

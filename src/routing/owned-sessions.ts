@@ -60,6 +60,7 @@ export class OwnedSessions implements OwnerNode {
   readonly ring: number;
   readonly ringCover: number;
   readonly refreshAfter: number;
+  readonly recordLasts: number;
   readonly maxDataChars: number;
   readonly upgradeTimeout: number;
   readonly grace: Deadlines<SessionHandle>;
@@ -82,6 +83,8 @@ export class OwnedSessions implements OwnerNode {
     this.ring = options.ring;
     this.ringCover = times.leaseTtl;
     this.refreshAfter = times.recordTtl / 4;
+    // Closed it lives for `linger`, open for what is left when it is not due to be moved on. Somewhat less: the store has another clock.
+    this.recordLasts = 0.9 * Math.min(times.linger, times.recordTtl - this.refreshAfter);
     this.maxDataChars = options.maxDataChars;
     this.upgradeTimeout = times.upgradeTimeout;
     this.#store = store;

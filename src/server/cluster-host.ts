@@ -5,7 +5,7 @@ import { fromStored } from "../protocol/stored";
 import type { ClusterNode } from "../routing/cluster-node";
 import type { Identity } from "../routing/identities";
 import type { NodeEngine } from "../routing/node-options";
-import { rebuildRequest, storeHandshake } from "../session/handshake";
+import { rebuildRequest, storeHandshake, timesOf } from "../session/handshake";
 import type { OwnedSession } from "../session/owned-session";
 import { Socket, type BufferLimit } from "../session/socket";
 import type { SessionRecord } from "../store/port";
@@ -130,7 +130,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
 
   async handshake(request: EngineRequest, protocol: Revision, refuse: Refuse): Promise<void> {
     const remoteAddress = request.socket.remoteAddress ?? "";
-    const handshake = storeHandshake(request, request._query, remoteAddress);
+    const handshake = storeHandshake(request, request._query, remoteAddress, this.#engine.opts);
     await this.#handshake({ request, remoteAddress, handshake, protocol, transport: "polling" }, refuse);
   }
 
@@ -233,6 +233,7 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
       ...(session.data === "" ? {} : { data: JSON.parse(session.data) as unknown }),
     });
     this.#register(socket, this.#engine.admission.adopt(request));
+    this.#engine.heartbeat.opened(socket, timesOf(record.handshake));
     socket.onAdopted(session.waitingPackets.map(fromStored), record.phase === "closing", ADOPTION_SPREAD);
     return socket;
   }

@@ -3,6 +3,7 @@ import type { AuthorizedSession } from "../options";
 import { encodingOf, type Encoding } from "../protocol/encoding";
 import type { Revision } from "../protocol/names";
 import { jsonpEncoding } from "../transports/jsonp";
+import type { Times } from "./heartbeat";
 
 /** A query string's parameters; a name that comes twice keeps its last value. */
 export type Query = Record<string, string>;
@@ -34,10 +35,20 @@ interface StoredHandshake {
   readonly query: Query;
   readonly address: string;
   readonly encrypted: boolean;
+  /** What the client was told. A version before this one did not keep them. */
+  readonly pingInterval?: number;
+  readonly pingTimeout?: number;
 }
 
-export function storeHandshake(request: IncomingMessage, query: Query, address: string): string {
-  return JSON.stringify(handshakeOf(request, query, address));
+export function storeHandshake(request: IncomingMessage, query: Query, address: string, told?: Times): string {
+  const { pingInterval, pingTimeout } = told ?? {};
+  return JSON.stringify({ ...handshakeOf(request, query, address), pingInterval, pingTimeout });
+}
+
+/** The times of the heartbeat that the client was told, where the record keeps them. */
+export function timesOf(handshake: string): Times | undefined {
+  const { pingInterval, pingTimeout } = JSON.parse(handshake) as StoredHandshake;
+  return pingInterval === undefined || pingTimeout === undefined ? undefined : { pingInterval, pingTimeout };
 }
 
 function handshakeOf(request: IncomingMessage, query: Query, address: string): StoredHandshake {

@@ -1,8 +1,10 @@
+import type { Revision } from "../protocol/names";
 import type { Clock } from "../time/clock";
 import { Deadlines } from "../time/deadlines";
 
 /** What the heartbeat needs of a session. */
 export interface Beating {
+  readonly protocol: Revision;
   /** A ping is due. */
   onPingDue(): void;
   /** The answer to a ping, or in protocol 3 the client's own ping, did not come in time. */
@@ -64,8 +66,10 @@ export class Heartbeat {
   readonly #clock: Clock;
   readonly #times: Times;
   #queues: Queues;
-  /** By former times: what waits in them waits on. */
+  /** By other times, former ones and those that adopted sessions need: what waits in them waits on. */
   #former: Queues[] = [];
+  /** What clients were told by the node that opened their session, where that is not what this node tells. */
+  readonly #told = new Map<Beating, Times>();
   readonly #adopted = new Set<Beating>();
 
   constructor(clock: Clock, times: Times) {
@@ -74,17 +78,35 @@ export class Heartbeat {
     this.#queues = new Queues(clock, times);
   }
 
-  /** The queues by the times as they are now, for a session that is in none of the former ones any more. */
+  /** The queues by the times as they are now, for a session that is in none of the others any more. */
   #for(session: Beating): Queues {
     if (!this.#queues.isBy(this.#times)) {
       this.#former.push(this.#queues);
       this.#queues = new Queues(this.#clock, this.#times);
     }
+    const queues = this.#told.size === 0 ? this.#queues : this.#byTold(session);
+    if (queues !== this.#queues) this.#queues.remove(session);
     if (this.#former.length > 0) {
-      for (const queues of this.#former) queues.remove(session);
-      this.#former = this.#former.filter((queues) => !queues.isEmpty);
+      for (const other of this.#former) if (other !== queues) other.remove(session);
+      this.#former = this.#former.filter((other) => other === queues || !other.isEmpty);
     }
-    return this.#queues;
+    return queues;
+  }
+
+  #byTold(session: Beating): Queues {
+    const told = this.#told.get(session);
+    const times = told === undefined ? this.#times : timesFor(session.protocol, this.#times, told);
+    if (this.#queues.isBy(times)) return this.#queues;
+    const present = this.#former.find((queues) => queues.isBy(times));
+    if (present !== undefined) return present;
+    const queues = new Queues(this.#clock, times);
+    this.#former.push(queues);
+    return queues;
+  }
+
+  /** The session was opened by a node that told its client these times, by which the client goes on. */
+  opened(session: Beating, told: Times | undefined): void {
+    if (told !== undefined && !this.#queues.isBy(told)) this.#told.set(session, told);
   }
 
   /** The next ping is a whole interval away. */
@@ -135,12 +157,23 @@ export class Heartbeat {
   /** The session has ended. */
   forget(session: Beating): void {
     this.#for(session).remove(session);
+    this.#told.delete(session);
     this.#adopted.delete(session);
   }
 
   stop(): void {
     for (const queues of [this.#queues, ...this.#former]) queues.stop();
     this.#former = [];
+    this.#told.clear();
     this.#adopted.clear();
   }
+}
+
+/**
+ * A client of protocol 4 gives up where no ping came for as long as it was told: it is pinged by the shorter interval. One of
+ * protocol 3 pings by what it was told, and is given the longer of both.
+ */
+function timesFor(protocol: Revision, own: Times, told: Times): Times {
+  if (protocol === 4) return { ...own, pingInterval: Math.min(own.pingInterval, told.pingInterval) };
+  return own.pingInterval + own.pingTimeout < told.pingInterval + told.pingTimeout ? told : own;
 }

@@ -29,6 +29,11 @@ export interface OwnerNode {
   readonly ringCover: number;
   /** How old the last renewal of a record's time to live may be, in milliseconds. */
   readonly refreshAfter: number;
+  /**
+   * For so many milliseconds behind a commit the record is there, whoever has become its owner or closed it since: else the store has
+   * lost it.
+   */
+  readonly recordLasts: number;
   /** The longest JSON of `socket.data`, in characters. */
   readonly maxDataChars: number;
   /** A parked poll has lost its last holder: the session ends unless one comes back. */

@@ -15,6 +15,9 @@ export interface SeriesStart {
 /** How long to wait before a commit that the store did not answer is sent again, in milliseconds. */
 const COMMIT_AGAIN = 200;
 
+/** No generation of a store: it has lost the record, and does not know. */
+const LOST = 0;
+
 /**
  * The turns of one session, one commit under way at a time: what happens meanwhile makes the next one. That keeps order,
  * and batches under load. What a turn holds, and what it lets out when it is committed, is the subclass's business.
@@ -34,6 +37,9 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
   #refreshedAt: number;
   /** Of the store, when it was last seen to have the record. */
   #generation: number;
+  /** When the commit that is under way was asked for, and the last one that was made: then the record was this node's. */
+  #askedAt = 0;
+  #ownedAt = Number.NEGATIVE_INFINITY;
   #again: Timer | undefined;
 
   constructor(sid: string, node: OwnerNode, start: SeriesStart) {
@@ -165,6 +171,11 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
       next.ending = undefined;
     }
     this.committing = { phase, taken, released, flushed, commit, next, tail: this.outbox.tail, data };
+    this.#send(commit);
+  }
+
+  #send(commit: Commit): void {
+    this.#askedAt = this.node.clock.now();
     this.node.commit(commit, this);
   }
 
@@ -186,6 +197,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
         this.lose(result.owner);
         return;
       case "unknown":
+        if (this.#cannotHaveEnded()) this.#generation = LOST;
         // Ended elsewhere, or lost by the store since this owner's last turn (O5).
         if (this.node.storeGeneration === this.#generation) this.lose(undefined);
         else void this.#restore(turn);
@@ -199,14 +211,20 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
       case "away":
         // It may have been written or not: the same commit again is harmless, and tells.
         this.#again = this.node.clock.after(COMMIT_AGAIN, () => {
-          this.node.commit(turn.commit, this);
+          this.#send(turn.commit);
         });
     }
+  }
+
+  /** Whether a record that is gone was this node's so little time ago that it cannot have come to its end. */
+  #cannotHaveEnded(): boolean {
+    return this.node.clock.now() - this.#ownedAt < this.node.recordLasts;
   }
 
   #committed(turn: Turn): void {
     this.committing = undefined;
     this.#generation = this.node.storeGeneration;
+    this.#ownedAt = this.#askedAt;
     this.#turn++;
     this.#phase = turn.phase;
     this.outbox.committed(turn.tail);
@@ -239,7 +257,7 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     const result = await this.node.restore(this.sid, this.copy(turn.taken !== undefined));
     if (this.#over || this.committing !== turn) return;
     if (result.kind === "fenced") this.lose(result.owner);
-    else if (result.kind === "ok") this.node.commit(turn.commit, this);
+    else if (result.kind === "ok") this.#send(turn.commit);
     else this.onCommitResult(result);
   }
 }

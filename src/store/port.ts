@@ -150,7 +150,8 @@ export type LeaseResult = { readonly kind: "ok"; readonly nodes: readonly Living
 
 export interface SessionStore {
   /**
-   * Raised when the store may have lost data. A session whose last turn was committed in an older generation and that is
+   * Raised when the store may have lost data, before anything is answered that it had and does not know any more: a record that is
+   * `unknown`, the leases without this node's own. A session whose last turn was committed in an older generation and that is
    * `unknown` now was lost, not ended, as far as anyone can tell: `restore` it.
    */
   readonly generation: number;

@@ -51,6 +51,28 @@ const REFUSALS: readonly Refusal[] = [
   },
 ];
 
+/** A Redis that has lost something, and no connection broke. */
+const LOSSES: readonly Refusal[] = [
+  {
+    what: "was emptied (FLUSHALL), again and again",
+    begin: async (redis) => {
+      for (let i = 0; i < 3; i++) {
+        await redis.flushall();
+        await sleep(LASTS);
+      }
+    },
+  },
+  {
+    what: "has lost the leases, again and again",
+    begin: async (redis) => {
+      for (let i = 0; i < 10; i++) {
+        for (const key of await redis.keys("*{nodes}:l")) await redis.del(key);
+        await sleep(LASTS / 5);
+      }
+    },
+  },
+];
+
 describe("a Redis that answers, and not what it is asked for", () => {
   let world: FaultWorld | undefined;
 
@@ -59,7 +81,7 @@ describe("a Redis that answers, and not what it is asked for", () => {
     world = undefined;
   });
 
-  for (const { what, begin, end } of REFUSALS) {
+  for (const { what, begin, end } of [...REFUSALS, ...LOSSES]) {
     test(`it ${what}`, async () => {
       world = await FaultWorld.start({ redisArgs: ["--enable-debug-command", "yes"] });
       const admin = new Redis(world.kit.redis.url);

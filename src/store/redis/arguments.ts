@@ -56,6 +56,11 @@ export function leaseArguments(node: NodeId, incarnation: number, leaseTtl: numb
   return [encodeName(node), String(incarnation), leaseTtl === 0 ? "0" : ttl(leaseTtl)];
 }
 
+/** Only whether the node's lease stands is asked. */
+export function standingArguments(node: NodeId): string[] {
+  return [encodeName(node), "0", ""];
+}
+
 export function indexArguments(add: readonly string[], remove: readonly string[], limits: StoreLimits): string[] {
   return [ttl(indexTtl(limits)), String(add.length), ...add, ...remove];
 }

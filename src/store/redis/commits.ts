@@ -9,6 +9,7 @@ import { isTransientReply, storeError } from "./errors";
 import type { Keys } from "./keys";
 import { commitResult } from "./replies";
 import { SCRIPTS } from "./scripts.generated";
+import type { Witness } from "./witness";
 
 const AWAY: Away = { kind: "away" };
 const OK: CommitResult = { kind: "ok" };
@@ -20,6 +21,7 @@ const MOST_BYTES = 1_000_000;
 export interface CommitsOptions {
   readonly caller: Caller;
   readonly connection: Connection;
+  readonly witness: Witness;
   readonly keys: Keys;
   readonly clock: Clock;
   readonly tick: Tick;
@@ -108,10 +110,15 @@ export class Commits implements TickWork {
     stats.commits += sids.length;
     void caller.run(SCRIPTS.commit, keys, args, size, sids.length).then((answer) => {
       const results = this.#resultsOf(answer, sids.length);
-      const { verifying } = this.#options.connection;
-      // Whether "unknown" means ended or lost is known only when it is known whether this is the server from before.
-      if (verifying === undefined || !results.some(({ kind }) => kind === "unknown")) this.#tell(batch, results);
-      else void verifying.then(() => this.#tell(batch, results));
+      const { connection, witness } = this.#options;
+      if (!results.some(({ kind }) => kind === "unknown")) {
+        this.#tell(batch, results);
+        return;
+      }
+      // Whether "unknown" means ended or lost is known only when it is known whether this is the server from before, with its data.
+      const asked = connection.verifying?.then(() => witness.ask()) ?? witness.ask();
+      if (asked === undefined) this.#tell(batch, results);
+      else void asked.then(() => this.#tell(batch, results));
     });
   }
 

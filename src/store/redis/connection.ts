@@ -36,6 +36,8 @@ export class Connection {
   readonly #own: Redis | undefined;
   #generation = 1;
   #runId: string | undefined;
+  /** Of a cluster, the connections to its nodes that were once ready. */
+  readonly #served = new WeakSet<Redis>();
   /** Whether it was connected before. */
   #wasReady = false;
   #verifying: Promise<void> | undefined;
@@ -56,6 +58,8 @@ export class Connection {
     this.client.on("error", this.#onClientError);
     this.client.on("ready", this.#onClientReady);
     this.#own?.on("connect", this.#onClientConnect);
+    if ("nodes" in this.client) for (const node of this.client.nodes()) this.#onNode(node);
+    this.client.on("+node", this.#onNode);
     this.client.on("-node", this.#onNodeGone);
     if (this.client.status === "ready") this.#onClientReady();
   }
@@ -66,8 +70,8 @@ export class Connection {
   }
 
   /**
-   * Raised when the server may have lost data: another process answers than before, or a node of the cluster was lost. A
-   * session whose last turn was committed in an older generation, and is unknown now, may be lost and not ended.
+   * Raised when the server may have lost data: another process answers than before, a node of the cluster was lost, or a lease is
+   * (see `Witness`). A session whose last turn was committed in an older generation, and is unknown now, may be lost and not ended.
    */
   get generation(): number {
     return this.#generation;
@@ -120,6 +124,7 @@ export class Connection {
     this.#closed = true;
     this.#tellClosed();
     this.client.off("ready", this.#onClientReady);
+    this.client.off("+node", this.#onNode);
     this.client.off("-node", this.#onNodeGone);
     this.#own?.off("connect", this.#onClientConnect);
     this.#greeting?.stop();
@@ -188,9 +193,21 @@ export class Connection {
     if (again && !this.#closed) this.#onReturn();
   }
 
-  readonly #onNodeGone = (): void => {
+  /** It has forgotten what it must have, and no connection broke. */
+  lostData(): void {
     this.#generation++;
     if (!this.#closed) this.#onReturn();
+  }
+
+  readonly #onNode = (node: Redis): void => {
+    if (node.status === "ready") this.#served.add(node);
+    else node.once("ready", () => this.#served.add(node));
+  };
+
+  readonly #onNodeGone = (node: Redis): void => {
+    // While a node is away, the client makes a connection at each try, and tells of the end of each: that of the one which was there
+    // has said all.
+    if (this.#served.has(node)) this.lostData();
   };
 
   readonly #onClientError = (error: unknown): void => {

@@ -25,17 +25,9 @@ import { Connection, type RedisSource } from "./connection";
 import { storeError } from "./errors";
 import { IndexHints } from "./index-hints";
 import { encodeName, Keys } from "./keys";
-import {
-  claimResult,
-  handshakeResult,
-  livingNodes,
-  lookResult,
-  lostSids,
-  openResult,
-  restoreResult,
-  slice,
-} from "./replies";
+import { claimResult, handshakeResult, lookResult, lostSids, openResult, restoreResult, slice } from "./replies";
 import { SCRIPTS } from "./scripts.generated";
+import { Witness } from "./witness";
 
 const AWAY: Away = { kind: "away" };
 
@@ -70,6 +62,7 @@ export class RedisStore implements SessionStore {
   readonly #caller: Caller;
   readonly #commits: Commits;
   readonly #index: IndexHints;
+  readonly #witness: Witness;
   readonly #onError: (error: Error) => void;
   readonly #clock: Clock;
   #closed = false;
@@ -98,7 +91,9 @@ export class RedisStore implements SessionStore {
     this.#connection = connection;
     this.#caller = caller;
     const maxQueued = maxPendingCalls;
-    this.#commits = new Commits({ caller, connection, keys, clock, tick, limits, maxQueued, onError, stats });
+    const witness = new Witness({ caller, connection, keys, clock, leaseTtl: limits.leaseTtl });
+    this.#witness = witness;
+    this.#commits = new Commits({ caller, connection, witness, keys, clock, tick, limits, maxQueued, onError, stats });
     this.#index = new IndexHints({ caller, keys, tick, limits });
   }
 
@@ -168,13 +163,15 @@ export class RedisStore implements SessionStore {
   lease(node: NodeId, incarnation: number, takes = true): Promise<LeaseResult> {
     this.#index.touch(node);
     const args = leaseArguments(node, incarnation, takes ? this.#limits.leaseTtl : 0);
-    return this.#ask("lease", this.#caller.urgent(SCRIPTS.lease, [this.#keys.lease], args), (reply) => ({
-      kind: "ok",
-      nodes: livingNodes(reply),
-    }));
+    const asked = takes ? this.#clock.now() : undefined;
+    if (!takes) this.#witness.leave();
+    return this.#ask("lease", this.#caller.urgent(SCRIPTS.lease, [this.#keys.lease], args), (reply) =>
+      this.#witness.read(node, asked, reply),
+    );
   }
 
   async release(node: NodeId): Promise<void> {
+    this.#witness.leave();
     await this.#caller.command("hdel", [this.#keys.lease, encodeName(node)]);
   }
 
@@ -223,13 +220,19 @@ export class RedisStore implements SessionStore {
     );
   }
 
-  async #ask<Result>(what: string, asked: Promise<Answer>, read: (reply: unknown) => Result): Promise<Result | Away> {
+  async #ask<Result extends { readonly kind: string }>(
+    what: string,
+    asked: Promise<Answer>,
+    read: (reply: unknown) => Result,
+  ): Promise<Result | Away> {
     const answer = await asked;
     if (answer === null) return AWAY;
     // What a server that came back does not know is judged by those who know whether it lost data.
     if (!(await this.#isVerified())) return AWAY;
     try {
-      return read(answer.reply);
+      const result = read(answer.reply);
+      if (result.kind === "unknown") await this.#witness.ask();
+      return result;
     } catch (error) {
       this.#onError(storeError(`Redis answered the ${what} with`, error));
       return AWAY;

@@ -75,7 +75,7 @@ export function claimResult(reply: unknown): ClaimResult {
       inflight: upTo === "" ? null : { t: text(t), upTo: Number(upTo) },
       answered: texts(answered),
       handled: texts(handled),
-      handshake: text(handshake),
+      handshake: json(handshake),
       data: text(data),
     },
   };
@@ -94,8 +94,13 @@ export function lostSids(reply: unknown, sids: readonly string[]): string[] {
   });
 }
 
-export function livingNodes(reply: unknown): LivingNode[] {
-  const pairs = texts(reply);
+/** Whether the node that asked had a lease before. What cannot be read says nothing against it. */
+export function stood(reply: unknown): boolean {
+  return !Array.isArray(reply) || reply[0] !== 0;
+}
+
+export function leases(reply: unknown): LivingNode[] {
+  const [, ...pairs] = texts(reply);
   const nodes: LivingNode[] = [];
   for (let i = 0; i < pairs.length; i += 2) {
     nodes.push({ node: decodeName(text(pairs[i])), incarnation: Number(pairs[i + 1]) });
@@ -138,6 +143,13 @@ function text(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "number") return String(value);
   throw unexpected(value);
+}
+
+/** What is read as JSON by code that cannot go on without it. */
+function json(value: unknown): string {
+  const said = text(value);
+  JSON.parse(said);
+  return said;
 }
 
 function unexpected(reply: unknown): Error {

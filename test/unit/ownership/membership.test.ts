@@ -105,6 +105,25 @@ class World {
   }
 }
 
+describe("a store that has forgotten all leases, and says so while this node renews its own", () => {
+  it("has nobody dead before each had the time to take it again", async () => {
+    const world = await World.joined("other", "dead");
+    world.store.others.clear();
+    world.store.hold = (resolve) => {
+      world.store.hold = undefined;
+      world.membership.storeReturned();
+      resolve();
+    };
+    await world.pass(TTL / 3);
+    assert.deepEqual(world.events, []);
+    world.store.others.set("other", 1);
+    await world.pass((2 * TTL) / 3);
+    assert.deepEqual(world.events, []);
+    await world.pass((2 * TTL) / 3);
+    assert.deepEqual(world.events, ["dead dead"]);
+  });
+});
+
 describe("the lease of this node", () => {
   it("is held when start resolves, and renewed at a third of its time", async () => {
     const world = await World.joined();

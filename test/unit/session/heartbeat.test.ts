@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { IncomingMessage } from "node:http";
+import { storeHandshake, timesOf } from "../../../src/session/handshake";
 import { Heartbeat, type Beating } from "../../../src/session/heartbeat";
 import { HandClock } from "../../helpers/hand-clock";
 
@@ -8,6 +10,12 @@ const TIMEOUT = 40;
 
 class Session implements Beating {
   readonly log: string[] = [];
+  readonly protocol: 3 | 4;
+
+  constructor(protocol: 3 | 4 = 4) {
+    this.protocol = protocol;
+  }
+
   onPingDue(): void {
     this.log.push("ping due");
   }
@@ -24,6 +32,21 @@ function world(): { clock: HandClock; heartbeat: Heartbeat; session: Session } {
     session: new Session(),
   };
 }
+
+describe("what a client was told of its heartbeat", () => {
+  const request = { url: "/", method: "GET", headers: {}, socket: {} } as unknown as IncomingMessage;
+
+  it("is kept with its handshake, and nothing else of what it comes from", () => {
+    const options = { pingInterval: INTERVAL, pingTimeout: TIMEOUT, secret: "of the options" };
+    const handshake = storeHandshake(request, {}, "::1", options);
+    assert.deepEqual(timesOf(handshake), { pingInterval: INTERVAL, pingTimeout: TIMEOUT });
+    assert.doesNotMatch(handshake, /secret/);
+  });
+
+  it("is not known of a session whose node did not keep it", () => {
+    assert.equal(timesOf(storeHandshake(request, {}, "::1")), undefined);
+  });
+});
 
 describe("Heartbeat", () => {
   it("lets a session rest for one interval, then calls for a ping, once", () => {
@@ -72,6 +95,62 @@ describe("Heartbeat", () => {
     assert.deepEqual([session.log, other.log], [["ping due"], ["ping due"]]);
   });
 
+  it("pings an adopted session by what its client was told, where that is sooner", () => {
+    for (const [told, due] of [
+      [60, 60],
+      [300, INTERVAL],
+    ] as const) {
+      const { clock, heartbeat, session } = world();
+      const own = new Session();
+      heartbeat.opened(session, { pingInterval: told, pingTimeout: 5 });
+      for (let round = 0; round < 3; round++) {
+        heartbeat.rest(session);
+        heartbeat.rest(own);
+        assert.equal(heartbeat.isResting(session), true);
+        clock.advance(due - 1);
+        assert.deepEqual(session.log, []);
+        clock.advance(1);
+        assert.deepEqual(session.log.splice(0), ["ping due"]);
+        clock.advance(INTERVAL - due);
+        assert.deepEqual(own.log.splice(0), ["ping due"], "others by this node's");
+        heartbeat.await(session);
+        clock.advance(TIMEOUT - 1);
+        assert.equal(heartbeat.isAwaiting(session), true);
+      }
+      heartbeat.forget(session);
+      clock.advance(1_000);
+      assert.deepEqual(session.log, []);
+      assert.equal(clock.timers, 0);
+    }
+  });
+
+  it("allows a client that pings by itself the longer silence of both", () => {
+    for (const [told, silence] of [
+      [60, INTERVAL + TIMEOUT],
+      [300, 300 + 5],
+    ] as const) {
+      const { clock, heartbeat } = world();
+      const [session, own] = [new Session(3), new Session(3)];
+      heartbeat.opened(session, { pingInterval: told, pingTimeout: 5 });
+      heartbeat.listen(session);
+      heartbeat.listen(own);
+      clock.advance(silence - 1);
+      assert.deepEqual([session.log, heartbeat.isListening(session)], [[], true]);
+      clock.advance(1);
+      assert.deepEqual([session.log, own.log], [["timeout"], ["timeout"]]);
+    }
+  });
+
+  it("goes by its own times where it is not known what a client was told, or that is the same", () => {
+    for (const told of [undefined, { pingInterval: INTERVAL, pingTimeout: TIMEOUT }]) {
+      const { clock, heartbeat, session } = world();
+      heartbeat.opened(session, told);
+      heartbeat.rest(session);
+      clock.advance(INTERVAL);
+      assert.deepEqual(session.log, ["ping due"]);
+    }
+  });
+
   it("forgets a session that has ended, whatever it waited for", () => {
     for (const begin of ["rest", "await", "soon"] as const) {
       const { clock, heartbeat, session } = world();
@@ -105,6 +184,7 @@ describe("Heartbeat", () => {
   it("goes on for the others at their time where one is given more of it", () => {
     const { clock, heartbeat, session } = world();
     const patient: Beating = {
+      protocol: 4,
       onPingDue: () => assert.fail("no ping is due"),
       onPingTimeout: () => {
         heartbeat.await(patient);

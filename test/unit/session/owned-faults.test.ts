@@ -89,6 +89,60 @@ describe("O5: unknown", () => {
     assert.deepEqual(world.owner.lost, [undefined]);
     assert.equal(world.events.at(-1), "close taken over");
   });
+
+  const afterOneTurn = (): OwnedWorld => {
+    const world = new OwnedWorld();
+    world.poll("t1");
+    world.socket.send("a");
+    world.ok();
+    world.said();
+    return world;
+  };
+
+  it("is a loss so little time after a turn that nobody's close can have expired: the record is written again", async () => {
+    const world = afterOneTurn();
+    world.owner.clock.advance(world.owner.recordLasts - 1);
+    world.poll("t2");
+    world.socket.send("b");
+    const commit = world.committing();
+    world.answer({ kind: "unknown" });
+    assert.deepEqual(world.owner.lost, []);
+    assert.equal(world.owner.restores[0]?.record.turn, 1);
+    world.owner.restores[0].answer({ kind: "ok" });
+    await Promise.resolve();
+    await Promise.resolve();
+    assert.equal(world.committing(), commit);
+    world.ok();
+    assert.deepEqual(world.said(), ["a GET t2 [4b]"]);
+  });
+
+  it("is an end after more time, counted from when the turn was asked for, and not from when its answer was heard", () => {
+    for (const late of [0, 1]) {
+      const world = new OwnedWorld();
+      world.poll("t1");
+      world.socket.send("a");
+      world.committing();
+      world.owner.clock.advance(late);
+      world.ok();
+      world.owner.clock.advance(world.owner.recordLasts - late);
+      world.poll("t2");
+      world.socket.send("b");
+      world.answer({ kind: "unknown" });
+      assert.deepEqual([world.owner.lost, world.owner.restores], [[undefined], []], String(late));
+    }
+  });
+
+  it("is a loss where another one is found to have it by now, which is told", async () => {
+    const world = afterOneTurn();
+    world.poll("t2");
+    world.socket.send("b");
+    world.answer({ kind: "unknown" });
+    world.owner.restores[0]?.answer({ kind: "fenced", owner: "other", turn: 4 });
+    await Promise.resolve();
+    await Promise.resolve();
+    world.idle();
+    assert.deepEqual(world.owner.lost, ["other"]);
+  });
 });
 
 describe("O5: behind", () => {

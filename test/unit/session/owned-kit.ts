@@ -29,6 +29,7 @@ export class FakeOwner implements OwnerNode {
   readonly counts = new FrequentCounts();
   readonly ring = 4;
   readonly refreshAfter = 10_000;
+  readonly recordLasts = 9_000;
   readonly maxDataChars = 100;
   readonly upgradeTimeout = 10_000;
   storeGeneration = 1;
