@@ -306,6 +306,10 @@ export class ClusterNode implements WholeNode {
     else this.#links.send(node, frame);
   }
 
+  countPause(): void {
+    this.#counters.count("relayPauses");
+  }
+
   lookAround(withinMs: number): Promise<boolean> {
     return this.#membership.lookAround(withinMs);
   }

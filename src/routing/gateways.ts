@@ -9,6 +9,7 @@ import type { WebSocketLike } from "../transports/websocket";
 import type { Whereabouts } from "./holder";
 import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
 import { searchPause, Strangers } from "./search-patience";
+import { saidEvery, UnderWay } from "./under-way";
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -16,6 +17,8 @@ export interface GatewayNode {
   readonly tick: Tick;
   /** Units of what a client sent that may be under way to the owner. */
   readonly relayLimit: number;
+  /** Takes notice of a client that is not read on, since so much is under way. */
+  countPause(): void;
   find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts>;
   readonly id: NodeId;
   isDead(node: NodeId): boolean;
@@ -58,10 +61,7 @@ class Gateway implements TickWork {
   #over = false;
   /** All messages so far, until the ack. */
   #kept: (string | Buffer)[] = [];
-  /** Sizes of the messages that the owner has not handled, the oldest first. */
-  #sizes: number[] = [];
-  #handled = 0;
-  #underWay = 0;
+  readonly #underWay = new UnderWay();
   #paused = false;
   #count = 0;
   #nextOut = 0;
@@ -91,17 +91,18 @@ class Gateway implements TickWork {
   }
 
   readonly #onMessage = (data: Buffer, isBinary: boolean): void => {
+    if (this.#over) return;
     const body = isBinary ? data : data.toString("utf8");
     const n = this.#count++;
     // One that probes again waits still.
     if (body !== PROBE) this.#probedAt = undefined;
     if (!this.#acked) this.#kept.push(body);
-    this.#sizes.push(body.length);
-    this.#underWay += body.length;
+    this.#underWay.add(body.length);
     // The client is not read on until the owner has handled what it said: memory is bounded here and there.
-    if (this.#underWay > this.#gateways.node.relayLimit && !this.#paused) {
+    if (this.#underWay.size > this.#gateways.node.relayLimit && !this.#paused) {
       this.#paused = true;
       this.#websocket.pause();
+      this.#gateways.node.countPause();
     }
     if (this.owner !== undefined) this.#in(n, body);
   };
@@ -165,11 +166,8 @@ class Gateway implements TickWork {
     if (from !== this.owner) return;
     this.#acked = true;
     this.#kept = [];
-    while (this.#handled < handled) {
-      this.#handled++;
-      this.#underWay -= this.#sizes.shift() ?? 0;
-    }
-    if (this.#paused && this.#underWay <= this.#gateways.node.relayLimit / 2) {
+    this.#underWay.handled(handled);
+    if (this.#paused && this.#underWay.size <= this.#gateways.node.relayLimit / 2) {
       this.#paused = false;
       this.#websocket.resume();
     }
@@ -199,13 +197,12 @@ class Gateway implements TickWork {
       this.#gateways.node.clock.afterUnref(FIRST_RELEASE, this.#askRelease);
     }
     const size = body.length;
-    const message = this.#asText === undefined || typeof body === "string" ? body : this.#text(body, this.#asText);
+    const message = typeof body === "string" ? body : this.#binary(body);
     const compress =
       mayCompress && this.#compressFrom !== undefined && Buffer.byteLength(message) >= this.#compressFrom;
     this.#websocket.send(message, { compress }, () => {
       this.#written += size;
-      // The owner sends on while it has a limit's worth under way: a quarter of that is soon enough.
-      if (this.#written - this.#said >= this.#gateways.node.relayLimit / 4) this.#credit();
+      if (this.#written - this.#said >= saidEvery(this.#gateways.node.relayLimit)) this.#credit();
     });
   }
 
@@ -219,8 +216,12 @@ class Gateway implements TickWork {
     this.#gateways.node.clock.afterUnref(RELEASE_INTERVAL, this.#askRelease);
   };
 
-  #text(message: Uint8Array, { from, to }: { readonly from: Encoding; readonly to: Encoding }): string | Buffer {
-    return to.encodeMessage(from.decodeMessage(Buffer.from(message)));
+  /** A copy: the bytes are part of a larger message of the bus, which would be kept for as long as the client does not read. */
+  #binary(body: Uint8Array): string | Buffer {
+    const message = Buffer.from(body);
+    return this.#asText === undefined
+      ? message
+      : this.#asText.to.encodeMessage(this.#asText.from.decodeMessage(message));
   }
 
   /** The owner learns once per tick how much the runtime has taken. */

@@ -4,6 +4,7 @@ import type { NodeId } from "../store/port";
 import type { Tick, TickWork } from "../time/tick";
 import { RelayedTransport, type RelayPipe } from "../transports/relayed";
 import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
+import { saidEvery } from "./under-way";
 
 /** What the owner's side of relays needs of its node. */
 export interface RelayNode {
@@ -58,9 +59,8 @@ class Relay implements RelayPipe, TickWork {
     this.nextIn++;
     this.transport.onMessage(body);
     if (!this.acked) return;
-    // The gateway reads on from its client while it has a limit's worth under way: a quarter of that is soon enough.
     this.#unsaid += body.length;
-    if (this.#unsaid >= this.#relays.node.relayLimit / 4 || this.nextIn % ACK_EVERY === 0) this.#ack();
+    if (this.#unsaid >= saidEvery(this.#relays.node.relayLimit) || this.nextIn % ACK_EVERY === 0) this.#ack();
   }
 
   /** U2: the record has the new transport. Before anything else goes out. */

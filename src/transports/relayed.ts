@@ -63,7 +63,10 @@ export class RelayedTransport extends Transport {
   onWritten(total: number): void {
     const waited = this.#sent - this.#written >= this.#limit;
     this.#written = Math.max(this.#written, total);
-    if (waited && this.writable) this.emit("ready");
+    if (!waited || !this.writable) return;
+    // As of a websocket in this process's hands: whoever waits for either of them may go on.
+    this.emit("drain");
+    this.emit("ready");
   }
 
   override doClose(done: () => void): void {
