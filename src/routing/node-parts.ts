@@ -1,4 +1,5 @@
-import type { LinkHandler, Links } from "../bus/links";
+import type { LinkHandler } from "../bus/link-options";
+import type { Links } from "../bus/links";
 import { Isolation } from "../ownership/isolation";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import { Sweeps, type SweepNode } from "../ownership/sweeps";

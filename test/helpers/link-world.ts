@@ -1,5 +1,6 @@
 import type { Frame } from "../../src/bus/frame";
-import { Links, type LinksOptions } from "../../src/bus/links";
+import type { LinksOptions } from "../../src/bus/link-options";
+import { Links } from "../../src/bus/links";
 import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
 import { Tick } from "../../src/time/tick";
 import { HandClock } from "./hand-clock";
