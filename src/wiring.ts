@@ -24,6 +24,8 @@ export interface Parts {
   readonly tuning: ResolvedTuning;
   readonly counters: Counters;
   readonly events: NodeEvents;
+  /** Bytes that may be under way to each other node; undefined: by their number. */
+  readonly linkWindow?: number;
 }
 
 /** The engine's times that its node needs, in milliseconds. */
@@ -94,6 +96,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
         tick,
         handler,
         beatInterval: tuning.beatInterval,
+        windowBytes: parts.linkWindow,
         secrets: tuning.secret === false ? [] : (tuning.secret ?? []),
       }),
   });

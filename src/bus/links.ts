@@ -10,7 +10,7 @@ import type { Arrival, Peer } from "./peer";
 import { Peers } from "./peers";
 import type { Bus, BusListener } from "./port";
 import { rethrow } from "./rethrow";
-import { answerTo, ofWindows } from "./window";
+import { ofWindows } from "./window";
 
 const BEAT_INTERVAL = 500;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
@@ -315,7 +315,7 @@ export class Links implements BusListener {
       const about = ofWindows(frame);
       if (about === undefined) this.#deliver(peer.node, frame, message.incarnation);
       // Behind what was said before it, which has been taken here by now.
-      else if (about === "question") this.#outgoing.sendOwn(peer, answerTo(frame));
+      else if (about === "question") this.#outgoing.answer(peer, frame);
       else if (peer.outbound.window.reached(frame.n, this.#outgoing.windowSize)) this.#tellUncongested(peer.node);
     }
   }

@@ -6,7 +6,7 @@ import type { MessageCodec } from "./message";
 import type { Peer } from "./peer";
 import type { Peers } from "./peers";
 import type { Bus } from "./port";
-import { windowOf } from "./window";
+import { answerTo, windowOf } from "./window";
 
 export interface OutgoingParts {
   readonly bus: Bus;
@@ -54,9 +54,9 @@ export class Outgoing implements TickWork {
     return true;
   }
 
-  /** Says what is between the links, and not counted. */
-  sendOwn(peer: Peer, frame: Frame): void {
-    this.#write(peer, frame);
+  /** Answers a peer's question. Frames between the links are in no number. */
+  answer(peer: Peer, question: Frame): void {
+    this.#write(peer, answerTo(question));
   }
 
   /** See `Links.isCongested`. */

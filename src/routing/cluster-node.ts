@@ -67,6 +67,8 @@ export class ClusterNode implements WholeNode {
   readonly #standstill: Standstill;
   readonly #search: Search;
   readonly #dispatch: Dispatch;
+  /** How often the way to a node was free again. */
+  #freed = 0;
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
@@ -310,6 +312,10 @@ export class ClusterNode implements WholeNode {
     this.#counters.count("relayPauses");
   }
 
+  isCongested(node: NodeId): boolean {
+    return node !== this.id && this.#links.isCongested(node);
+  }
+
   lookAround(withinMs: number): Promise<boolean> {
     return this.#membership.lookAround(withinMs);
   }
@@ -337,6 +343,13 @@ export class ClusterNode implements WholeNode {
     this.#notices.onLoss(peer);
     this.#relays.onLoss(peer);
     this.#gateways.onTrouble(peer);
+  }
+
+  onUncongested(peer: NodeId): void {
+    const waiting = [this.#relays, this.#gateways, this.#holder];
+    // Each is the first in turn: who is would have the way for itself as long as it has enough to say.
+    for (let i = 0; i < waiting.length; i++) waiting[(this.#freed + i) % waiting.length]?.onUncongested(peer);
+    this.#freed++;
   }
 
   /** O6. */

@@ -10,6 +10,7 @@ import type { Whereabouts } from "./holder";
 import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
 import { searchPause, Strangers } from "./search-patience";
 import { saidEvery, UnderWay } from "./under-way";
+import { Waiting } from "./waiting";
 
 /** What gateways need of their node. */
 export interface GatewayNode {
@@ -23,6 +24,8 @@ export interface GatewayNode {
   readonly id: NodeId;
   isDead(node: NodeId): boolean;
   send(node: NodeId, frame: Frame): void;
+  /** Whether what can wait is not to be said to the node now. `Gateways.onUncongested` follows, or the node's death or a loss. */
+  isCongested(node: NodeId): boolean;
 }
 
 /** Going away: the session's node is gone, and with it what was under way. */
@@ -100,12 +103,35 @@ class Gateway implements TickWork {
     this.#underWay.add(body.length);
     // The client is not read on until the owner has handled what it said: memory is bounded here and there.
     if (this.#underWay.size > this.#gateways.node.relayLimit && !this.#paused) {
-      this.#paused = true;
-      this.#websocket.pause();
+      this.#pause();
       this.#gateways.node.countPause();
     }
     if (this.owner !== undefined) this.#in(n, body);
+    if (this.#isHeldUp && !this.#paused) this.#pause();
   };
+
+  #pause(): void {
+    this.#paused = true;
+    this.#websocket.pause();
+  }
+
+  /**
+   * Whether all websockets together have said more than the way to the owner takes: it waits then, behind the others. Not before the
+   * upgrade is recorded: its client has not much to say until then, and another may be the owner.
+   */
+  get #isHeldUp(): boolean {
+    const { owner } = this;
+    if (owner === undefined || !this.#acked || !this.#gateways.node.isCongested(owner)) return false;
+    this.#gateways.waiting.add(owner, this);
+    return true;
+  }
+
+  /** Reads on, if nothing is in its way any more. */
+  resumeIfMay(): void {
+    if (!this.#paused || this.#underWay.size > this.#gateways.node.relayLimit / 2 || this.#isHeldUp) return;
+    this.#paused = false;
+    this.#websocket.resume();
+  }
 
   readonly #onClose = (): void => {
     if (this.#over) return;
@@ -167,10 +193,7 @@ class Gateway implements TickWork {
     this.#acked = true;
     this.#kept = [];
     this.#underWay.handled(handled);
-    if (this.#paused && this.#underWay.size <= this.#gateways.node.relayLimit / 2) {
-      this.#paused = false;
-      this.#websocket.resume();
-    }
+    this.resumeIfMay();
   }
 
   /**
@@ -293,13 +316,21 @@ class Gateway implements TickWork {
 const PROBE = "2probe";
 const PONG = "3probe";
 
+/** So many websockets are read on at once whose owner is free again, and the next so many milliseconds later. */
+const RESUMED_AT_ONCE = 16;
+const RESUME_PAUSE = 1;
+
 /** So many times the owner is looked for in vain before the websocket is closed. */
 const MOST_MISSES = 30;
 
 /** The websockets that this node holds for sessions of other nodes. */
 export class Gateways {
   readonly node: GatewayNode;
+  /** Those that are not read on, since the way to their owner is full. */
+  readonly waiting = new Waiting<Gateway>();
   readonly #byName = new Map<string, Gateway>();
+  /** Owners for whom some more are read on in a moment. */
+  readonly #resuming = new Set<NodeId>();
   #names = 0;
 
   constructor(node: GatewayNode) {
@@ -361,9 +392,26 @@ export class Gateways {
     for (const gateway of closable.slice(0, count)) gateway.close(GOING_AWAY);
   }
 
+  /** The way to the owner is free. Some at a time: what they say comes later than they are read on. */
+  onUncongested(owner: NodeId): void {
+    const isCongested = (): boolean => this.node.isCongested(owner);
+    this.waiting.serve(owner, isCongested, resumeIfMay, RESUMED_AT_ONCE);
+    if (this.#resuming.has(owner) || !this.waiting.has(owner) || isCongested()) return;
+    this.#resuming.add(owner);
+    this.node.clock.afterUnref(RESUME_PAUSE, () => {
+      this.#resuming.delete(owner);
+      this.onUncongested(owner);
+    });
+  }
+
   forget(gateway: Gateway): void {
+    if (gateway.owner !== undefined) this.waiting.remove(gateway.owner, gateway);
     this.#byName.delete(gateway.name);
   }
+}
+
+function resumeIfMay(gateway: Gateway): void {
+  gateway.resumeIfMay();
 }
 
 function ignore(): void {

@@ -53,6 +53,8 @@ class GatewayWorld implements GatewayNode {
   where: Whereabouts = { kind: "at", node: "owner" };
   readonly doubts: string[] = [];
   readonly dead = new Set<NodeId>();
+  /** Nodes that no more is to be said to than must be. */
+  readonly congested = new Set<NodeId>();
   pauses = 0;
   #told: string[] = [];
 
@@ -71,6 +73,10 @@ class GatewayWorld implements GatewayNode {
 
   isDead(node: NodeId): boolean {
     return this.dead.has(node);
+  }
+
+  isCongested(node: NodeId): boolean {
+    return this.congested.has(node);
   }
 
   countPause(): void {
@@ -283,6 +289,77 @@ describe("a websocket at a gateway", () => {
     world.websocket.says("4a");
     world.websocket.says("4".padEnd(2000));
     assert.deepEqual([world.told(), world.websocket.paused], [[], false]);
+  });
+
+  it("is not read on while the way to its owner is full", async () => {
+    const world = await GatewayWorld.open();
+    const { websocket, gateways } = world;
+    world.congested.add("owner");
+    websocket.says("2probe");
+    assert.equal(websocket.paused, false, "before its upgrade is recorded it is");
+    world.hears(MessageKind.RelayAck, 1);
+    world.told();
+    websocket.says("4a");
+    assert.deepEqual([websocket.paused, world.told()], [true, ["owner RelayIn w1.1.a 1 4a"]]);
+    world.hears(MessageKind.RelayAck, 2);
+    gateways.onUncongested("owner");
+    assert.equal(websocket.paused, true);
+    world.congested.clear();
+    gateways.onUncongested("other");
+    assert.equal(websocket.paused, true);
+    gateways.onUncongested("owner");
+    assert.equal(websocket.paused, false);
+    assert.equal(world.pauses, 0, "none of its own limit");
+  });
+
+  for (const first of ["handled", "free"] as const) {
+    it(`is read on when what it said is handled and the way is free: ${first} first`, async () => {
+      const world = await GatewayWorld.open();
+      const { websocket, gateways } = world;
+      world.hears(MessageKind.RelayAck, 0);
+      world.congested.add("owner");
+      websocket.says("4".padEnd(2000));
+      const happens = {
+        handled: () => world.hears(MessageKind.RelayAck, 1),
+        free: () => {
+          world.congested.clear();
+          gateways.onUncongested("owner");
+        },
+      };
+      happens[first]();
+      assert.equal(websocket.paused, true);
+      happens[first === "free" ? "handled" : "free"]();
+      assert.equal(websocket.paused, false);
+    });
+  }
+
+  it("is read on with others, some at a time, as long as the way stays free; the first again behind the last", async () => {
+    const world = await GatewayWorld.open();
+    const { gateways } = world;
+    const websockets = Array.from({ length: 40 }, () => new FakeWebSocket());
+    for (const websocket of websockets)
+      gateways.open("s", { websocket, protocol: 4, base64: false, compressFrom: undefined });
+    await world.settle();
+    websockets.forEach((_, i) => world.hears(MessageKind.RelayAck, 0, "", "owner", `w${String(i + 2)}`));
+    const paused = (): string => websockets.map((websocket) => (websocket.paused ? "-" : "+")).join("");
+    world.congested.add("owner");
+    for (const websocket of websockets) websocket.says("4a");
+    assert.equal(paused(), "-".repeat(40));
+    world.congested.clear();
+    gateways.onUncongested("owner");
+    gateways.onUncongested("other");
+    assert.equal(paused(), "+".repeat(16) + "-".repeat(24));
+    world.congested.add("owner");
+    websockets[0]?.says("4b");
+    world.clock.advance(100);
+    assert.equal(paused(), "-" + "+".repeat(15) + "-".repeat(24));
+    world.congested.clear();
+    gateways.onUncongested("owner");
+    assert.equal(paused(), "-" + "+".repeat(31) + "-".repeat(8));
+    websockets[39]?.emit("close");
+    world.clock.advance(1);
+    assert.equal(paused(), "+".repeat(40));
+    assert.equal(gateways.waiting.size, 0);
   });
 
   it("keeps nothing of the message of the bus that binary data came with", async () => {

@@ -14,6 +14,7 @@ const LIMIT = 100;
 /** What was sent, for the gateway. */
 class Pipe implements RelayPipe {
   readonly sent: string[] = [];
+  congested = false;
 
   send(message: string | Buffer): void {
     this.sent.push(String(message));
@@ -125,6 +126,52 @@ describe("a websocket that another node holds, at its owner", () => {
     assert.equal(pipe.sent.at(-1), "4waits");
     // What waited is sent by the first who hears of "ready", with a "drain" of its own.
     assert.deepEqual(events.slice(1), ["drain true", "ready true"]);
+  });
+
+  for (const first of ["credit", "the way"] as const) {
+    it(`waits for credit and for the way to the gateway, and says drain and ready once, at the second: ${first} first`, () => {
+      const world = new World();
+      const { transport, socket, pipe, events } = world;
+      socket.send("x".repeat(LIMIT));
+      pipe.congested = true;
+      socket.send("waits");
+      events.splice(0);
+      const free = (): void => {
+        pipe.congested = false;
+        transport.resume();
+      };
+      const [one, other] = first === "credit" ? [() => world.written(), free] : [free, () => world.written()];
+      one();
+      assert.deepEqual([transport.writable, events.length, pipe.sent.length], [false, 0, 1]);
+      other();
+      assert.deepEqual([transport.writable, pipe.sent.at(-1)], [true, "4waits"]);
+      // And the drain of what waited.
+      assert.deepEqual(events, ["drain true", "drain true", "ready true"]);
+      transport.resume();
+      assert.equal(pipe.sent.length, 2);
+    });
+  }
+
+  it("asks nobody for the way where there is nothing to say", () => {
+    const { socket, pipe } = new World();
+    let asked = 0;
+    Object.defineProperty(pipe, "congested", { get: () => asked++ < 0 });
+    socket.flush();
+    assert.equal(asked, 0);
+    socket.send("a");
+    // Before it was sent, and by what this test listens with.
+    assert.equal(asked, 2);
+  });
+
+  it("is closed behind what waits for the way", () => {
+    const { transport, socket, pipe } = new World();
+    pipe.congested = true;
+    socket.send("waits");
+    socket.close();
+    assert.deepEqual([pipe.sent, transport.readyState], [[], "open"]);
+    pipe.congested = false;
+    transport.resume();
+    assert.deepEqual([pipe.sent, transport.readyState], [["4waits"], "closed"]);
   });
 
   it("lets a program go on that waits for drain where it cannot be written to", async () => {
