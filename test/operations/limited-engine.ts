@@ -6,7 +6,7 @@ import { operationsHandler, Server, type ClusterOptions, type OperationsHandler 
 import { randomPrefix } from "../helpers/cluster";
 import { until } from "../helpers/until";
 import { startBackends, type Backends } from "../e2e/backends";
-import { RawClient, RawWebSocket } from "../e2e/raw";
+import { RawClient } from "../e2e/raw";
 
 type ClusterConnection = Pick<Extract<ClusterOptions, { redis: unknown }>, "redis" | "nats">;
 
@@ -82,6 +82,7 @@ export class LimitedEngine {
     ["sends", (engine) => engine.#manySends()],
     ["writeBuffer", (engine) => engine.#manyPackets()],
     ["relayedSize", (engine) => engine.#manyProbes()],
+    ["linkWindow", (engine) => engine.#muchForOther()],
   ];
 
   /** A POST of which so much comes, and the rest does not. */
@@ -154,23 +155,48 @@ export class LimitedEngine {
 
   /** Of a websocket whose session is another node's: nothing that it says counts as handled before its upgrade is recorded. */
   async #manyProbes(): Promise<void> {
+    await this.#withOther(async (other) => {
+      const websocket = await (await RawClient.open(other)).websocket(`http://127.0.0.1:${this.#port}`);
+      // 6 characters, and what each message counts besides.
+      for (let probes = 0; probes <= RELAYED / 70; probes++) websocket.send("2probe");
+      await until("the websocket is not read on", () => (this.#engine.cluster?.stats().counts["relayPauses"] ?? 0) > 0);
+      websocket.terminate();
+    });
+  }
+
+  /** To one websocket at another node more than may be under way to that node, and to a second one something more. */
+  async #muchForOther(): Promise<void> {
+    await this.#withOther(async (other) => {
+      const clients = [await this.#open("1.1.1.1"), await this.#open("1.1.1.2")].map((sid) => new RawClient(sid));
+      const websockets = await Promise.all(clients.map((client) => client.upgrade(other)));
+      const sockets = clients.map(({ sid }) => this.#engine.clients[sid]!);
+      await until("both have gone over", () => sockets.every(({ upgraded }) => upgraded));
+      for (const [i, length] of [9_000_000, 1].entries()) sockets[i]?.send("x".repeat(length));
+      assert.deepEqual(
+        await Promise.all(websockets.map((websocket) => websocket.next().then((text) => text?.length))),
+        [9_000_001, 2],
+      );
+      for (const websocket of websockets) websocket.terminate();
+    });
+    this.#end();
+  }
+
+  /** With another node of the same cluster. */
+  async #withOther(act: (url: string) => Promise<void>): Promise<void> {
     const http = createServer();
-    const owner = new Server({ cluster: this.#cluster });
-    owner.attach(http);
-    await owner.ready();
+    const other = new Server({ cluster: this.#cluster });
+    other.attach(http);
+    await other.ready();
     http.listen(0, "127.0.0.1");
     await once(http, "listening");
-    const { sid } = await RawClient.open(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
-    const url = `http://127.0.0.1:${this.#port}/engine.io/?EIO=4&transport=websocket&sid=${sid}`;
-    const websocket = await RawWebSocket.open(url);
-    // 6 characters, and what each message counts besides.
-    for (let probes = 0; probes <= RELAYED / 70; probes++) websocket.send("2probe");
-    await until("the websocket is not read on", () => (this.#engine.cluster?.stats().counts["relayPauses"] ?? 0) > 0);
-    websocket.terminate();
-    owner.close();
-    await owner.closed();
-    http.closeAllConnections();
-    http.close();
+    try {
+      await act(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    } finally {
+      other.close();
+      await other.closed();
+      http.closeAllConnections();
+      http.close();
+    }
   }
 
   get #port(): number {
