@@ -125,6 +125,7 @@ export class ClusterNode implements WholeNode {
       sends: this.#sends.size,
       gateways: this.#gateways.size,
       relays: this.#relays.size,
+      waiting: this.#relays.waiting.size + this.#gateways.waiting.size + this.#holder.waitingForWay,
       renewals: this.owned.renewals.size,
       grace: this.owned.grace.size,
       closing: this.owned.closing.size,

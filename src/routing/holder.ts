@@ -82,6 +82,11 @@ export class Holder {
     return this.#held.size;
   }
 
+  /** Requests that wait until the way to their owner is free. */
+  get waitingForWay(): number {
+    return this.#waiting.size;
+  }
+
   /** Sessions whose owner is looked for. */
   get searches(): number {
     return this.#searches.size;
