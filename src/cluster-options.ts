@@ -55,6 +55,11 @@ export interface ClusterTuning {
   maxWaitingSends?: number;
   /** Characters of those, in stored form. Default 256e6. */
   maxWaitingSendSize?: number;
+  /**
+   * Characters of text and bytes of binary data of one websocket that may be under way between the node that holds it and the
+   * session's, each way. Default 1,048,576, and 600,000 at least.
+   */
+  maxRelayedSize?: number;
 }
 
 /** `"local"`: the cluster of the node:cluster primary that this worker belongs to. */
@@ -85,6 +90,7 @@ export function resolveTuning(options: ClusterTuning, pingInterval: number, ping
     maxBufferedSize: bufferSize(options.maxBufferedSize),
     maxWaitingSends: time("maxWaitingSends", options.maxWaitingSends, 1e6),
     maxWaitingSendSize: time("maxWaitingSendSize", options.maxWaitingSendSize, 256e6),
+    maxRelayedSize: relayedSize(options.maxRelayedSize),
   };
   if (tuning.pollGrace < 3 * tuning.beatInterval) {
     // A poll that another node took over may need that long to be asked for again.
@@ -126,6 +132,14 @@ const LARGEST_BUFFER = 20e6;
 function bufferSize(value = 10e6): number {
   if (positive("cluster.maxBufferedSize", value) <= LARGEST_BUFFER) return value;
   throw new OptionError("cluster.maxBufferedSize", value, `a number above 0, ${String(LARGEST_BUFFER)} at most`);
+}
+
+/** The other end says how far it is after 256 KiB, or 64 messages, which both count: half of a limit must be more than that. */
+const LEAST_RELAYED = 600_000;
+
+function relayedSize(value = 1024 * 1024): number {
+  if (positive("cluster.maxRelayedSize", value) >= LEAST_RELAYED) return value;
+  throw new OptionError("cluster.maxRelayedSize", value, `a number, ${String(LEAST_RELAYED)} at least`);
 }
 
 function time(name: string, value: number | undefined, fallback: number): number {

@@ -14,8 +14,6 @@ import { CLOSE_TIMEOUT } from "./transports/polling";
 const RING = 64;
 const MAX_DATA_CHARS = 16_384;
 const OWNER_CACHE = 100_000;
-/** Units of a relayed websocket that may be under way, in each direction. */
-const RELAY_LIMIT = 1024 * 1024;
 
 export interface Parts {
   readonly id: string;
@@ -26,6 +24,8 @@ export interface Parts {
   readonly tuning: ResolvedTuning;
   readonly counters: Counters;
   readonly events: NodeEvents;
+  /** Bytes that may be under way to each other node; undefined: by their number. */
+  readonly linkWindow?: number;
 }
 
 /** The engine's times that its node needs, in milliseconds. */
@@ -74,7 +74,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
     ring: RING,
     maxDataChars: MAX_DATA_CHARS,
     ownerCache: OWNER_CACHE,
-    relayLimit: RELAY_LIMIT,
+    relayLimit: tuning.maxRelayedSize,
     sendLimit: { count: tuning.maxWaitingSends, size: tuning.maxWaitingSendSize },
     adopts: tuning.takeover === "adopt",
     times: {
@@ -96,6 +96,7 @@ export function wireNode(parts: Parts, engine: NodeEngine, opts: Timing): Cluste
         tick,
         handler,
         beatInterval: tuning.beatInterval,
+        windowBytes: parts.linkWindow,
         secrets: tuning.secret === false ? [] : (tuning.secret ?? []),
       }),
   });

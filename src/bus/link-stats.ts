@@ -9,6 +9,8 @@ export interface LinkStats {
   rejected: number;
   /** Messages whose number was known already, or of a link that its sender gave up. */
   old: number;
+  /** How often so much was under way to a peer that what can wait had to. */
+  congestions: number;
 }
 
 export function noStats(): LinkStats {
@@ -20,5 +22,6 @@ export function noStats(): LinkStats {
     losses: 0,
     rejected: 0,
     old: 0,
+    congestions: 0,
   };
 }

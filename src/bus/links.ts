@@ -1,42 +1,16 @@
 import { FIRST_INCARNATION, type NodeId } from "../store/port";
 import type { Clock, Timer } from "../time/clock";
-import type { Tick, TickWork } from "../time/tick";
 import { readFrames, type Frame } from "./frame";
 import { Hearing } from "./hearing";
+import type { LinkHandler, LinksOptions } from "./link-options";
 import { noStats, type LinkStats } from "./link-stats";
 import { MessageCodec, type BeatMessage, type FramesMessage, type Rejection } from "./message";
+import { Outgoing } from "./outgoing";
 import type { Arrival, Peer } from "./peer";
 import { Peers } from "./peers";
 import type { Bus, BusListener } from "./port";
 import { rethrow } from "./rethrow";
-
-export interface LinkHandler {
-  /** The incarnation is the one under which it was sent. */
-  onFrame(from: NodeId, frame: Frame, incarnation: number): void;
-  /** Anything held over the link with this peer may be lost, in either direction: ask again. */
-  onLoss(peer: NodeId): void;
-  onNoResponder(peer: NodeId): void;
-  /** The peer lives, and this is its incarnation. */
-  onBeat?(peer: NodeId, incarnation: number): void;
-  /** Nobody was heard for some beats, and now somebody is. */
-  onHearingAgain?(): void;
-  /** A message was dropped: told of the first for each reason. All are counted. */
-  onRejected?(why: Rejection): void;
-}
-
-export interface LinksOptions {
-  readonly bus: Bus;
-  readonly node: NodeId;
-  readonly clock: Clock;
-  readonly tick: Tick;
-  readonly handler: LinkHandler;
-  /** Shared by all nodes: messages carry an HMAC by the first, and those that have one by none of them are dropped. */
-  readonly secrets?: readonly string[];
-  /** Milliseconds between beats. */
-  readonly beatInterval?: number;
-  /** The longest frame, sent or received. */
-  readonly maxFrameBytes?: number;
-}
+import { ofWindows } from "./window";
 
 const BEAT_INTERVAL = 500;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
@@ -54,21 +28,19 @@ const SILENT_AFTER_BEATS = 1.5;
  *
  * The frames of one tick to one node are one message. A frame that does not fit into a message is cut into several.
  */
-export class Links implements BusListener, TickWork {
+export class Links implements BusListener {
   readonly stats: LinkStats = noStats();
   readonly #bus: Bus;
   readonly #node: NodeId;
   readonly #clock: Clock;
-  readonly #tick: Tick;
   readonly #handler: LinkHandler;
   readonly #codec: MessageCodec;
   readonly #beatInterval: number;
   readonly #maxFrameBytes: number;
   readonly #hearing: Hearing;
   readonly #peers: Peers;
+  readonly #outgoing: Outgoing;
   readonly #told = new Set<Rejection>();
-  #dirty: Peer[] = [];
-  #asked = false;
   #running = false;
   #timer: Timer | undefined;
   /** Since when this node could have heard its peers. */
@@ -78,12 +50,23 @@ export class Links implements BusListener, TickWork {
     this.#bus = options.bus;
     this.#node = options.node;
     this.#clock = options.clock;
-    this.#tick = options.tick;
     this.#handler = options.handler;
     this.#codec = new MessageCodec(options.node, options.secrets ?? []);
     this.#beatInterval = options.beatInterval ?? BEAT_INTERVAL;
     this.#maxFrameBytes = options.maxFrameBytes ?? MAX_FRAME_BYTES;
     this.#peers = new Peers(options.clock);
+    this.#outgoing = new Outgoing({
+      bus: options.bus,
+      codec: this.#codec,
+      tick: options.tick,
+      stats: this.stats,
+      peers: this.#peers,
+      maxFrameBytes: this.#maxFrameBytes,
+      windowBytes: options.windowBytes,
+      freed: (node) => {
+        this.#tellUncongested(node);
+      },
+    });
     this.#hearing = new Hearing(
       options.clock,
       SILENT_AFTER_BEATS * this.#beatInterval,
@@ -102,7 +85,7 @@ export class Links implements BusListener, TickWork {
     this.#running = true;
     try {
       await this.#bus.join(this.#node, this);
-      if (this.#payloadLimit() < MIN_PAYLOAD_BYTES)
+      if (this.#outgoing.payloadLimit < MIN_PAYLOAD_BYTES)
         throw new Error(
           `the bus carries messages of ${this.#bus.maxMessageBytes} bytes at most, ` +
             `too few for any frame: at least ${this.#codec.overhead + MIN_PAYLOAD_BYTES} are needed`,
@@ -119,7 +102,7 @@ export class Links implements BusListener, TickWork {
 
   /** Sends what was collected, and leaves the bus. */
   async stop(): Promise<void> {
-    if (this.#running) this.run();
+    if (this.#running) this.#outgoing.run();
     this.#running = false;
     this.#timer?.stop();
     // Also a bus that was never joined may have a connection to close.
@@ -142,29 +125,22 @@ export class Links implements BusListener, TickWork {
     const peer = this.#peers.of(to);
     // More nodes than there can be: as if it were lost.
     if (peer === undefined) return !this.#refuse();
-    if (frame.body.length > this.#maxFrameBytes) return this.#refuse();
-    if (!peer.used) this.#peers.begin(peer);
-    const outbound = peer.outbound;
-    const writer = outbound.writer;
-    const before = writer.length;
-    writer.write(frame);
-    if (writer.length - before > this.#maxFrameBytes) {
-      writer.truncate(before);
-      return this.#refuse();
-    }
-    if (before > 0 && writer.length > this.#payloadLimit()) {
-      // Cut between two frames: so each message but those of a frame too large for one can be read by itself.
-      this.#emit(peer, writer.view().subarray(0, before), outbound.frames);
-      writer.discard(before);
-      outbound.frames = 0;
-    }
-    outbound.frames++;
-    if (!outbound.due) this.#schedule(peer);
-    return true;
+    return this.#outgoing.send(peer, frame) || this.#refuse();
+  }
+
+  /**
+   * Whether so much is under way to the node that what can wait is not to be said to it now. Who is told so is told of the end by
+   * `onUncongested`. What is said all the same is sent.
+   */
+  isCongested(node: NodeId): boolean {
+    const peer = this.#peers.get(node);
+    return peer !== undefined && this.connected && this.#outgoing.isCongested(peer);
   }
 
   /** Drops all that is kept of a node that is dead. Should it live after all, both ends are told of a loss when it is heard again. */
   forget(node: NodeId): void {
+    const peer = this.#peers.get(node);
+    if (peer !== undefined) this.#outgoing.forget(peer);
     this.#peers.forget(node);
   }
 
@@ -204,48 +180,6 @@ export class Links implements BusListener, TickWork {
   /** Whether there is another node that this one speaks with. */
   get speaks(): boolean {
     return this.#peers.used().length > 0;
-  }
-
-  // ------------------------------------------------------------------ the end of a tick
-
-  run(): void {
-    this.#asked = false;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const peer of dirty) {
-      const { outbound } = peer;
-      const writer = outbound.writer;
-      outbound.due = false;
-      if (!peer.forgotten && writer.length > 0) this.#emit(peer, writer.view(), outbound.frames);
-      writer.discard(writer.length);
-      outbound.frames = 0;
-    }
-  }
-
-  #schedule(peer: Peer): void {
-    peer.outbound.due = true;
-    this.#dirty.push(peer);
-    if (this.#asked) return;
-    this.#asked = true;
-    this.#tick.batch(this);
-  }
-
-  #emit(peer: Peer, bytes: Buffer, frames: number): void {
-    const limit = this.#payloadLimit();
-    this.stats.framesSent += frames;
-    for (let at = 0; at < bytes.length; at += limit) {
-      // Numbered also when it cannot be sent: the gap is what tells the peer.
-      peer.outbound.sent++;
-      if (!this.#bus.connected) continue;
-      const piece = bytes.subarray(at, at + limit);
-      const more = at + limit < bytes.length;
-      this.#bus.send(peer.node, this.#codec.frames(peer.node, peer.position(), at > 0, more, piece));
-      this.stats.messagesSent++;
-    }
-  }
-
-  #payloadLimit(): number {
-    return this.#bus.maxMessageBytes - this.#codec.overhead;
   }
 
   #refuse(): false {
@@ -377,7 +311,13 @@ export class Links implements BusListener, TickWork {
       this.#tellLoss(peer);
       return;
     }
-    for (const frame of frames) this.#deliver(peer.node, frame, message.incarnation);
+    for (const frame of frames) {
+      const about = ofWindows(frame);
+      if (about === undefined) this.#deliver(peer.node, frame, message.incarnation);
+      // Behind what was said before it, which has been taken here by now.
+      else if (about === "question") this.#outgoing.answer(peer, frame);
+      else if (peer.outbound.window.reached(frame.n, this.#outgoing.windowSize)) this.#tellUncongested(peer.node);
+    }
   }
 
   #onBeat(peer: Peer, message: BeatMessage, reborn: boolean): void {
@@ -402,8 +342,18 @@ export class Links implements BusListener, TickWork {
 
   #tellLoss(peer: Peer): void {
     this.stats.losses++;
+    const waited = peer.outbound.window.settle();
     try {
       this.#handler.onLoss(peer.node);
+    } catch (error) {
+      rethrow(error);
+    }
+    if (waited) this.#tellUncongested(peer.node);
+  }
+
+  #tellUncongested(node: NodeId): void {
+    try {
+      this.#handler.onUncongested?.(node);
     } catch (error) {
       rethrow(error);
     }

@@ -1,6 +1,7 @@
 import type { NodeId } from "../store/port";
 import { FrameWriter } from "./frame";
 import type { FramesMessage, LinkPosition } from "./message";
+import { Window } from "./window";
 
 /** What one node keeps of its link with one other: what it sent, what it received, what it noticed. Decides, and does no I/O. */
 export class Peer {
@@ -49,6 +50,7 @@ export class Outbound {
   /** Frames that wait for the end of the tick, and how many. */
   frames = 0;
   due = false;
+  readonly window = new Window();
   #writer: FrameWriter | undefined;
 
   get writer(): FrameWriter {

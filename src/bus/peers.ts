@@ -14,6 +14,7 @@ export class Peers {
   readonly #forgotten = new Forgotten(MAX_PEERS);
   /** Numbers every beginning of a link, whatever the peer: a later one is always the higher one. */
   #links = 0;
+  #used = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -44,12 +45,17 @@ export class Peers {
     return [...this.#peers.values()].filter((peer) => peer.used);
   }
 
+  get usedCount(): number {
+    return this.#used;
+  }
+
   *positions(): Generator<readonly [NodeId, LinkPosition]> {
     for (const peer of this.#peers.values()) if (peer.used) yield [peer.node, peer.position()];
   }
 
   /** Our half of the link begins, or starts over. */
   begin(peer: Peer): void {
+    if (!peer.used) this.#used++;
     peer.restart(++this.#links);
   }
 
@@ -57,6 +63,7 @@ export class Peers {
   forget(node: NodeId): void {
     const peer = this.#peers.get(node);
     if (peer === undefined) return;
+    if (peer.used) this.#used--;
     peer.forgotten = true;
     this.#peers.delete(node);
     this.#forgotten.add(peer);

@@ -110,12 +110,14 @@ const limits: readonly Reading[] = [
   {
     name: "engineio_limits_hit_total",
     kind: "counter",
-    help: "How often a limit was met, by limit. requests, sessions, sessionsPerAddress, bodyBytes, bodySize, bodyTimeout: a request was refused; sends: a send to a session; writeBuffer: a session was closed; storeQueue, busQueue: a command or message was not sent",
+    help: "How often a limit was met, by limit. requests, sessions, sessionsPerAddress, bodyBytes, bodySize, bodyTimeout: a request was refused; sends: a send to a session; writeBuffer: a session was closed; storeQueue, busQueue: a command or message was not sent; relayedSize: the client of a websocket whose session is another node's was not read on for a while; linkWindow: what one node had to say to another for websockets, or sends and POSTs, waited for a while",
     labels: ["limit"],
-    read: ({ load, events, refusedSends, cluster, store, busDropped }) => {
+    read: ({ load, events, refusedSends, cluster, counts, links, store, busDropped }) => {
       const { refused } = load;
       const everywhere = { ...refused, writeBuffer: events.overflowed };
-      const inCluster = { sends: refusedSends, storeQueue: store["refused"] ?? 0, busQueue: busDropped ?? 0 };
+      const queues = { storeQueue: store["refused"] ?? 0, busQueue: busDropped ?? 0 };
+      const waits = { relayedSize: counts["relayPauses"] ?? 0, linkWindow: links["congestions"] ?? 0 };
+      const inCluster = { sends: refusedSends, ...queues, ...waits };
       const all = cluster === undefined ? everywhere : { ...everywhere, ...inCluster };
       return Object.entries(all).map(([limit, value]) => [{ limit }, value]);
     },

@@ -14,7 +14,8 @@ import type { Clock } from "../time/clock";
 import { runApart } from "../time/throw-later";
 import type { Tick } from "../time/tick";
 import type { Dispatch } from "./dispatch";
-import type { Gateways, HeldWebSocket } from "./gateways";
+import type { HeldWebSocket } from "./gateway";
+import type { Gateways } from "./gateways";
 import type { GivenUp } from "./given-up";
 import type { Handovers } from "./handovers";
 import type { Asked, Held, WaitingConnection } from "./held";
@@ -67,6 +68,8 @@ export class ClusterNode implements WholeNode {
   readonly #standstill: Standstill;
   readonly #search: Search;
   readonly #dispatch: Dispatch;
+  /** How often the way to a node was free again. */
+  #freed = 0;
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
@@ -122,6 +125,7 @@ export class ClusterNode implements WholeNode {
       sends: this.#sends.size,
       gateways: this.#gateways.size,
       relays: this.#relays.size,
+      waiting: this.#relays.waiting.size + this.#gateways.waiting.size + this.#holder.waitingForWay,
       renewals: this.owned.renewals.size,
       grace: this.owned.grace.size,
       closing: this.owned.closing.size,
@@ -306,6 +310,14 @@ export class ClusterNode implements WholeNode {
     else this.#links.send(node, frame);
   }
 
+  countPause(): void {
+    this.#counters.count("relayPauses");
+  }
+
+  isCongested(node: NodeId): boolean {
+    return node !== this.id && this.#links.isCongested(node);
+  }
+
   lookAround(withinMs: number): Promise<boolean> {
     return this.#membership.lookAround(withinMs);
   }
@@ -333,6 +345,13 @@ export class ClusterNode implements WholeNode {
     this.#notices.onLoss(peer);
     this.#relays.onLoss(peer);
     this.#gateways.onTrouble(peer);
+  }
+
+  onUncongested(peer: NodeId): void {
+    const waiting = [this.#relays, this.#gateways, this.#holder];
+    // Each is the first in turn: who is would have the way for itself as long as it has enough to say.
+    for (let i = 0; i < waiting.length; i++) waiting[(this.#freed + i) % waiting.length]?.onUncongested(peer);
+    this.#freed++;
   }
 
   /** O6. */

@@ -3,7 +3,7 @@ import { GOES_OVER_WITHIN } from "../session/upgrade";
 import type { NodeId } from "../store/port";
 import type { Clock } from "../time/clock";
 import { pause } from "../time/pause";
-import { GOING_AWAY } from "./gateways";
+import { GOING_AWAY } from "./gateway";
 import type { Held } from "./held";
 
 /** What a departure needs of the node that leaves. */

@@ -5,6 +5,7 @@ import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { DeadlineQueue } from "../time/deadline-queue";
 import { HeldRequests, type Asked, type Held, type WaitingConnection } from "./held";
 import { searchPause, Strangers } from "./search-patience";
+import { Waiting } from "./waiting";
 
 /** Where a request is to be put. */
 export type Whereabouts =
@@ -28,6 +29,8 @@ export interface HolderNode {
   /** False where the request is too long to be said to another node. */
   ask(node: NodeId, held: Held): boolean;
   hintGone(node: NodeId, held: Held): void;
+  /** Whether what can wait is not to be said to the node now. `Holder.onUncongested` follows, or the node's death or a loss. */
+  isCongested(node: NodeId): boolean;
   /** Whether the node has said nothing lately, not even a beat. */
   isSilent(node: NodeId): boolean;
   /** Takes notice of a request that is asked again. */
@@ -58,6 +61,8 @@ export class Holder {
   /** Requests by session whose owner is looked for: one search for all of them. */
   readonly #searches = new Map<string, Set<Held>>();
   readonly #pauses = new Set<Timer>();
+  /** What the way to its owner has no room for. */
+  readonly #waiting = new Waiting<Held>();
 
   constructor(node: HolderNode, times: HolderTimes) {
     this.#node = node;
@@ -75,6 +80,11 @@ export class Holder {
   /** Number of requests that wait. */
   get size(): number {
     return this.#held.size;
+  }
+
+  /** Requests that wait until the way to their owner is free. */
+  get waitingForWay(): number {
+    return this.#waiting.size;
   }
 
   /** Sessions whose owner is looked for. */
@@ -119,15 +129,23 @@ export class Holder {
     if (held?.askedAt !== from) return;
     this.#missed(held, from);
     this.#node.countRepeat("not mine");
-    this.#searchAgain(held);
+    this.#search(held);
   }
 
   /** H2: whatever was put to that node may be lost, on the way there or back. */
   askAgainAt(node: NodeId, why: string): void {
     for (const held of this.#held.at(node)) {
       this.#node.countRepeat(why);
-      this.#searchAgain(held);
+      this.#search(held);
     }
+  }
+
+  /** The way to the node is free. */
+  onUncongested(node: NodeId): void {
+    const isCongested = (): boolean => this.#node.isCongested(node);
+    this.#waiting.serve(node, isCongested, (held) => {
+      if (held.askedAt === node) this.#ask(node, held);
+    });
   }
 
   /** Every connection breaks, so that whatever is in front sends the request to another node. Sends of this process wait on. */
@@ -161,12 +179,8 @@ export class Holder {
     else this.#put(held, guess);
   }
 
-  #searchAgain(held: Held): void {
-    held.askedAt = undefined;
-    this.#search(held);
-  }
-
   #search(held: Held): void {
+    if (held.askedAt !== undefined) this.#waiting.remove(held.askedAt, held);
     held.askedAt = undefined;
     // Not moved by a search that goes on: the client's patience does not grow either.
     held.givenUpAt ??= this.#searchDeadlines.add(held);
@@ -224,7 +238,9 @@ export class Holder {
         return;
       case "at":
         this.#asked(held, found.node);
-        if (!this.#node.ask(found.node, held)) this.#finish(held, bare(AnswerCode.TooLarge));
+        // A poll says next to nothing; its deadlines, and those of the others, run on.
+        if (held.kind !== RequestKind.Get && this.#node.isCongested(found.node)) this.#waiting.add(found.node, held);
+        else this.#ask(found.node, held);
         return;
       case "unknown":
         this.#finish(held, bare(AnswerCode.UnknownSid));
@@ -233,6 +249,10 @@ export class Holder {
         held.misses++;
         this.#search(held);
     }
+  }
+
+  #ask(node: NodeId, held: Held): void {
+    if (!this.#node.ask(node, held)) this.#finish(held, bare(AnswerCode.TooLarge));
   }
 
   /** It was put to a node that does not own the session. */
@@ -282,6 +302,7 @@ export class Holder {
   }
 
   #forget(held: Held): void {
+    if (held.askedAt !== undefined) this.#waiting.remove(held.askedAt, held);
     this.#held.remove(held);
     this.#forgetSearch(held);
     this.#forgetRepeat(held);

@@ -1,4 +1,5 @@
-import type { LinkHandler, Links } from "../bus/links";
+import type { LinkHandler } from "../bus/link-options";
+import type { Links } from "../bus/links";
 import type { OwnedSession } from "../session/owned-session";
 import type { Socket } from "../session/socket";
 import type { NodeId, SessionRecord, SessionStore } from "../store/port";

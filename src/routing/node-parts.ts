@@ -1,10 +1,12 @@
-import type { LinkHandler, Links } from "../bus/links";
+import type { LinkHandler } from "../bus/link-options";
+import type { Links } from "../bus/links";
 import { Isolation } from "../ownership/isolation";
 import { Membership, type MembershipListener } from "../ownership/membership";
 import { Sweeps, type SweepNode } from "../ownership/sweeps";
 import { Adoptions } from "./adoptions";
 import { Dispatch } from "./dispatch";
-import { Gateways, type GatewayNode } from "./gateways";
+import type { GatewayNode } from "./gateway";
+import { Gateways } from "./gateways";
 import { GivenUp, type GivingNode } from "./given-up";
 import { Handovers, type HandoverNode } from "./handovers";
 import { Holder, type HolderNode } from "./holder";

@@ -4,6 +4,8 @@ import type { NodeId } from "../store/port";
 import type { Tick, TickWork } from "../time/tick";
 import { RelayedTransport, type RelayPipe } from "../transports/relayed";
 import { ASKS_FOR_RELEASE, CLOSED_BY_GATEWAY, DO_NOT_COMPRESS, MessageKind, relayFrame } from "./messages";
+import { saidEvery } from "./under-way";
+import { Waiting } from "./waiting";
 
 /** What the owner's side of relays needs of its node. */
 export interface RelayNode {
@@ -12,6 +14,8 @@ export interface RelayNode {
   readonly relayLimit: number;
   session(sid: string): OwnedSession | undefined;
   send(node: NodeId, frame: Frame): void;
+  /** Whether what can wait is not to be said to the node now. `Relays.onUncongested` follows, or the node's death or a loss. */
+  isCongested(node: NodeId): boolean;
 }
 
 /** How far messages were handled is said at least once in so many: the gateway keeps a number for each until then. */
@@ -58,9 +62,8 @@ class Relay implements RelayPipe, TickWork {
     this.nextIn++;
     this.transport.onMessage(body);
     if (!this.acked) return;
-    // The gateway reads on from its client while it has a limit's worth under way: a quarter of that is soon enough.
     this.#unsaid += body.length;
-    if (this.#unsaid >= this.#relays.node.relayLimit / 4 || this.nextIn % ACK_EVERY === 0) this.#ack();
+    if (this.#unsaid >= saidEvery(this.#relays.node.relayLimit) || this.nextIn % ACK_EVERY === 0) this.#ack();
   }
 
   /** U2: the record has the new transport. Before anything else goes out. */
@@ -74,6 +77,13 @@ class Relay implements RelayPipe, TickWork {
     this.acked = true;
     this.#nextOut = 0;
     this.#out(MessageKind.RelayAck, this.nextIn);
+  }
+
+  /** Asked by who has something to say: it waits then, behind the others. */
+  get congested(): boolean {
+    const congested = this.#relays.node.isCongested(this.gateway);
+    if (congested) this.#relays.waiting.add(this.gateway, this);
+    return congested;
   }
 
   send(message: string | Buffer, compress: boolean): void {
@@ -121,6 +131,8 @@ class Relay implements RelayPipe, TickWork {
  */
 export class Relays {
   readonly node: RelayNode;
+  /** Those that have more to say than the way to their gateway takes. Acks, answers to probes and closes do not wait. */
+  readonly waiting = new Waiting<Relay>();
   readonly #byGateway = new Map<NodeId, Map<string, Relay>>();
 
   constructor(node: RelayNode) {
@@ -203,7 +215,16 @@ export class Relays {
     }
   }
 
+  /** The way to the gateway is free. */
+  onUncongested(gateway: NodeId): void {
+    const isCongested = (): boolean => this.node.isCongested(gateway);
+    this.waiting.serve(gateway, isCongested, (relay) => {
+      relay.transport.resume();
+    });
+  }
+
   forget(relay: Relay): void {
+    this.waiting.remove(relay.gateway, relay);
     const relays = this.#byGateway.get(relay.gateway);
     if (relays?.get(relay.name) === relay) relays.delete(relay.name);
     if (relays?.size === 0) this.#byGateway.delete(relay.gateway);

@@ -9,6 +9,8 @@ import type { Socket } from "./socket";
 export class DirectJournal implements Journal {
   readonly #socket: Socket;
   readonly #transport: Transport;
+  /** What listeners and callbacks send meanwhile goes out behind it: one inside the other they would fill the stack. */
+  #sending = false;
 
   constructor(socket: Socket, transport: Transport) {
     this.#socket = socket;
@@ -22,12 +24,30 @@ export class DirectJournal implements Journal {
 
   flush(): void {
     const socket = this.#socket;
-    if (socket.readyState === "closed" || !this.#transport.writable || socket.writeBuffer.length === 0) return;
-    const packets = socket.takeBuffer();
-    // A listener of "flush" that sends has sent all of it.
-    if (packets.length === 0) return;
-    this.#transport.send(packets);
-    socket.drained();
+    while (this.#maySend) {
+      const packets = socket.takeBuffer();
+      // A listener of "flush" that sends has sent all of it.
+      if (packets.length === 0) return;
+      this.#sending = true;
+      try {
+        this.#transport.send(packets);
+        socket.drained();
+      } catch (error) {
+        // A listener's. What it had sent before is not to wait for whatever is sent next.
+        this.#sending = false;
+        this.flush();
+        throw error;
+      }
+      this.#sending = false;
+    }
+  }
+
+  /** Asks the transport last: one that is asked, and cannot, says when it can, and nothing may be due by then. */
+  get #maySend(): boolean {
+    const socket = this.#socket;
+    if (this.#sending || socket.readyState === "closed" || socket.writeBuffer.length === 0) return false;
+    // A listener may have left the transport for another.
+    return socket.journal === this && this.#transport.writable;
   }
 
   close(discard: boolean): void {

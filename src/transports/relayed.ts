@@ -4,6 +4,11 @@ import { Transport } from "./transport";
 
 /** The way to the node that has the websocket in its hands. */
 export interface RelayPipe {
+  /**
+   * Whether so much is under way to that node, for all its websockets, that nothing more is to be said to it now. Whoever was told so
+   * is told when to ask again: `RelayedTransport.resume`.
+   */
+  readonly congested: boolean;
   /** Numbered and in order; lost only with the whole. */
   send(message: string | Buffer, compress: boolean): void;
   /** The websocket is to be closed, with this code if there is one. */
@@ -14,7 +19,7 @@ export interface RelayPipe {
 
 /**
  * A websocket that another node, the gateway, holds. Takes no more while `limit` bytes are not yet with the gateway's
- * runtime: what waits then waits in the socket's buffer, which has a limit of its own.
+ * runtime, nor while the way to the gateway is full: what waits then waits in the socket's buffer, which has a limit of its own.
  */
 export class RelayedTransport extends Transport {
   override readonly canMove = true;
@@ -37,11 +42,15 @@ export class RelayedTransport extends Transport {
   }
 
   override get writable(): boolean {
-    return this.readyState === "open" && this.#sent - this.#written < this.#limit;
+    return this.readyState === "open" && !this.#isFull && !this.#pipe.congested;
   }
 
   override set writable(_writable: boolean) {
     throw new Error("whether a relayed websocket can be written to is its gateway's to say");
+  }
+
+  get #isFull(): boolean {
+    return this.#sent - this.#written >= this.#limit;
   }
 
   override send(packets: readonly Packet[]): void {
@@ -61,9 +70,17 @@ export class RelayedTransport extends Transport {
 
   /** The gateway's runtime has taken so much, in all. */
   onWritten(total: number): void {
-    const waited = this.#sent - this.#written >= this.#limit;
+    const waited = this.#isFull;
     this.#written = Math.max(this.#written, total);
-    if (waited && this.writable) this.emit("ready");
+    if (waited) this.resume();
+  }
+
+  /** Goes on, if nothing else is in its way. */
+  resume(): void {
+    if (!this.writable) return;
+    // As of a websocket in this process's hands: whoever waits for either of them may go on.
+    this.emit("drain");
+    this.emit("ready");
   }
 
   override doClose(done: () => void): void {

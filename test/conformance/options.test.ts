@@ -43,6 +43,7 @@ describe("options", () => {
       { redis: "redis://a", nats: "a", prefix: "with space" },
       { redis: "redis://a", nats: "a", leaseTtl: 0 },
       { redis: "redis://a", nats: "a", takeover: "maybe" },
+      { redis: "redis://a", nats: "a", maxRelayedSize: 599_999 },
       { redis: "redis://a", nats: "a", pollGrace: 10, beatInterval: 10 },
       { redis: "redis://a", nats: "a", storeAwayAfter: 60_000 },
     ],

@@ -70,9 +70,14 @@ module.exports = function testApp(engine, httpServer) {
       globalThis.gc?.();
       return { heapUsed: process.memoryUsage().heapUsed };
     },
-    // To all sessions here, in one tick.
-    "push-all": (body) => {
-      for (const socket of sockets.values()) socket.send(body.toString());
+    // To all sessions here, in one tick: once, or so often, numbered.
+    "push-all": (body, query) => {
+      const times = Number(query.get("times") ?? 0);
+      const text = body.toString();
+      for (const socket of sockets.values()) {
+        if (times === 0) socket.send(text);
+        for (let n = 0; n < times; n++) socket.send(`${n} ${text}`);
+      }
       return { sent: sockets.size };
     },
     "cluster-send": async (body, query) => {

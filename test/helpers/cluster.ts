@@ -177,9 +177,9 @@ export class ServeProcess {
     return this.#tell(`flood?sid=${encodeURIComponent(sid)}&bytes=${bytes}${patience}`, Buffer.alloc(messageBytes, 1));
   }
 
-  /** Sends this to all sessions that the node, or whichever worker is next, owns: in one tick. */
-  pushAll(text: string): Promise<number> {
-    return this.#do<{ sent: number }>("push-all", text).then(({ sent }) => sent);
+  /** Sends this to all sessions that the node, or whichever worker is next, owns: in one tick. `times`: so often, numbered from 0. */
+  pushAll(text: string, times = 0): Promise<number> {
+    return this.#do<{ sent: number }>(`push-all?times=${times}`, text).then(({ sent }) => sent);
   }
 
   /** `engine.cluster.send` there, to each of these sessions. */

@@ -1,10 +1,11 @@
 import type { Frame } from "../../src/bus/frame";
-import { Links, type LinksOptions } from "../../src/bus/links";
+import type { LinksOptions } from "../../src/bus/link-options";
+import { Links } from "../../src/bus/links";
 import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
 import { Tick } from "../../src/time/tick";
 import { HandClock } from "./hand-clock";
 
-export type Event = readonly ["frame" | "loss" | "silent" | "again", string];
+export type Event = readonly ["frame" | "loss" | "silent" | "again" | "free", string];
 
 export interface Node {
   readonly links: Links;
@@ -17,7 +18,7 @@ export interface Node {
   losses(): number;
 }
 
-export type Overrides = Partial<Pick<LinksOptions, "secrets" | "maxFrameBytes" | "beatInterval">>;
+export type Overrides = Partial<Pick<LinksOptions, "secrets" | "maxFrameBytes" | "beatInterval" | "windowBytes">>;
 
 export class World {
   readonly clock = new HandClock();
@@ -47,6 +48,7 @@ export class World {
           this.onFrame?.();
         },
         onLoss: (peer) => events.push(["loss", peer]),
+        onUncongested: (peer) => events.push(["free", peer]),
         onNoResponder: (peer) => events.push(["silent", peer]),
         onBeat: (peer, incarnation) => beats.push([peer, incarnation]),
         onHearingAgain: () => events.push(["again", name]),

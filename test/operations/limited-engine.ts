@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import { connect, type AddressInfo, type Socket as Connection } from "node:net";
-import { operationsHandler, Server, type OperationsHandler } from "../../src/index";
+import { operationsHandler, Server, type ClusterOptions, type OperationsHandler } from "../../src/index";
 import { randomPrefix } from "../helpers/cluster";
+import { until } from "../helpers/until";
 import { startBackends, type Backends } from "../e2e/backends";
+import { RawClient } from "../e2e/raw";
+
+type ClusterConnection = Pick<Extract<ClusterOptions, { redis: unknown }>, "redis" | "nats">;
 
 /** Bytes of one body, and of all of them together. */
 const BODY = 500;
@@ -13,15 +17,19 @@ const BODY_TIMEOUT = 1_500;
 const SESSIONS = 3;
 const REQUESTS = 3;
 const PACKETS = 5;
+/** The least that may be under way of a relayed websocket. */
+const RELAYED = 600_000;
 
 /** A node in this process whose limits are soon met. */
 export class LimitedEngine {
   readonly #backends: Backends;
   readonly #engine: Server;
   readonly #http: HttpServer;
+  readonly #cluster: ClusterConnection;
   readonly #operations: OperationsHandler;
 
-  private constructor(backends: Backends, engine: Server, http: HttpServer) {
+  private constructor(backends: Backends, engine: Server, http: HttpServer, cluster: ClusterConnection) {
+    this.#cluster = cluster;
     this.#backends = backends;
     this.#engine = engine;
     this.#http = http;
@@ -32,6 +40,7 @@ export class LimitedEngine {
     const backends = await startBackends();
     const http = createServer();
     const { redisUrl: redis, natsUrl: nats } = backends.urls;
+    const cluster = { redis, nats, prefix: randomPrefix() };
     const engine = new Server({
       maxHttpBufferSize: BODY,
       trustProxy: 1,
@@ -42,9 +51,9 @@ export class LimitedEngine {
         bodyBytes: BODIES,
         bodyTimeout: BODY_TIMEOUT,
       },
-      cluster: { redis, nats, prefix: randomPrefix(), maxWaitingSends: 1, maxBufferedPackets: PACKETS },
+      cluster: { ...cluster, maxWaitingSends: 1, maxBufferedPackets: PACKETS, maxRelayedSize: RELAYED },
     });
-    const limited = new LimitedEngine(backends, engine, http);
+    const limited = new LimitedEngine(backends, engine, http, cluster);
     engine.attach(http);
     await engine.ready();
     http.listen(0, "127.0.0.1");
@@ -72,6 +81,8 @@ export class LimitedEngine {
     ["bodyTimeout", (engine) => engine.#slowestBody()],
     ["sends", (engine) => engine.#manySends()],
     ["writeBuffer", (engine) => engine.#manyPackets()],
+    ["relayedSize", (engine) => engine.#manyProbes()],
+    ["linkWindow", (engine) => engine.#muchForOther()],
   ];
 
   /** A POST of which so much comes, and the rest does not. */
@@ -140,6 +151,52 @@ export class LimitedEngine {
     const closed = once(socket, "close");
     for (let i = 0; i <= PACKETS; i++) socket.send("x");
     await closed;
+  }
+
+  /** Of a websocket whose session is another node's: nothing that it says counts as handled before its upgrade is recorded. */
+  async #manyProbes(): Promise<void> {
+    await this.#withOther(async (other) => {
+      const websocket = await (await RawClient.open(other)).websocket(`http://127.0.0.1:${this.#port}`);
+      // 6 characters, and what each message counts besides.
+      for (let probes = 0; probes <= RELAYED / 70; probes++) websocket.send("2probe");
+      await until("the websocket is not read on", () => (this.#engine.cluster?.stats().counts["relayPauses"] ?? 0) > 0);
+      websocket.terminate();
+    });
+  }
+
+  /** To one websocket at another node more than may be under way to that node, and to a second one something more. */
+  async #muchForOther(): Promise<void> {
+    await this.#withOther(async (other) => {
+      const clients = [await this.#open("1.1.1.1"), await this.#open("1.1.1.2")].map((sid) => new RawClient(sid));
+      const websockets = await Promise.all(clients.map((client) => client.upgrade(other)));
+      const sockets = clients.map(({ sid }) => this.#engine.clients[sid]!);
+      await until("both have gone over", () => sockets.every(({ upgraded }) => upgraded));
+      for (const [i, length] of [9_000_000, 1].entries()) sockets[i]?.send("x".repeat(length));
+      assert.deepEqual(
+        await Promise.all(websockets.map((websocket) => websocket.next().then((text) => text?.length))),
+        [9_000_001, 2],
+      );
+      for (const websocket of websockets) websocket.terminate();
+    });
+    this.#end();
+  }
+
+  /** With another node of the same cluster. */
+  async #withOther(act: (url: string) => Promise<void>): Promise<void> {
+    const http = createServer();
+    const other = new Server({ cluster: this.#cluster });
+    other.attach(http);
+    await other.ready();
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    try {
+      await act(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    } finally {
+      other.close();
+      await other.closed();
+      http.closeAllConnections();
+      http.close();
+    }
   }
 
   get #port(): number {

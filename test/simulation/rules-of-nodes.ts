@@ -197,4 +197,17 @@ export const RULES_OF_NODES: readonly Rule[] = [
     replace: "if",
     profiles: ["going over"],
   },
+  // ---- what waits for another node ----
+  {
+    rule: "Window: packets that waited at the owner leave when the way is free",
+    find: "relay.transport.resume();",
+    replace: "void relay;",
+    profiles: ["websockets", "going over"],
+  },
+  {
+    rule: "Window: what waited to be put to an owner is, when the way is free",
+    find: "if (held.askedAt === node) this.#ask(node, held);",
+    replace: "void held;",
+    profiles: ["heartbeats"],
+  },
 ];

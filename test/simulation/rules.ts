@@ -6,7 +6,7 @@ export const RULES: readonly Rule[] = [
   // ---- the holder ----
   {
     rule: 'H2: who is told "not mine" asks again',
-    find: /this\.#node\.countRepeat\("not mine"\);\s+this\.#searchAgain\(held\);/,
+    find: /this\.#node\.countRepeat\("not mine"\);\s+this\.#search\(held\);/,
     replace: "",
   },
   {

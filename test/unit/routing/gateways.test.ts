@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { describe, it } from "node:test";
 import type { Frame } from "../../../src/bus/frame";
-import { Gateways, GOING_AWAY, type GatewayNode } from "../../../src/routing/gateways";
+import { GOING_AWAY, type GatewayNode } from "../../../src/routing/gateway";
+import { Gateways } from "../../../src/routing/gateways";
 import type { Whereabouts } from "../../../src/routing/holder";
 import { CLOSED_BY_GATEWAY, MessageKind } from "../../../src/routing/messages";
 import { FIRST_RELEASE, RELEASE_INTERVAL } from "../../../src/session/upgrade";
@@ -15,6 +16,7 @@ import { HandClock } from "../../helpers/hand-clock";
 class FakeWebSocket extends EventEmitter implements WebSocketLike {
   readonly sent: unknown[] = [];
   closed: number | undefined | "open" = "open";
+  paused = false;
 
   send(data: string | Uint8Array): void {
     this.sent.push(data);
@@ -25,15 +27,19 @@ class FakeWebSocket extends EventEmitter implements WebSocketLike {
   }
 
   pause(): void {
-    // Nothing here is large.
+    this.paused = true;
   }
 
   resume(): void {
-    // As above.
+    this.paused = false;
   }
 
   says(text: string): void {
     this.emit("message", Buffer.from(text), false);
+  }
+
+  saysBinary(bytes: Buffer): void {
+    this.emit("message", bytes, true);
   }
 }
 
@@ -48,6 +54,9 @@ class GatewayWorld implements GatewayNode {
   where: Whereabouts = { kind: "at", node: "owner" };
   readonly doubts: string[] = [];
   readonly dead = new Set<NodeId>();
+  /** Nodes that no more is to be said to than must be. */
+  readonly congested = new Set<NodeId>();
+  pauses = 0;
   #told: string[] = [];
 
   static async open(): Promise<GatewayWorld> {
@@ -67,6 +76,14 @@ class GatewayWorld implements GatewayNode {
     return this.dead.has(node);
   }
 
+  isCongested(node: NodeId): boolean {
+    return this.congested.has(node);
+  }
+
+  countPause(): void {
+    this.pauses++;
+  }
+
   send(node: NodeId, { kind, t, n, body }: Frame): void {
     const name = Object.entries(MessageKind).find(([, number]) => number === kind)?.[0];
     this.#told.push([node, name, t, n, body].join(" ").trimEnd());
@@ -77,7 +94,7 @@ class GatewayWorld implements GatewayNode {
     return this.#told.splice(0);
   }
 
-  hears(kind: number, n: number, body = "", from = "owner", t = "w1"): void {
+  hears(kind: number, n: number, body: string | Uint8Array = "", from = "owner", t = "w1"): void {
     this.gateways.onFrame(from, { kind, sid: "s", t, n, body });
   }
 
@@ -220,6 +237,143 @@ describe("a websocket at a gateway", () => {
     world.hears(MessageKind.RelayOut, 0, "4a");
     world.hears(MessageKind.RelayOut, 1, "4b");
     assert.deepEqual([world.websocket.sent, world.websocket.closed], [["4a", "4b"], "open"]);
+  });
+
+  it("is not read on while too much of it is under way, empty messages included, and is when that was handled", async () => {
+    const world = await GatewayWorld.open();
+    const { websocket } = world;
+    world.hears(MessageKind.RelayAck, 0);
+    for (let i = 0; i < 20_000; i++) websocket.saysBinary(Buffer.alloc(0));
+    assert.deepEqual([websocket.paused, world.pauses], [true, 1]);
+    // All but as many as may be under way.
+    world.hears(MessageKind.RelayAck, 19_990);
+    assert.equal(websocket.paused, true);
+    world.hears(MessageKind.RelayAck, 20_000);
+    assert.equal(websocket.paused, false);
+    world.told();
+    websocket.says("4a");
+    assert.deepEqual(world.told(), ["owner RelayIn w1.1.a 20000 4a"]);
+    assert.equal(websocket.paused, false);
+  });
+
+  it("counts what was handled step by step as well as at once", async () => {
+    const world = await GatewayWorld.open();
+    const { websocket } = world;
+    world.hears(MessageKind.RelayAck, 0);
+    for (let handled = 0; handled < 10_000; handled += 5) {
+      for (let i = 0; i < 5; i++) websocket.says("4".padEnd(200));
+      assert.equal(websocket.paused, true, `at ${String(handled)}`);
+      world.hears(MessageKind.RelayAck, handled + 2);
+      assert.equal(websocket.paused, true);
+      world.hears(MessageKind.RelayAck, handled + 4);
+      assert.equal(websocket.paused, false);
+      world.hears(MessageKind.RelayAck, handled + 5);
+    }
+    assert.equal(world.pauses, 2000);
+  });
+
+  it("survives an ack of more than was ever said", async () => {
+    const world = await GatewayWorld.open();
+    world.websocket.says("4a");
+    world.hears(MessageKind.RelayAck, Number.MAX_SAFE_INTEGER);
+    world.websocket.says("4".padEnd(2000));
+    assert.equal(world.websocket.paused, true);
+    world.hears(MessageKind.RelayAck, 2);
+    assert.equal(world.websocket.paused, false);
+  });
+
+  it("hears nothing more of a websocket that it has closed", async () => {
+    const world = await GatewayWorld.open();
+    world.hears(MessageKind.RelayAck, 0);
+    world.gateways.closeAll();
+    world.told();
+    world.websocket.says("4a");
+    world.websocket.says("4".padEnd(2000));
+    assert.deepEqual([world.told(), world.websocket.paused], [[], false]);
+  });
+
+  it("is not read on while the way to its owner is full", async () => {
+    const world = await GatewayWorld.open();
+    const { websocket, gateways } = world;
+    world.congested.add("owner");
+    websocket.says("2probe");
+    assert.equal(websocket.paused, false, "before its upgrade is recorded it is");
+    world.hears(MessageKind.RelayAck, 1);
+    world.told();
+    websocket.says("4a");
+    assert.deepEqual([websocket.paused, world.told()], [true, ["owner RelayIn w1.1.a 1 4a"]]);
+    world.hears(MessageKind.RelayAck, 2);
+    gateways.onUncongested("owner");
+    assert.equal(websocket.paused, true);
+    world.congested.clear();
+    gateways.onUncongested("other");
+    assert.equal(websocket.paused, true);
+    gateways.onUncongested("owner");
+    assert.equal(websocket.paused, false);
+    assert.equal(world.pauses, 0, "none of its own limit");
+  });
+
+  for (const first of ["handled", "free"] as const) {
+    it(`is read on when what it said is handled and the way is free: ${first} first`, async () => {
+      const world = await GatewayWorld.open();
+      const { websocket, gateways } = world;
+      world.hears(MessageKind.RelayAck, 0);
+      world.congested.add("owner");
+      websocket.says("4".padEnd(2000));
+      const happens = {
+        handled: () => world.hears(MessageKind.RelayAck, 1),
+        free: () => {
+          world.congested.clear();
+          gateways.onUncongested("owner");
+        },
+      };
+      happens[first]();
+      assert.equal(websocket.paused, true);
+      happens[first === "free" ? "handled" : "free"]();
+      assert.equal(websocket.paused, false);
+    });
+  }
+
+  it("is read on with others, some at a time, as long as the way stays free; the first again behind the last", async () => {
+    const world = await GatewayWorld.open();
+    const { gateways } = world;
+    const websockets = Array.from({ length: 40 }, () => new FakeWebSocket());
+    for (const websocket of websockets)
+      gateways.open("s", { websocket, protocol: 4, base64: false, compressFrom: undefined });
+    await world.settle();
+    websockets.forEach((_, i) => world.hears(MessageKind.RelayAck, 0, "", "owner", `w${String(i + 2)}`));
+    const paused = (): string => websockets.map((websocket) => (websocket.paused ? "-" : "+")).join("");
+    world.congested.add("owner");
+    for (const websocket of websockets) websocket.says("4a");
+    assert.equal(paused(), "-".repeat(40));
+    world.congested.clear();
+    gateways.onUncongested("owner");
+    gateways.onUncongested("other");
+    assert.equal(paused(), "+".repeat(16) + "-".repeat(24));
+    world.congested.add("owner");
+    websockets[0]?.says("4b");
+    world.clock.advance(100);
+    assert.equal(paused(), "-" + "+".repeat(15) + "-".repeat(24));
+    world.congested.clear();
+    gateways.onUncongested("owner");
+    assert.equal(paused(), "-" + "+".repeat(31) + "-".repeat(8));
+    websockets[39]?.emit("close");
+    world.clock.advance(1);
+    assert.equal(paused(), "+".repeat(40));
+    assert.equal(gateways.waiting.size, 0);
+  });
+
+  it("keeps nothing of the message of the bus that binary data came with", async () => {
+    const world = await GatewayWorld.open();
+    world.hears(MessageKind.RelayAck, 0);
+    const message = Buffer.from("more besides, and abc");
+    const body = message.subarray(-3);
+    world.hears(MessageKind.RelayOut, 0, body);
+    const [sent] = world.websocket.sent;
+    assert.ok(sent instanceof Uint8Array);
+    assert.equal(Buffer.from(sent).toString(), "abc");
+    message.fill(0);
+    assert.equal(Buffer.from(sent).toString(), "abc");
   });
 
   const ends = (what: string, happens: (world: GatewayWorld) => void, sent: string[]): void => {

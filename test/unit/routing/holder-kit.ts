@@ -62,6 +62,13 @@ export class HolderWorld implements HolderNode {
     return this.silent.has(node);
   }
 
+  /** Nodes that no more is to be said to than must be. */
+  readonly congested = new Set<NodeId>();
+
+  isCongested(node: NodeId): boolean {
+    return this.congested.has(node);
+  }
+
   countRepeat(why: string): void {
     this.repeats.push(why);
   }

@@ -342,6 +342,70 @@ describe("abandonAll", () => {
   });
 });
 
+describe("a node that much is under way to", () => {
+  /** A POST and a send that wait for the way to node `a`, and a poll, which does not. */
+  function congested(): { world: HolderWorld; poll: TestConnection; post: TestConnection; send: TestConnection } {
+    const world = new HolderWorld();
+    for (const sid of ["s", "s2"]) world.guesses.set(sid, at("a"));
+    world.congested.add("a");
+    const post = world.post("p1");
+    const send = new TestConnection(world.holder, RequestKind.Send, "s2", "me:1");
+    const poll = world.poll("t1");
+    assert.deepEqual(world.questions(), ["a GET s t1"]);
+    return { world, poll, post, send };
+  }
+
+  it("is asked for POSTs and sends when the way is free, in order", () => {
+    const { world } = congested();
+    world.holder.onUncongested("a");
+    world.congested.clear();
+    world.holder.onUncongested("other");
+    assert.deepEqual(world.questions(), []);
+    world.holder.onUncongested("a");
+    assert.deepEqual(world.questions(), ["a POST s p1", "a POST s2 me:1"]);
+    world.holder.onUncongested("a");
+    assert.deepEqual(world.questions(), []);
+  });
+
+  it("is not asked for what was put to another since, was given up, or was answered", async () => {
+    const { world, post, send } = congested();
+    post.break();
+    world.holder.askAgainAt("a", "link loss");
+    await world.found(at("b"));
+    if (world.searches.length > 0) await world.found(at("b"));
+    assert.deepEqual(world.questions().sort(), ["b GET s t1", "b POST s2 me:1"]);
+    world.congested.clear();
+    world.holder.onUncongested("a");
+    assert.deepEqual(world.questions(), []);
+    world.holder.onAnswer(RequestKind.Send, "s2", "me:1", OK);
+    assert.deepEqual(send.answers, [OK]);
+  });
+
+  it("is looked for again when a POST has waited for its deadline, as one that does not answer", async () => {
+    const { world, post } = congested();
+    world.clock.advance(TIMES.postDeadline);
+    while (world.searches.length > 0) await world.found(at("a"));
+    assert.ok(!world.questions().includes("a POST s p1"));
+    world.congested.clear();
+    world.holder.onUncongested("a");
+    assert.ok(world.questions().includes("a POST s p1"));
+    assert.equal(post.answers.length, 0);
+  });
+
+  it("leaves a request unanswered no longer than one that nobody owns", async () => {
+    const { world, post } = congested();
+    for (let waited = 0; waited < 2 * TIMES.giveUpAfter; waited += 1000) {
+      world.clock.advance(1000);
+      while (world.searches.length > 0) await world.found(at("a"));
+    }
+    assert.deepEqual(post.answers, [UNAVAILABLE]);
+    world.congested.clear();
+    world.questions();
+    world.holder.onUncongested("a");
+    assert.ok(!world.questions().includes("a POST s p1"));
+  });
+});
+
 describe("stop", () => {
   it("breaks every connection, so that the front asks another node, and asks nothing more", async () => {
     const { world, poll } = polling();

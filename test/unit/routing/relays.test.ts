@@ -17,11 +17,18 @@ class World {
   transport: Transport | undefined;
   /** What the client says, as the session hears it. */
   readonly heard: string[] = [];
+  congested = false;
+  /** Whether each message takes the whole way. */
+  fills = false;
   readonly relays = new Relays({
     tick: new Tick(this.clock),
     relayLimit: 1000,
     session: () => this.#session,
-    send: (node, { kind, t }) => this.said.push(`${node} ${String(kind)} ${t}`),
+    send: (node, { kind, t }) => {
+      this.said.push(`${node} ${String(kind)} ${t}`);
+      if (kind === MessageKind.RelayOut && this.fills) this.congested = true;
+    },
+    isCongested: () => this.congested,
   });
   readonly #session = {
     protocol: 4,
@@ -41,6 +48,23 @@ class World {
   hearsMessage(n: number, body: string): void {
     this.relays.onMessage("gateway", relayFrame(MessageKind.RelayIn, "s", "w1.1", n, body));
     this.clock.settle();
+  }
+
+  /** A websocket whose upgrade is recorded, and who sends so often when it may, as long as it may. */
+  relayed(name: string, says = 1): Transport {
+    this.hears(relayFrame(MessageKind.RelayOpen, "s", `${name}.1`, 0));
+    this.recorded?.();
+    this.said.splice(0);
+    const { transport } = this;
+    assert.ok(transport !== undefined);
+    let left = says;
+    transport.on("ready", () => {
+      while (left > 0 && transport.writable) {
+        left--;
+        transport.send([{ type: "message", data: "x" }]);
+      }
+    });
+    return transport;
   }
 
   hears(frame: Frame): void {
@@ -90,6 +114,81 @@ describe("the owner's side of a websocket that a gateway holds", () => {
       world.hears(OPEN);
       world.relays.onGone("gateway", relayFrame(MessageKind.RelayGone, "s", "w1", n));
       assert.deepEqual([world.said, world.transport?.readyState], [said, "closed"]);
+    }
+  });
+
+  /** What went out to websockets, by their names. */
+  function out(world: World): string[] {
+    const out = world.said.splice(0).map((said) => said.split(" "));
+    return out.filter(([, kind]) => kind === String(MessageKind.RelayOut)).map(([, , name = ""]) => name);
+  }
+
+  it("holds back what can wait while the way to the gateway is full, and says all the rest", () => {
+    const world = new World();
+    const transport = world.relayed("w1");
+    world.congested = true;
+    assert.equal(transport.writable, false);
+    // Its upgrade is recorded, its client's messages are acknowledged, and another's probe is answered meanwhile.
+    world.hears(relayFrame(MessageKind.RelayOpen, "s", "w2.1", 0));
+    world.recorded?.();
+    assert.deepEqual(world.said.splice(0), [`gateway ${String(MessageKind.RelayAck)} w2`]);
+    for (let n = 0; n < 64; n++)
+      world.relays.onMessage("gateway", relayFrame(MessageKind.RelayIn, "s", "w1.1", n, "4a"));
+    world.clock.settle();
+    assert.deepEqual(world.said.splice(0), [`gateway ${String(MessageKind.RelayAck)} w1`]);
+    transport.close();
+    assert.deepEqual(world.said.splice(0), [`gateway ${String(MessageKind.RelayClose)} w1`]);
+  });
+
+  it("serves those that wait one after the other, and who was not served before who waits anew", () => {
+    const world = new World();
+    const transports = ["w1", "w2", "w3"].map((name) => world.relayed(name, 2));
+    world.congested = true;
+    for (const transport of transports) assert.equal(transport.writable, false);
+    world.fills = true;
+    const served = Array.from({ length: 7 }, () => {
+      world.congested = false;
+      world.relays.onUncongested("gateway");
+      return out(world).join();
+    });
+    assert.deepEqual(served, ["w1", "w2", "w3", "w1", "w2", "w3", ""]);
+    assert.equal(world.relays.waiting.size, 0);
+  });
+
+  it("goes on with all that wait when the way stays free, in the order in which they came", () => {
+    const world = new World();
+    const transports = ["w1", "w2", "w3"].map((name) => world.relayed(name));
+    world.congested = true;
+    for (const at of [2, 0, 1, 2]) assert.equal(transports[at]?.writable, false);
+    world.relays.onUncongested("gateway");
+    assert.deepEqual(out(world), [], "it is full again");
+    world.congested = false;
+    world.relays.onUncongested("other");
+    assert.deepEqual(out(world), []);
+    world.relays.onUncongested("gateway");
+    assert.deepEqual(out(world), ["w3", "w1", "w2"]);
+    assert.equal(world.relays.waiting.size, 0);
+  });
+
+  it("does not keep one that was closed while it waited", () => {
+    const closes: ((world: World, transport: Transport) => void)[] = [
+      (_, transport) => transport.close(),
+      (_, transport) => transport.abandon(),
+      (world) => world.relays.onGone("gateway", relayFrame(MessageKind.RelayGone, "s", "w1", 0)),
+      (world) => world.relays.onLoss("gateway"),
+      (world) => world.relays.onGatewayDead("gateway"),
+    ];
+    for (const close of closes) {
+      const world = new World();
+      const transport = world.relayed("w1");
+      world.congested = true;
+      assert.equal(transport.writable, false);
+      assert.equal(world.relays.waiting.size, 1);
+      close(world, transport);
+      assert.equal(world.relays.waiting.size, 0);
+      world.congested = false;
+      world.relays.onUncongested("gateway");
+      assert.deepEqual(out(world), []);
     }
   });
 });

@@ -34,6 +34,7 @@ class Relayed extends OwnedWorld {
       send: (message: string | Buffer) => this.sent.push(message.toString()),
       close: () => this.sent.push("closed"),
       leave: () => this.sent.push("left"),
+      congested: false,
     };
     this.websocket = new RelayedTransport(4, pipe, 1e6, asks);
     this.session.upgradeTo(this.websocket, () => undefined, gateway);
@@ -188,7 +189,12 @@ describe("U7: a session is adopted whose gateway lives", () => {
     world.poll("t1");
     world.idle();
     const sent: string[] = [];
-    const pipe = { send: (message: string | Buffer) => sent.push(message.toString()), close: () => 0, leave: () => 0 };
+    const pipe = {
+      send: (message: string | Buffer) => sent.push(message.toString()),
+      close: () => 0,
+      leave: () => 0,
+      congested: false,
+    };
     const websocket = new RelayedTransport(4, pipe, 1e6);
     world.session.upgradeTo(websocket, () => undefined, "gateway");
     websocket.onMessage("2probe");

@@ -13,7 +13,12 @@ class Upgrading extends OwnedWorld {
   readonly sent: string[] = [];
   readonly websocket = new RelayedTransport(
     4,
-    { send: (message) => this.sent.push(message.toString()), close: () => undefined, leave: () => undefined },
+    {
+      send: (message) => this.sent.push(message.toString()),
+      close: () => undefined,
+      leave: () => undefined,
+      congested: false,
+    },
     1e6,
   );
   recorded = 0;
@@ -43,6 +48,7 @@ class Opened extends OwnedWorld {
       send: (message: string | Buffer) => this.sent.push(message.toString()),
       close: () => this.sent.push("closed"),
       leave: () => this.sent.push("left"),
+      congested: false,
     };
     this.websocket = new RelayedTransport(4, pipe, 1e6);
     if (!canMove) Object.defineProperty(this.websocket, "canMove", { value: false });

@@ -1,0 +1,38 @@
+import type { NodeId } from "../store/port";
+import type { Clock } from "../time/clock";
+import type { Tick } from "../time/tick";
+import type { Frame } from "./frame";
+import type { Rejection } from "./message";
+import type { Bus } from "./port";
+
+export interface LinkHandler {
+  /** The incarnation is the one under which it was sent. */
+  onFrame(from: NodeId, frame: Frame, incarnation: number): void;
+  /** Anything held over the link with this peer may be lost, in either direction: ask again. */
+  onLoss(peer: NodeId): void;
+  onNoResponder(peer: NodeId): void;
+  /** What was held back since `isCongested` said so may be said now; or after a loss, of which `onLoss` told before, or never arrive. */
+  onUncongested?(peer: NodeId): void;
+  /** The peer lives, and this is its incarnation. */
+  onBeat?(peer: NodeId, incarnation: number): void;
+  /** Nobody was heard for some beats, and now somebody is. */
+  onHearingAgain?(): void;
+  /** A message was dropped: told of the first for each reason. All are counted. */
+  onRejected?(why: Rejection): void;
+}
+
+export interface LinksOptions {
+  readonly bus: Bus;
+  readonly node: NodeId;
+  readonly clock: Clock;
+  readonly tick: Tick;
+  readonly handler: LinkHandler;
+  /** Shared by all nodes: messages carry an HMAC by the first, and those that have one by none of them are dropped. */
+  readonly secrets?: readonly string[];
+  /** Milliseconds between beats. */
+  readonly beatInterval?: number;
+  /** The longest frame, sent or received. */
+  readonly maxFrameBytes?: number;
+  /** Bytes that may be under way to each peer before `isCongested` says so. */
+  readonly windowBytes?: number | undefined;
+}
