@@ -74,6 +74,7 @@ describe("the verdict on chaos", () => {
   const outcome = (changes: Partial<Outcome>): Outcome => ({
     polling: good,
     websockets: good,
+    upgraded: good,
     refused: [],
     retried: 0,
     ...changes,
