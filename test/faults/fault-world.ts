@@ -11,9 +11,10 @@ import { accountOf, Keys, LeftBehind, NatsMonitor } from "./left-behind";
 export { accountOf } from "./left-behind";
 
 export const SOAK = process.env["SOAK"] === "1";
-const POLLING = SOAK ? 200 : 48;
+/** Polling sessions, and websocket ones. */
+export const POLLING = SOAK ? 200 : 48;
 /** As many that begin with a websocket, and as many that go over to one, mostly at another node than their session's. */
-const WEBSOCKETS = SOAK ? 25 : 8;
+export const WEBSOCKETS = SOAK ? 25 : 8;
 /** A message each way and session every so many milliseconds. */
 const EVERY = SOAK ? 1_000 : 300;
 /** Time to live of a node's lease. */
