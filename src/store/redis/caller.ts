@@ -1,6 +1,7 @@
 import type { Latency } from "../../telemetry/latency";
 import type { Clock } from "../../time/clock";
 import { DeadlineQueue, type Ticket } from "../../time/deadline-queue";
+import { pauseUnref } from "../../time/pause";
 import type { Connection } from "./connection";
 import { isNoScript, isReadOnly, isTransient, storeError } from "./errors";
 import type { Script } from "./scripts.generated";
@@ -32,6 +33,9 @@ export interface CallerOptions {
   readonly stats: StoreStats;
   readonly latency: Latency;
 }
+
+/** What a store that cannot now is asked again after, in milliseconds. */
+const AGAIN = 200;
 
 /** A command that waits for its answer. */
 class Call {
@@ -77,6 +81,14 @@ export class Caller {
     return this.#isFull(size) ? this.#refuse() : this.#run(script, keys, args, size, scripts);
   }
 
+  /**
+   * The same for what nobody asks again: it is sent until the store does it, or the bound is over. A Redis Cluster that has lost a
+   * master says at once that it serves nobody, and its client gives up within a second.
+   */
+  patient(script: Script, keys: readonly string[], args: readonly string[], size: number): Promise<Answer> {
+    return this.#isFull(size) ? this.#refuse() : this.#run(script, keys, args, size, 1, true);
+  }
+
   /** The same, however much waits: without it this node would soon count as one that is dead. There is one of it in a third of a lease. */
   urgent(script: Script, keys: readonly string[], args: readonly string[]): Promise<Answer> {
     return this.#run(script, keys, args, 100, 1);
@@ -88,18 +100,33 @@ export class Caller {
     args: readonly string[],
     size: number,
     scripts: number,
+    patient = false,
   ): Promise<Answer> {
     const all = [script.sha, String(keys.length)];
     for (const key of keys) all.push(key);
     for (const arg of args) all.push(arg);
     const { client } = this.#options.connection;
-    return this.#begin(`script ${script.name}`, size, scripts, () =>
+    const send = () =>
       client.call("evalsha", all).catch((error: unknown) => {
         // After a restart, a failover or SCRIPT FLUSH. Sent whole, it is known there from then on.
         if (!isNoScript(error)) throw error;
         return client.call("eval", [script.source].concat(all.slice(1)));
-      }),
-    );
+      });
+    return this.#begin(`script ${script.name}`, size, scripts, patient ? () => this.#again(send) : send);
+  }
+
+  async #again(send: () => Promise<unknown>): Promise<unknown> {
+    const { clock, awayAfter } = this.#options;
+    const end = clock.now() + awayAfter;
+    for (;;) {
+      try {
+        return await send();
+      } catch (error) {
+        if (this.#closed || !isTransient(error) || clock.now() + AGAIN >= end) throw error;
+        if (isReadOnly(error)) this.#options.connection.onReplica();
+      }
+      await pauseUnref(clock, AGAIN);
+    }
   }
 
   command(name: string, args: readonly string[]): Promise<Answer> {
