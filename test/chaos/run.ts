@@ -42,6 +42,7 @@ export async function runChaos(run: Run, say: (line: string) => void): Promise<R
     polling,
     websockets,
   });
+  world.websocketsMayEnd = true;
   const problems: string[] = [];
   const attempt = async (what: string, work: () => unknown): Promise<void> => {
     try {

@@ -209,7 +209,14 @@ export class FaultWorld {
     const loads = [this.polling, this.websockets, this.upgraded] as const;
     for (const load of loads) load.finish();
     const [polling, websockets, upgraded] = await Promise.all([loads[0].done, loads[1].done, loads[2].done]);
-    return { polling, websockets, upgraded, refused, retried };
+    return { polling, websockets, upgraded, refused: this.#unexcused(refused), retried };
+  }
+
+  /** A session whose upgrade met the fault may be over before its client, which posts still, is told. */
+  #unexcused(refused: readonly string[]): readonly string[] {
+    if (!this.websocketsMayEnd && !this.relayedMayEnd) return refused;
+    const sids = this.upgraded.sids();
+    return refused.filter((line) => !sids.some((sid) => line.includes(`sid=${sid} `) || line.includes(`sid=${sid}&`)));
   }
 
   /** Everything ends, and is found flawless: what clients saw, what nginx answered, and what is left behind. */
