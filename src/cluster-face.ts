@@ -29,6 +29,8 @@ export interface ClusterStats {
   readonly counts: Readonly<Record<string, number>>;
   /** How much of each kind this node keeps: sessions that ended and may be asked for (`linger`) included. */
   readonly sizes: Readonly<Record<string, number>>;
+  /** How much it keeps of other nodes: of those that live, and for a while of those that are gone. */
+  readonly known: Readonly<Record<string, number>>;
 }
 
 /** Whether requests should come to this node, and what speaks for or against it. */
@@ -142,6 +144,7 @@ export class ClusterFace extends EventEmitter implements NodeEvents {
       },
       counts: this.counters.read(),
       sizes: { ...this.#node?.sizes },
+      known: { ...this.#node?.known },
     };
   }
 

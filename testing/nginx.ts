@@ -1,10 +1,12 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./free-port";
 import { startProcess, type RunningProcess } from "./processes";
+import { waitFor } from "./wait-for";
 
 export interface NginxOptions {
   /** Ports on the loopback address. Requests go to them in turn. */
@@ -43,7 +45,14 @@ export interface Nginx {
    * reload, nginx closes the connections that clients keep and that nothing is under way on.
    */
   readonly reconfigure: (options: NginxOptions) => Promise<void>;
-  /** Ends it and waits until it is gone. */
+  /** As a crash of all of it: each connection through it breaks. Its logs stay, and `restart` goes on with them. */
+  readonly kill: () => Promise<void>;
+  /** The same port and configuration again, after `kill`; resolves when it serves. */
+  readonly restart: () => Promise<void>;
+  /** Stops it from running, its connections open, until `resume`. */
+  readonly pause: () => void;
+  readonly resume: () => void;
+  /** Ends it, however it is, and waits until it is gone. */
   readonly stop: () => Promise<void>;
 }
 
@@ -63,56 +72,161 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
 }
 
 async function launch(options: NginxOptions, port: number): Promise<Nginx> {
-  const folder = mkdtempSync(join(tmpdir(), "nginx-test-"));
-  const file = (name: string): string => join(folder, name);
-  let generation = 1;
-  const configure = (wanted: NginxOptions): void =>
-    writeFileSync(file("nginx.conf"), configuration(wanted, port, folder, generation));
-  configure(options);
-  writeFileSync(file("access.log"), "");
-  const args = ["-p", folder, "-c", file("nginx.conf"), "-e", file("error.log")];
-  const nginx = startProcess("nginx", args, { name: "nginx" });
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  const errorLog = (): string => {
-    try {
-      return readFileSync(file("error.log"), "utf8");
-    } catch {
-      return "";
-    }
-  };
+  const nginx = new NginxProcess(options, port);
   try {
-    await inForce(nginx, port, generation);
+    await nginx.begins();
   } catch (error) {
     await nginx.kill();
-    const log = errorLog();
-    remove();
+    const log = nginx.errorLog();
+    nginx.remove();
     throw new Error(`nginx did not start: ${String(error)}\n${log}`, { cause: error });
   }
-  let lines = (): string[] => readFileSync(file("access.log"), "utf8").split("\n");
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    pid: nginx.pid,
-    counts: () => Promise.resolve(count(lines())),
-    errorLog,
-    accessLog: () => lines().join("\n"),
-    reconfigure: async (wanted) => {
-      generation++;
-      configure(wanted);
-      // The worker of the old configuration closes its idle connections all at once: this one stands for them.
-      const witness = await idleConnection(port);
-      nginx.signal("SIGHUP");
-      await inForce(nginx, port, generation);
-      await witness.closed;
+    get pid() {
+      return nginx.pid;
     },
-    stop: async () => {
-      if (!nginx.running) return;
-      await nginx.stop();
-      const kept = lines();
-      lines = () => kept;
-      remove();
-    },
+    counts: () => Promise.resolve(count(nginx.lines())),
+    errorLog: () => nginx.errorLog(),
+    accessLog: () => nginx.lines().join("\n"),
+    reconfigure: (wanted) => nginx.reconfigure(wanted),
+    kill: () => nginx.kill(),
+    restart: () => nginx.restart(),
+    pause: () => nginx.signal("SIGSTOP"),
+    resume: () => nginx.signal("SIGCONT"),
+    stop: () => nginx.stop(),
   };
+}
+
+/** A master that only looks after its workers, and workers: what is to happen to nginx has to happen to both. */
+class NginxProcess {
+  readonly #port: number;
+  readonly #folder = mkdtempSync(join(tmpdir(), "nginx-test-"));
+  #options: NginxOptions;
+  #generation = 1;
+  #master: RunningProcess;
+  /** What is left of the access log when the folder is gone. */
+  #kept: string[] | undefined;
+
+  constructor(options: NginxOptions, port: number) {
+    this.#options = options;
+    this.#port = port;
+    writeFileSync(this.#file("access.log"), "");
+    this.#configure();
+    this.#master = this.#run();
+  }
+
+  get pid(): number {
+    return this.#master.pid;
+  }
+
+  lines(): string[] {
+    return this.#kept ?? readFileSync(this.#file("access.log"), "utf8").split("\n");
+  }
+
+  errorLog(): string {
+    try {
+      return readFileSync(this.#file("error.log"), "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  begins(): Promise<void> {
+    return inForce(this.#master, this.#port, this.#generation);
+  }
+
+  async reconfigure(options: NginxOptions): Promise<void> {
+    this.#options = options;
+    this.#generation++;
+    this.#configure();
+    // The worker of the old configuration closes its idle connections all at once: this one stands for them.
+    const witness = await idleConnection(this.#port);
+    this.#master.signal("SIGHUP");
+    await this.begins();
+    await witness.closed;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#master.running) return;
+    const workers = childrenOf(this.pid);
+    this.#master.signal(signal);
+    for (const pid of workers) send(pid, signal);
+  }
+
+  async kill(): Promise<void> {
+    // Its workers serve on without it, and it would start others in their place.
+    this.signal("SIGKILL");
+    await this.#master.kill();
+    await waitFor("the port of nginx to be free", () => isRefused(this.#port));
+  }
+
+  async restart(): Promise<void> {
+    if (this.#master.running) throw new Error("nginx runs");
+    this.#master = this.#run();
+    await this.begins();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#kept !== undefined) return;
+    if (this.#master.running) {
+      // Workers that stand still would keep it from ending.
+      this.signal("SIGCONT");
+      await this.#master.stop();
+    }
+    this.#kept = this.lines();
+    this.remove();
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #run(): RunningProcess {
+    const args = ["-p", this.#folder, "-c", this.#file("nginx.conf"), "-e", this.#file("error.log")];
+    return startProcess("nginx", args, { name: "nginx" });
+  }
+
+  #configure(): void {
+    const text = configuration(this.#options, this.#port, this.#folder, this.#generation);
+    writeFileSync(this.#file("nginx.conf"), text);
+  }
+
+  #file(name: string): string {
+    return join(this.#folder, name);
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  // `pid ppid` in a line: POSIX, and where there is no ps, as in slim images, there is /proc.
+  const file = `/proc/${parent}/task/${parent}/children`;
+  const text = existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  if (text !== undefined) return text.split(" ").filter(Boolean).map(Number);
+  return execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid = 0, ppid]) => (ppid === parent ? [pid] : []));
+}
+
+/** To one that may be gone by now. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ESRCH") throw error;
+  }
+}
+
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(false);
+    });
+    // Also one that was accepted a moment before its worker was gone.
+    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(code === "ECONNREFUSED"));
+  });
 }
 
 async function inForce(nginx: RunningProcess, port: number, generation: number): Promise<void> {

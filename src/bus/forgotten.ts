@@ -19,6 +19,10 @@ export class Forgotten {
     this.#most = most;
   }
 
+  get size(): number {
+    return this.#marks.size;
+  }
+
   add({ node, incarnation, inbound, used }: Peer): void {
     this.#marks.delete(node);
     // Also of one that was spoken to and never said a word: what it was told is lost.

@@ -74,6 +74,11 @@ export class Links implements BusListener {
     );
   }
 
+  /** Of how many nodes this one keeps something. */
+  get sizes(): Peers["sizes"] {
+    return this.#peers.sizes;
+  }
+
   /** Whether this node's own connection to the bus is well. */
   get connected(): boolean {
     return this.#running && this.#bus.connected;

@@ -20,6 +20,10 @@ export class Peers {
     this.#clock = clock;
   }
 
+  get sizes(): { readonly peers: number; readonly forgotten: number } {
+    return { peers: this.#peers.size, forgotten: this.#forgotten.size };
+  }
+
   get(node: NodeId): Peer | undefined {
     return this.#peers.get(node);
   }

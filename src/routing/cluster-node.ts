@@ -132,6 +132,12 @@ export class ClusterNode implements WholeNode {
     };
   }
 
+  /** How much it keeps of other nodes, those that are gone included: what sessions leave behind is not to be found here either. */
+  get known(): Readonly<Record<string, number>> {
+    const { leavers } = this.#handovers;
+    return { ...this.#links.sizes, lostNodes: this.#lostNodes.size, leavers, notices: this.#notices.size };
+  }
+
   get others(): NodeId[] {
     return this.#membership.others;
   }

@@ -43,6 +43,11 @@ export class Handovers implements DepartingNode {
     this.#parts = parts;
   }
 
+  /** How many nodes have said that they leave, and are there still. */
+  get leavers(): number {
+    return this.#leavers.size;
+  }
+
   /** Whether this node leaves. */
   get leaving(): boolean {
     return this.#departure !== undefined;

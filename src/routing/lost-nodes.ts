@@ -56,6 +56,10 @@ export class LostNodes {
     return this.#lost.size > 0;
   }
 
+  get size(): number {
+    return this.#lost.size;
+  }
+
   /** `cutOff`: it was not heard for so long that one which is gone would have been found to be so. */
   add(node: NodeId, cutOff: boolean): void {
     const { clock, recordTtl } = this.#parts;

@@ -30,6 +30,12 @@ export class TakenNotices {
     this.#node = node;
   }
 
+  get size(): number {
+    let size = 0;
+    for (const notices of this.#notices.values()) size += notices.length;
+    return size;
+  }
+
   tell(owner: NodeId, sid: string, turn: number): void {
     const { clock } = this.#node;
     const notices = this.#recent(owner);

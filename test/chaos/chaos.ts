@@ -1,48 +1,22 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { commandOf, readRun, UsageError, USAGE, type Run } from "./arguments";
 import { LEFT, runChaos, type Report } from "./run";
 import { describe } from "./schedule";
 
 const ROOT = join(__dirname, "../..");
-const USAGE = `npm run chaos -- [--minutes M] [--seed S] [--polling N] [--websockets N]
-
-  --minutes M     how long faults go on (default 5)
-  --seed S        which faults, and when (default: one by chance, which is printed)
-  --polling N     sessions that poll (default 48)
-  --websockets N  sessions with a websocket (default 8)
-
-Ends with 1 when anything was lost, doubled, changed, out of order, refused or left behind.
-`;
-
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: "string", default: "5" },
-      seed: { type: "string" },
-      polling: { type: "string" },
-      websockets: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help === true) {
+  const run = readRun(process.argv.slice(2));
+  if (run === undefined) {
     process.stdout.write(USAGE);
     return;
   }
   if (!existsSync(join(ROOT, "dist/src/index.js"))) throw new Error("there is no dist/: npm run build makes it");
-  const seed = values.seed === undefined ? Date.now() % 1_000_000 : positive("--seed", values.seed);
-  const minutes = positive("--minutes", values.minutes);
-  say(`seed ${seed}, ${minutes} minutes`);
-  const report = await runChaos({
-    seed,
-    durationMs: minutes * 60_000,
-    say,
-    ...(values.polling === undefined ? {} : { polling: positive("--polling", values.polling) }),
-    ...(values.websockets === undefined ? {} : { websockets: positive("--websockets", values.websockets) }),
-  });
+  say(commandOf(run));
+  const report = await runChaos(run, say);
   tell(report);
   if (report.problems.length === 0) return;
-  tellProblems(report, seed, minutes);
+  tellProblems(report, run);
   process.exitCode = 1;
 }
 
@@ -55,6 +29,7 @@ function tell({ done, outcome, plan, problems, excused }: Report): void {
   for (const [name, verdict] of [
     ["polling", outcome.polling],
     ["websocket", outcome.websockets],
+    ["upgraded", outcome.upgraded],
   ] as const) {
     const { sessions, dropped, sent, echoed, lost, lostByDropped, doubled, outOfOrder, corrupted } = verdict;
     const ended = dropped === 0 ? "" : `, ${dropped} ended, and with them ${lostByDropped} messages`;
@@ -69,21 +44,14 @@ function tell({ done, outcome, plan, problems, excused }: Report): void {
   say(`requests that went to a second node: ${outcome.retried}; refused: ${outcome.refused.length}`);
 }
 
-function tellProblems({ problems, plan, logs }: Report, seed: number, minutes: number): void {
-  const folder = join(ROOT, ".build", `chaos-${seed}`);
+function tellProblems({ problems, plan, logs }: Report, run: Run): void {
+  const folder = join(ROOT, ".build", `chaos-${run.plan.seed}`);
   mkdirSync(folder, { recursive: true });
   for (const [name, text] of logs) writeFileSync(join(folder, `${name}.log`), text);
   writeFileSync(join(folder, "schedule.txt"), `${plan.map(describe).join("\n")}\n`);
   say(`\n${problems.join("\n\n")}`);
-  say(`\nThe same faults again: npm run chaos -- --minutes ${minutes} --seed ${seed}`);
+  say(`\nThe same faults again: ${commandOf(run)}`);
   say(`What the nodes printed, and the schedule: ${folder}`);
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isFinite(value) && value > 0) return value;
-  process.stderr.write(`${name} is ${JSON.stringify(text)}; a number above 0 is needed\n\n${USAGE}`);
-  process.exit(2);
 }
 
 function say(line: string): void {
@@ -91,6 +59,10 @@ function say(line: string): void {
 }
 
 main().catch((error: unknown) => {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
   process.stderr.write(`${String(error instanceof Error ? error.stack : error)}\n`);
   process.exit(1);
 });

@@ -2,18 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { assertFlawless, type Verdict } from "../../testing/checked-load";
 import type { Kit } from "../../testing/kit";
 import type { KitNode } from "../../testing/kit-node";
-import { checkWebSockets, FaultWorld, LEASE, type Outcome } from "../faults/fault-world";
-import { describe, partOf, schedule, type Fault, type Kind, type Part, type Planned } from "./schedule";
-
-export interface ChaosOptions {
-  readonly seed: number;
-  readonly durationMs: number;
-  /** Polling sessions, and websocket ones. */
-  readonly polling?: number;
-  readonly websockets?: number;
-  /** Told each fault as it begins, and how each part went. */
-  readonly say: (line: string) => void;
-}
+import { checkWebSockets, FaultWorld, type Outcome } from "../faults/fault-world";
+import type { Run } from "./arguments";
+import { describe, longestSilence, partOf, schedule, type Fault, type Kind, type Part, type Planned } from "./schedule";
 
 export interface Report {
   readonly plan: readonly Planned[];
@@ -30,27 +21,28 @@ export interface Report {
 
 /** What a problem begins with that is about keys, files, timers and sessions that nobody needs any more. */
 export const LEFT = "what is left behind";
-const NODES = 3;
 /** More than any sum of faults makes a session wait. */
 const STALL = 60_000;
 const START_WITHIN = 30_000;
 const START_AGAIN_AFTER = 300;
 
-/** Does the faults of a seed to real processes under clients that count, and finds out what it cost. */
-export async function runChaos(options: ChaosOptions): Promise<Report> {
-  const { seed, durationMs, say } = options;
-  const plan = schedule({ seed, durationMs, nodes: NODES, leaseMs: LEASE });
-  const { polling, websockets } = options;
+/** Does the faults of a seed to real processes under clients that count, and finds out what it cost. `say`: told each fault as it begins. */
+export async function runChaos(run: Run, say: (line: string) => void): Promise<Report> {
+  const { polling, websockets } = run;
+  const { durationMs, nodes, leaseMs } = run.plan;
+  const plan = schedule(run.plan);
   const world = await FaultWorld.start({
-    nodes: NODES,
+    nodes,
     links: true,
+    options: { cluster: { leaseTtl: leaseMs } },
     redisArgs: ["--appendonly", "yes", "--appendfsync", "always"],
     timeoutMs: durationMs + 180_000,
     stallMs: STALL,
     env: { TEST_TRACE: "1" },
-    ...(polling === undefined ? {} : { polling }),
-    ...(websockets === undefined ? {} : { websockets }),
+    polling,
+    websockets,
   });
+  world.websocketsMayEnd = true;
   const problems: string[] = [];
   const attempt = async (what: string, work: () => unknown): Promise<void> => {
     try {
@@ -66,7 +58,8 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     await attempt("the load", async () => (outcome = await world.settle()));
     if (outcome !== undefined) {
       excused = twoEnded(world.kit);
-      for (const problem of judge(outcome, excused)) problems.push(problem);
+      const silence = longestSilence(plan, leaseMs);
+      for (const problem of judge(outcome, { excused, silence })) problems.push(problem);
       await attempt(LEFT, () => world.leavesNothing());
     }
     const logs = new Map(world.kit.nodes.map((node) => [`node-${node.number}`, node.logs()]));
@@ -77,8 +70,17 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   }
 }
 
-/** What no fault of a plan excuses. `excused`: sessions that ended as it is promised they may. */
-export function judge({ polling, websockets, refused }: Outcome, excused: readonly string[] = []): string[] {
+/** What a plan allows. */
+export interface Allowed {
+  /** Sessions that ended as it is promised they may. */
+  readonly excused?: readonly string[];
+  /** The longest silence of a session, in milliseconds. */
+  readonly silence?: number;
+}
+
+/** What no fault of a plan excuses. */
+export function judge(outcome: Outcome, { excused = [], silence = Infinity }: Allowed = {}): string[] {
+  const { polling, websockets, upgraded, refused } = outcome;
   const problems: string[] = [];
   const must = (what: string, check: () => void): void => {
     try {
@@ -89,6 +91,9 @@ export function judge({ polling, websockets, refused }: Outcome, excused: readon
   };
   must("polling sessions", () => assertFlawless(without(polling, excused.length)));
   must("websocket sessions", () => checkWebSockets(websockets));
+  must("upgraded sessions", () => checkWebSockets(upgraded));
+  if (polling.longestSilenceMs >= silence)
+    problems.push(`a session was silent for ${polling.longestSilenceMs} ms, and ${silence} are allowed`);
   // A websocket that begins while Redis is away may be refused: its client tries again.
   const polls = refused.filter(
     (line) => !line.includes("transport=websocket") && !excused.some((sid) => line.includes(`sid=${sid}`)),

@@ -146,6 +146,33 @@ export function partOf(fault: Fault): Part {
   }
 }
 
+/** Behind the end of a fault: what a silent link is noticed within, what starting takes, and a machine with other things to do. */
+const AFTER_IT = 3_000 + 1_500 + 5_000;
+
+/**
+ * What a session that polls may wait at most, in milliseconds: while faults overlap, until the owners and holders that they took are known to be gone, and, where
+ * the next ones begin before that, through those as well. Through a third time it need not: what was behind the first ones is over.
+ */
+export function longestSilence(planned: readonly Planned[], leaseMs: number): number {
+  const recovery = leaseMs + leaseMs / 3 + AFTER_IT;
+  const waits = stretches(planned).map(({ from, to }, i, all) => {
+    const next = all[i + 1];
+    return (next !== undefined && next.from < to + recovery ? next.to : to) - from + recovery;
+  });
+  return Math.max(recovery, ...waits);
+}
+
+/** The times in which some part is out of order. */
+function stretches(planned: readonly Planned[]): { readonly from: number; readonly to: number }[] {
+  const found: { from: number; to: number }[] = [];
+  for (const { at, fault } of planned) {
+    const last = found.at(-1);
+    if (last !== undefined && at <= last.to) last.to = Math.max(last.to, at + fault.ms);
+    else found.push({ from: at, to: at + fault.ms });
+  }
+  return found;
+}
+
 /** One line for one fault. */
 export function describe({ at, fault }: Planned): string {
   const what = "node" in fault ? `${fault.kind} ${partOf(fault)}` : fault.kind;

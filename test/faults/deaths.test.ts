@@ -1,10 +1,16 @@
+import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, test } from "node:test";
-import { FaultWorld, LEASE, SOAK } from "./fault-world";
+import type { KitNode } from "../../testing/kit-node";
+import { waitFor } from "../helpers/wait-for";
+import { accountOf, FaultWorld, LEASE, SOAK } from "./fault-world";
+import { killInTurn, P99 } from "./turns";
 
 const RESTART_AFTER = 2_000;
-/** How often each node is killed. */
-const ROUNDS = SOAK ? 5 : 1;
+/** What a node's turns take, in milliseconds, for its sessions not to be handed over all at once. */
+const SLOW = 100;
+/** Nothing is added in the soak, where nothing else runs. */
+const SOUND = { silence: LEASE + 1_000, patience: SOAK ? 0 : 3_000 };
 
 /** Nodes that end, one at a time and together, behind nginx. */
 describe("nodes that die", () => {
@@ -18,15 +24,8 @@ describe("nodes that die", () => {
   test("kill -9 of each node in turn, started again after 2 s", async () => {
     world = await FaultWorld.start();
     world.websocketsMayEnd = true;
-    for (let round = 1; round <= ROUNDS; round++) {
-      for (const node of world.kit.nodes) {
-        await node.kill();
-        await sleep(RESTART_AFTER);
-        await node.start();
-        await world.goesOn(1);
-      }
-    }
-    await world.ends({ silence: LEASE + 1_000, p99: 500 });
+    await killInTurn(world);
+    await world.ends({ ...SOUND, p99: P99, everyTimer: true });
   });
 
   test("two of three are killed together: owners and holders of the same sessions", async () => {
@@ -46,20 +45,32 @@ describe("nodes that die", () => {
       await Promise.all(both.map((node) => node.start()));
       await world.goesOn(2);
     }
-    await world.ends({ silence: LEASE + 1_000 });
+    await world.ends(SOUND);
   });
 
-  test("each is killed while it hands its sessions over, 100 ms after SIGTERM", async () => {
-    world = await FaultWorld.start();
+  test("each is killed while it hands its sessions over, when some are others' already", async () => {
+    world = await FaultWorld.start({ links: true });
     world.websocketsMayEnd = true;
+    const all = { handovers: 0, takeovers: 0 };
     for (const node of world.kit.nodes) {
+      node.links!.redis.delay(SLOW);
+      await world.goesOn(1);
+      const owned = await world.ownedBy(node);
+      const before = await changesAt(world, node);
       node.process.signal("SIGTERM");
-      await sleep(100);
+      await waitFor("the first handover", async () => (await changesAt(world!, node)).handovers > before.handovers);
       await node.kill();
+      node.links!.redis.heal();
+      await world.isInherited(node, owned, LEASE + 10_000);
+      const { handovers, takeovers } = await changesAt(world, node);
+      all.handovers += handovers - before.handovers;
+      all.takeovers += takeovers - before.takeovers;
       await node.start();
       await world.goesOn(2);
     }
-    await world.ends({ silence: LEASE + 1_000 });
+    console.log(`sessions that were handed over: ${all.handovers}; taken over: ${all.takeovers}`);
+    assert.ok(all.handovers > 0 && all.takeovers > 0, "no node was killed in the middle of it");
+    await world.ends(SOUND);
   });
 
   test("one is killed while Redis restarts with its data", async () => {
@@ -75,3 +86,10 @@ describe("nodes that die", () => {
     await world.ends({ silence: 1_000 + 2 * LEASE + 1_000 });
   });
 });
+
+/** Of sessions that were another node's, at all nodes but this one. */
+async function changesAt(world: FaultWorld, but: KitNode): Promise<{ handovers: number; takeovers: number }> {
+  const accounts = await Promise.all(world.kit.nodes.filter((node) => node !== but).map(accountOf));
+  const sum = (name: string): number => accounts.reduce((all, { stats }) => all + (stats?.counts[name] ?? 0), 0);
+  return { handovers: sum("handovers"), takeovers: sum("takeovers") };
+}

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import type { SocketOptions } from "engine.io-client";
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Redis } from "ioredis";
 import { assertFlawless, type Load, type Verdict } from "../../testing/checked-load";
 import { Kit, type KitOptions } from "../../testing/kit";
 import type { KitNode } from "../../testing/kit-node";
-import { ServeProcess, type NodeAccount, type NodeOptions } from "../helpers/cluster";
+import type { NodeAccount, NodeOptions } from "../helpers/cluster";
 import { waitFor } from "../helpers/wait-for";
+import { accountOf, Keys, LeftBehind, NatsMonitor } from "./left-behind";
+
+export { accountOf } from "./left-behind";
 
 export const SOAK = process.env["SOAK"] === "1";
-const POLLING = SOAK ? 200 : 48;
-const WEBSOCKETS = SOAK ? 50 : 8;
+/** Polling sessions, and websocket ones. */
+export const POLLING = SOAK ? 200 : 48;
+/** As many that begin with a websocket, and as many that go over to one, mostly at another node than their session's. */
+export const WEBSOCKETS = SOAK ? 25 : 8;
 /** A message each way and session every so many milliseconds. */
 const EVERY = SOAK ? 1_000 : 300;
 /** Time to live of a node's lease. */
@@ -19,7 +22,7 @@ export const LEASE = SOAK ? 5_000 : 2_000;
 /** Clients of a node whose link is away go over nginx to one whose links are whole when this long has passed since, at most. */
 export const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
 const LINGER = 1_500;
-/** What a small machine that does other things besides may take longer than is promised; and for how long it stood still. */
+/** What a small machine that does other things besides may take longer than is promised. */
 const PATIENCE = SOAK ? 1_000 : 3_000;
 
 export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "readTimeoutMs" | "env"> {
@@ -44,6 +47,7 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
 export interface Outcome {
   readonly polling: Verdict;
   readonly websockets: Verdict;
+  readonly upgraded: Verdict;
   /** Lines of nginx' log, of requests that were answered 4xx or 5xx while the clients were at it. */
   readonly refused: readonly string[];
   /** Requests that needed a second node. */
@@ -55,16 +59,28 @@ export interface Balancer {
   stop(): Promise<unknown>;
 }
 
-/** What a node has where no client is connected. */
-interface Resources {
-  readonly files: number;
-  readonly timers: number;
-}
-
 /** Sessions that a node owns, as it says itself. */
 export interface Owned {
   readonly polling: readonly string[];
   readonly websockets: readonly string[];
+}
+
+interface Loads {
+  readonly polling: Load;
+  readonly websockets: Load;
+  readonly upgraded: Load;
+}
+
+/** What a fault may cost, in milliseconds of silence. */
+export interface Bounds {
+  /** The longest one. */
+  readonly silence: number;
+  /** What 99 in 100 are shorter than. */
+  readonly p99?: number;
+  /** What is added to `silence` for a machine with other things to do. Default: 3 s, and 1 s in the soak. */
+  readonly patience?: number;
+  /** Whether it is waited for the last timer. Default: in the soak. */
+  readonly everyTimer?: boolean;
 }
 
 export async function isReady(node: KitNode): Promise<boolean> {
@@ -76,50 +92,68 @@ export class FaultWorld {
   readonly kit: Kit;
   readonly balancer: Balancer;
   readonly polling: Load;
+  /** Sessions that begin with a websocket: at the node that owns them. */
   readonly websockets: Load;
-  readonly #idle: Resources;
+  /** Sessions that poll first and go over to a websocket, which is relayed where another node than their owner holds it. */
+  readonly upgraded: Load;
+  readonly #before: LeftBehind;
+  readonly #keys: Keys;
   /** Whether a websocket may end: its node died. */
   websocketsMayEnd = false;
+  /** Whether one may that is relayed: also where nobody died, the bus may have lost something of it, or a lease has ended. */
+  relayedMayEnd = false;
 
-  private constructor(kit: Kit, balancer: Balancer, polling: Load, websockets: Load, idle: Resources) {
+  private constructor(kit: Kit, balancer: Balancer, loads: Loads, before: LeftBehind, keys: Keys) {
     this.kit = kit;
     this.balancer = balancer;
-    this.polling = polling;
-    this.websockets = websockets;
-    this.#idle = idle;
+    this.polling = loads.polling;
+    this.websockets = loads.websockets;
+    this.upgraded = loads.upgraded;
+    this.#before = before;
+    this.#keys = keys;
   }
 
   static async start(options: WorldOptions = {}): Promise<FaultWorld> {
     const { nodes = 3, links = false, env, redisArgs, readTimeoutMs } = options;
-    const { polling: sessions = POLLING, websockets = WEBSOCKETS, timeoutMs = 400_000, stallMs } = options;
     const engine: NodeOptions = {
       ...options.options,
       cluster: { leaseTtl: LEASE, linger: LINGER, ...options.options?.cluster },
     };
+    const monitor = new NatsMonitor();
     const kit = await Kit.start({
       nodes,
       links,
       command: [process.execPath, "--enable-source-maps", join(__dirname, "../helpers/kit-node.cjs")],
       env: { TEST_OPTIONS: JSON.stringify(engine), ...env },
+      natsConfig: monitor.config,
       ...(redisArgs === undefined ? {} : { redisArgs }),
       ...(readTimeoutMs === undefined ? {} : { readTimeoutMs }),
     });
     try {
-      const idle = await mostOf(kit.nodes);
+      const before = await LeftBehind.before(kit, monitor);
       const balancer = (await options.balancer?.(kit)) ?? kit.nginx;
-      const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
-      const { keepAlive = true, client = {} } = options;
-      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, keepAlive, client, ...patience };
-      const polling = kit.load({ ...shared, sessions });
-      const upgraded = kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true });
-      await Promise.all([polling.opened, upgraded.opened]);
-      const world = new FaultWorld(kit, balancer, polling, upgraded, idle);
+      const loads = loadsOf(kit, balancer.url, options);
+      await Promise.all(Object.values(loads).map(({ opened }: Load) => opened));
+      const world = new FaultWorld(kit, balancer, loads, before, new Keys(kit, env?.["TEST_REDIS"]));
       await world.goesOn(2);
+      await world.#goOver();
       return world;
     } catch (error) {
       await kit.stop();
       throw error;
     }
+  }
+
+  /** Resolves when the sessions that go over to a websocket have done so, and some of them are relayed. */
+  async #goOver(): Promise<void> {
+    const wanted = this.upgraded.sids();
+    if (wanted.length === 0) return;
+    await waitFor("websockets of sessions that other nodes own", async () => {
+      const accounts = await this.accounts();
+      const done = accounts.reduce((sum, { upgrades }) => sum + upgrades.done, 0);
+      const relayed = accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
+      return done >= wanted.length && relayed > 0;
+    });
   }
 
   /** Resolves when each polling session has had so many echoes more, on average. */
@@ -149,12 +183,21 @@ export class FaultWorld {
   }
 
   /** It is not ready, and others have all its polling sessions. */
-  async isReplaced(node: KitNode, { polling }: Owned, withinMs: number): Promise<void> {
+  async isReplaced(node: KitNode, owned: Owned, withinMs: number): Promise<void> {
     await waitFor("it not to be ready", async () => !(await isReady(node)), withinMs);
-    await waitFor("others to have its polling sessions", async () => {
-      const taken = new Set(await this.takenFrom(node));
-      return polling.every((sid) => taken.has(sid));
-    });
+    await this.isInherited(node, owned, withinMs);
+  }
+
+  /** Others have all its polling sessions, whether it lives or not. */
+  async isInherited(node: KitNode, { polling }: Owned, withinMs: number): Promise<void> {
+    await waitFor(
+      "others to have its polling sessions",
+      async () => {
+        const taken = new Set(await this.takenFrom(node));
+        return polling.every((sid) => taken.has(sid));
+      },
+      withinMs,
+    );
   }
 
   /** The clients go on for a while, finish and close: what they got. */
@@ -162,49 +205,55 @@ export class FaultWorld {
     await this.goesOn();
     // Before the clients close: a poll that comes behind its session's end is refused by any server.
     const { refused, retried } = await this.kit.nginx.counts();
-    this.polling.finish();
-    this.websockets.finish();
-    const [polling, websockets] = await Promise.all([this.polling.done, this.websockets.done]);
-    return { polling, websockets, refused, retried };
+    await this.#keys.areThere(this.polling.sids());
+    const loads = [this.polling, this.websockets, this.upgraded] as const;
+    for (const load of loads) load.finish();
+    const [polling, websockets, upgraded] = await Promise.all([loads[0].done, loads[1].done, loads[2].done]);
+    return { polling, websockets, upgraded, refused: this.#unexcused(refused), retried };
+  }
+
+  /** A session whose upgrade met the fault may be over before its client, which posts still, is told. */
+  #unexcused(refused: readonly string[]): readonly string[] {
+    if (!this.websocketsMayEnd && !this.relayedMayEnd) return refused;
+    const sids = this.upgraded.sids();
+    return refused.filter((line) => !sids.some((sid) => line.includes(`sid=${sid} `) || line.includes(`sid=${sid}&`)));
   }
 
   /** Everything ends, and is found flawless: what clients saw, what nginx answered, and what is left behind. */
-  async ends(fault: { readonly silence: number; readonly p99?: number }): Promise<Verdict> {
-    const { polling: verdict, websockets, refused, retried } = await this.settle();
+  async ends({ silence, p99 = Infinity, patience = PATIENCE, everyTimer = SOAK }: Bounds): Promise<Verdict> {
+    const { polling: verdict, websockets, upgraded, refused, retried } = await this.settle();
     console.log(
       `silence: longest ${verdict.longestSilenceMs} ms, 99 % below ${verdict.silenceP99Ms} ms; ` +
         `the driver stood still for ${verdict.driverLagMs} ms; ${retried} requests were sent to a second node; ` +
-        `${websockets.dropped} of ${websockets.sessions} websockets ended`,
+        `${websockets.dropped} of ${websockets.sessions} websockets ended, ` +
+        `and ${upgraded.dropped} of ${upgraded.sessions} that were upgraded`,
     );
     assert.deepEqual(refused, []);
     assertFlawless(verdict);
     checkWebSockets(websockets);
-    if (!this.websocketsMayEnd) assert.equal(websockets.dropped, 0, JSON.stringify(websockets.closes));
-    const allowed = fault.silence + PATIENCE + verdict.driverLagMs;
-    assert.ok(verdict.longestSilenceMs < allowed, `${verdict.longestSilenceMs} ms of silence, and not ${allowed}`);
-    if (SOAK && fault.p99 !== undefined) {
-      assert.ok(verdict.silenceP99Ms < fault.p99, `one silence in 100 was longer than ${verdict.silenceP99Ms} ms`);
+    checkWebSockets(upgraded);
+    if (!this.websocketsMayEnd) {
+      assert.equal(websockets.dropped, 0, JSON.stringify(websockets.closes));
+      if (!this.relayedMayEnd) assert.equal(upgraded.dropped, 0, JSON.stringify(upgraded.closes));
     }
-    await this.leavesNothing();
+    // Without what the driver stood still: silences are counted without it.
+    const allowed = silence + patience;
+    assert.ok(verdict.longestSilenceMs < allowed, `${verdict.longestSilenceMs} ms of silence, and not ${allowed}`);
+    assert.ok(verdict.silenceP99Ms < p99, `one silence in 100 was longer than ${verdict.silenceP99Ms} ms`);
+    await this.leavesNothing(everyTimer);
     return verdict;
   }
 
   /** Behind `linger` no key of a session that ended is left, and the nodes keep nothing. */
-  async leavesNothing(): Promise<void> {
+  async leavesNothing(everyTimer = SOAK): Promise<void> {
     // With the balancers still there: a stock client says that it has closed before its last POST has been sent, and one
     // that a balancer took with it left its session to wait for a pong.
     for (const node of this.kit.running) await this.#keepsNothing(node);
     // The connections that they keep to the nodes are no leak of theirs.
     await this.balancer.stop();
     await this.kit.nginx.stop();
-    for (const node of this.kit.running) {
-      await waitFor(`node ${node.number} to be as it was`, async () => {
-        const { files, timers } = await resourcesOf(node);
-        if (files <= this.#idle.files && timers <= this.#idle.timers) return true;
-        throw new Error(`${JSON.stringify({ files, timers })}, and it was ${JSON.stringify(this.#idle)}`);
-      });
-    }
-    await this.#leavesNoKeys();
+    await this.#before.isNothing(everyTimer);
+    await this.#keys.areGone(this.polling.sids());
   }
 
   #keepsNothing(node: KitNode): Promise<true> {
@@ -225,26 +274,17 @@ export class FaultWorld {
       LINGER + 40_000,
     );
   }
+}
 
-  async #leavesNoKeys(): Promise<void> {
-    const client = new Redis(this.kit.redis.port, "127.0.0.1");
-    try {
-      const sids = new Set(this.polling.sids());
-      await waitFor("the keys of ended sessions to be gone", async () => {
-        const keys = await client.keys(`${this.kit.prefix}*`);
-        const left = keys.filter((key) => sids.has(/\{(.*)\}/.exec(key)?.[1] ?? ""));
-        if (left.length > 0) throw new Error(`there is ${left.slice(0, 10).join(", ")}`);
-        return true;
-      });
-      // Of a websocket whose node died nobody knows that it ended: its record ends by its time.
-      for (const key of await client.keys(`${this.kit.prefix}*`)) {
-        if (key.startsWith(`${this.kit.prefix}{nodes}`)) continue;
-        assert.ok((await client.pttl(key)) !== -1, `${key} has no end`);
-      }
-    } finally {
-      client.disconnect();
-    }
-  }
+function loadsOf(kit: Kit, url: string, options: WorldOptions): Loads {
+  const { polling = POLLING, websockets = WEBSOCKETS, timeoutMs = 400_000, stallMs, keepAlive = true } = options;
+  const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
+  const shared = { messages: Infinity, everyMs: EVERY, url, keepAlive, client: options.client ?? {}, ...patience };
+  return {
+    polling: kit.load({ ...shared, sessions: polling }),
+    websockets: kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true }),
+    upgraded: kit.load({ ...shared, sessions: websockets, transports: ["polling", "websocket"], reopen: true }),
+  };
 }
 
 /** What a websocket had not got when it ended is lost with any server; all else is not. */
@@ -255,21 +295,4 @@ export function checkWebSockets(verdict: Verdict): void {
     { lost: 0, doubled: 0, outOfOrder: 0, corrupted: 0 },
     JSON.stringify(verdict),
   );
-}
-
-export function accountOf(node: KitNode): Promise<NodeAccount> {
-  return new ServeProcess(node.process, node.port, 1).account();
-}
-
-async function resourcesOf(node: KitNode): Promise<Resources> {
-  const { timers } = await accountOf(node);
-  return { files: readdirSync(`/proc/${node.process.pid}/fd`).length, timers };
-}
-
-async function mostOf(nodes: readonly KitNode[]): Promise<Resources> {
-  const all = await Promise.all(nodes.map(resourcesOf));
-  return {
-    files: Math.max(...all.map(({ files }) => files)),
-    timers: Math.max(...all.map(({ timers }) => timers)),
-  };
 }

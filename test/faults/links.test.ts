@@ -22,6 +22,7 @@ describe("one node's links", () => {
   for (const link of ["redis", "nats"] as const) {
     test(`to ${link} cut for longer than its lease: others have its polling sessions, its own websockets go on`, async () => {
       world = await FaultWorld.start({ links: true });
+      world.relayedMayEnd = true;
       const node = world.kit.node(0);
       const owned = await world.ownedBy(node);
       assert.ok(owned.polling.length > 0 && owned.websockets.length > 0, JSON.stringify(owned));
@@ -45,6 +46,7 @@ describe("one node's links", () => {
 
   test("to nats cut for a moment: requests wait, or go to others", async () => {
     world = await FaultWorld.start({ links: true });
+    world.relayedMayEnd = true;
     const node = world.kit.node(0);
     linkOf(node, "nats").cut();
     await sleep(LEASE / 2);
@@ -55,6 +57,7 @@ describe("one node's links", () => {
 
   test("to nats cut at all of them, for longer than their leases: there is nobody better, and requests wait", async () => {
     world = await FaultWorld.start({ links: true });
+    world.relayedMayEnd = true;
     for (const node of world.kit.nodes) linkOf(node, "nats").cut();
     await sleep(2 * LEASE);
     for (const node of world.kit.nodes) linkOf(node, "nats").heal();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, test } from "node:test";
+import { afterEach, beforeEach, describe, test } from "node:test";
 import { startRedisCluster, type RedisCluster, type RedisServer } from "../../testing/redis";
-import { FaultWorld, SOAK } from "./fault-world";
+import { FaultWorld, LEASE, SOAK } from "./fault-world";
+import { killInTurn, P99, restartInTurn } from "./turns";
 
 const AWAY = 1_000;
 /**
@@ -26,6 +27,8 @@ describe("a Redis Cluster whose nodes end in turn", () => {
   const start = async (args: readonly string[]): Promise<FaultWorld> => {
     redis = await startRedisCluster(args);
     world = await FaultWorld.start({ env: { TEST_REDIS: JSON.stringify({ cluster: redis.nodes }) } });
+    // While a master is away leases end, and with them what nodes said to each other under them.
+    world.relayedMayEnd = true;
     return world;
   };
 
@@ -57,5 +60,35 @@ describe("a Redis Cluster whose nodes end in turn", () => {
     await inTurn(world, (server) => server.terminate());
     await noTakeovers(world);
     await world.ends({ silence: AWAY + MARKED + 5_000 });
+  });
+});
+
+/** The store that they share is a cluster, and stays. */
+describe("nodes that end in turn, on a Redis Cluster of three masters", () => {
+  let world: FaultWorld | undefined;
+  let redis: RedisCluster | undefined;
+
+  beforeEach(async () => {
+    redis = await startRedisCluster();
+    world = await FaultWorld.start({ env: { TEST_REDIS: JSON.stringify({ cluster: redis.nodes }) } });
+    world.websocketsMayEnd = true;
+  });
+
+  afterEach(async () => {
+    await world?.kit.stop();
+    await redis?.stop();
+    world = redis = undefined;
+  });
+
+  test("kill -9 of each, started again after 2 s", async () => {
+    await killInTurn(world!);
+    await world!.ends({ silence: LEASE + 1_000, patience: SOAK ? 0 : 3_000, p99: P99 });
+  });
+
+  test("SIGTERM of each: nothing ends but websockets, nobody is answered an error, and nobody waits", async () => {
+    await restartInTurn(world!);
+    await world!.ends({ silence: 1_500, p99: 500 });
+    const takeovers = (await world!.accounts()).map(({ stats }) => stats?.counts["takeovers"] ?? 0);
+    assert.deepEqual(takeovers, [0, 0, 0]);
   });
 });

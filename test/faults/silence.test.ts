@@ -51,6 +51,7 @@ describe("one node's links are silent", () => {
 
   test("for a moment: nobody takes anything; longer than a lease: others have its polling sessions, its own websockets go on", async () => {
     world = await FaultWorld.start({ links: true, nodes: 5, websockets: 20 });
+    world.relayedMayEnd = true;
     const began = performance.now();
     world.kit.node(0).links!.redis.silence();
     world.kit.node(1).links!.nats.silence();
@@ -74,6 +75,7 @@ describe("one node's links are silent", () => {
   // there is served by others.
   test("cut to both at once, longer than its lease: others have its polling sessions; what waits there is served when it is back", async () => {
     world = await FaultWorld.start({ links: true });
+    world.relayedMayEnd = true;
     const node = world.kit.node(0);
     const owned = await ownedBy(node);
     const began = performance.now();

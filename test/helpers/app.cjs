@@ -6,8 +6,9 @@
 /**
  * @param {import("../../src/index").Server} engine
  * @param {import("node:http").Server} httpServer
+ * @param {() => Record<string, number>} [pendingTimers] how many there are of each duration, where somebody counts
  */
-module.exports = function testApp(engine, httpServer) {
+module.exports = function testApp(engine, httpServer, pendingTimers) {
   const sockets = new Map();
   const connections = [];
   const closes = [];
@@ -61,6 +62,7 @@ module.exports = function testApp(engine, httpServer) {
       upgrades,
       rss: process.memoryUsage().rss,
       timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
+      pendingTimers: pendingTimers?.(),
       others: engine.cluster?.nodes,
       stats: engine.cluster?.stats(),
       health: engine.cluster?.health(),

@@ -42,6 +42,8 @@ export interface NodeAccount {
   readonly rss: number;
   /** Timers that keep the process running. */
   readonly timers: number;
+  /** Those that do not too, by their duration in milliseconds; where the node counts them, as one of a kit does. */
+  readonly pendingTimers?: Readonly<Record<string, number>>;
   /** The other nodes that it knows to live. */
   readonly others?: readonly string[];
   readonly stats?: ClusterStats;

@@ -4,6 +4,7 @@
 // with the Redis that TEST_REDIS names: ioredis' options, or {"cluster": [{host, port}]}. With TEST_LISTEN=early it listens before it
 // has joined, as an application may. The rest is told as `serve` is told.
 
+const pendingTimers = require("./pending-timers.cjs");
 const { createServer } = require("node:http");
 const { Cluster } = require("ioredis");
 const { Server } = require("../../dist/src/index.js");
@@ -46,7 +47,7 @@ const engine = new Server({
 });
 engine.cluster.on("error", (error) => say(String(error)));
 if (process.env.TEST_TRACE === "1") trace();
-require(TEST_APP ?? "./app.cjs")(engine, http);
+require(TEST_APP ?? "./app.cjs")(engine, http, pendingTimers);
 engine.attach(http);
 const listen = () => http.listen(Number(PORT), HOST);
 if (TEST_LISTEN === "early") listen();

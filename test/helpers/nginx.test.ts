@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket, WebSocketServer } from "ws";
 import { startNginx, type Nginx, type NginxOptions } from "./nginx";
 
@@ -135,5 +136,46 @@ describe("nginx for tests", () => {
     const { byStatus, refused } = await counts();
     assert.equal(byStatus["200"], 1);
     assert.deepEqual(refused, []);
+  });
+
+  test("killed, nobody answers and each connection breaks; started again it is as it was", async () => {
+    const port = await upstream((incoming, response) => {
+      if (incoming.url !== "/held") response.end("here");
+    });
+    const running = await start({ upstreams: [await answering("other")] });
+    await running.reconfigure({ upstreams: [port] });
+    const { pid } = running;
+    const held = fetch(`${running.url}/held`);
+    held.catch(() => undefined);
+    await once(servers[0]!, "request");
+    await running.kill();
+    await assert.rejects(held);
+    await assert.rejects(fetch(running.url));
+    await running.restart();
+    assert.notEqual(running.pid, pid);
+    assert.equal(await (await fetch(running.url)).text(), "here");
+    await running.stop();
+    assert.equal((await running.counts()).byUpstream[port], 1);
+  });
+
+  test("paused, it answers nobody; resumed, it answers what came meanwhile", async () => {
+    const running = await start({ upstreams: [await answering("here")] });
+    running.pause();
+    const waiting = fetch(running.url);
+    const first = await Promise.race([waiting.then(() => "an answer"), sleep(300, "nothing")]);
+    assert.equal(first, "nothing");
+    running.resume();
+    assert.equal(await (await waiting).text(), "here");
+  });
+
+  test("ends also while it is paused, or was killed", async () => {
+    const paused = await start({ upstreams: [await answering("here")] });
+    paused.pause();
+    await paused.stop();
+    await assert.rejects(fetch(paused.url));
+    const killed = await start({ upstreams: [await answering("here")] });
+    await killed.kill();
+    await killed.stop();
+    assert.deepEqual((await killed.counts()).byStatus, {});
   });
 });

@@ -1,6 +1,7 @@
 import type { Latency } from "../../telemetry/latency";
 import type { Clock } from "../../time/clock";
 import { DeadlineQueue, type Ticket } from "../../time/deadline-queue";
+import { pauseUnref } from "../../time/pause";
 import type { Connection } from "./connection";
 import { isNoScript, isReadOnly, isTransient, storeError } from "./errors";
 import { SCRIPTS, type Script } from "./scripts.generated";
@@ -32,6 +33,9 @@ export interface CallerOptions {
   readonly stats: StoreStats;
   readonly latency: Latency;
 }
+
+/** What a store that cannot now is asked again after, in milliseconds. */
+const AGAIN = 200;
 
 /**
  * Bytes of commits that are under way at once; those beyond wait here. All commands share one connection: behind a large broadcast
@@ -100,6 +104,14 @@ export class Caller {
     return this.#isFull(size) ? this.#refuse() : this.#run(script, keys, args, size, scripts);
   }
 
+  /**
+   * The same for what nobody asks again: it is sent until the store does it, or the bound is over. A Redis Cluster that has lost a
+   * master says at once that it serves nobody, and its client gives up within a second.
+   */
+  patient(script: Script, keys: readonly string[], args: readonly string[], size: number): Promise<Answer> {
+    return this.#isFull(size) ? this.#refuse() : this.#run(script, keys, args, size, 1, true);
+  }
+
   /** The same, however much waits: without it this node would soon count as one that is dead. There is one of it in a third of a lease. */
   urgent(script: Script, keys: readonly string[], args: readonly string[]): Promise<Answer> {
     return this.#run(script, keys, args, 100, 1);
@@ -111,8 +123,10 @@ export class Caller {
     args: readonly string[],
     size: number,
     scripts: number,
+    patient = false,
   ): Promise<Answer> {
-    return this.#begin(`script ${script.name}`, size, scripts, () => this.#send(script, keys, args));
+    const send = (): Promise<unknown> => this.#send(script, keys, args);
+    return this.#begin(`script ${script.name}`, size, scripts, patient ? () => this.#again(send) : send);
   }
 
   #send(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -163,6 +177,20 @@ export class Caller {
       this.#waiting.remove(first);
       this.#waitingBytes -= commits.size;
       commits.start();
+    }
+  }
+
+  async #again(send: () => Promise<unknown>): Promise<unknown> {
+    const { clock, awayAfter } = this.#options;
+    const end = clock.now() + awayAfter;
+    for (;;) {
+      try {
+        return await send();
+      } catch (error) {
+        if (this.#closed || !isTransient(error) || clock.now() + AGAIN >= end) throw error;
+        if (isReadOnly(error)) this.#options.connection.onReplica();
+      }
+      await pauseUnref(clock, AGAIN);
     }
   }
 

@@ -113,7 +113,7 @@ export class RedisStore implements SessionStore {
   open(opening: Opening): Promise<OpenResult> {
     const args = openArguments(opening, this.#limits);
     const size = 500 + opening.handshake.length;
-    return this.#ask("open", this.#caller.run(SCRIPTS.open, this.#session(opening.sid), args, size), openResult);
+    return this.#ask("open", this.#caller.patient(SCRIPTS.open, this.#session(opening.sid), args, size), openResult);
   }
 
   look(sid: string): Promise<LookResult> {
