@@ -16,6 +16,8 @@ export interface LinkHandler {
   /** Anything held over the link with this peer may be lost, in either direction: ask again. */
   onLoss(peer: NodeId): void;
   onNoResponder(peer: NodeId): void;
+  /** This node's connection to the bus broke and is back. Before the losses are told. */
+  onReconnected?(): void;
   /** The peer lives, and this is its incarnation. */
   onBeat?(peer: NodeId, incarnation: number): void;
   /** Nobody was heard for some beats, and now somebody is. */
@@ -356,6 +358,7 @@ export class Links implements BusListener, TickWork {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
     this.#hearing.reconnected();
+    this.#handler.onReconnected?.();
     for (const peer of this.#peers.used()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();
