@@ -25,6 +25,8 @@ const PATIENCE = SOAK ? 1_000 : 3_000;
 export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "readTimeoutMs" | "env"> {
   readonly nodes?: number;
   readonly options?: NodeOptions;
+  /** Starts a node, which echoes and gives account as the tests' application does, if it is not made with `options`. */
+  readonly command?: readonly string[];
   /** Starts what clients connect to, if not to nginx. */
   readonly balancer?: (kit: Kit) => Promise<Balancer>;
   /** Whether clients keep their connections to the balancer. Default: true. */
@@ -34,6 +36,8 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
   /** Default: as many as the load of these tests has. */
   readonly polling?: number;
   readonly websockets?: number;
+  /** Default: that of these tests. */
+  readonly everyMs?: number;
   /** When the load must be over. Default: 400 s. */
   readonly timeoutMs?: number;
   /** A session that hears nothing for so long gives up on what did not come. Default: that of a load. */
@@ -99,7 +103,11 @@ export class FaultWorld {
     const kit = await Kit.start({
       nodes,
       links,
-      command: [process.execPath, "--enable-source-maps", join(__dirname, "../helpers/kit-node.cjs")],
+      command: options.command ?? [
+        process.execPath,
+        "--enable-source-maps",
+        join(__dirname, "../helpers/kit-node.cjs"),
+      ],
       env: { TEST_OPTIONS: JSON.stringify(engine), ...env },
       ...(redisArgs === undefined ? {} : { redisArgs }),
       ...(readTimeoutMs === undefined ? {} : { readTimeoutMs }),
@@ -108,8 +116,8 @@ export class FaultWorld {
       const idle = await mostOf(kit.nodes);
       const balancer = (await options.balancer?.(kit)) ?? kit.nginx;
       const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
-      const { keepAlive = true, client = {} } = options;
-      const shared = { messages: Infinity, everyMs: EVERY, url: balancer.url, keepAlive, client, ...patience };
+      const { keepAlive = true, client = {}, everyMs = EVERY } = options;
+      const shared = { messages: Infinity, everyMs, url: balancer.url, keepAlive, client, ...patience };
       const polling = kit.load({ ...shared, sessions });
       const upgraded = kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true });
       await Promise.all([polling.opened, upgraded.opened]);
