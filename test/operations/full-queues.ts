@@ -40,13 +40,13 @@ export class FullQueues {
 
   readonly metrics = (): Promise<string> => this.#text();
 
-  /** Sessions that nobody has are looked for, all at once. */
-  async manyLooks(): Promise<void> {
+  /** Sessions that nobody has are looked for, all at once. That takes long to be answered, and ends with the node. */
+  manyLooks(): Promise<void> {
     const { cluster } = this.#nodes[0]!.engine;
     this.#backends.redis.pause();
-    const sends = Array.from({ length: COMMANDS }, (_, i) => cluster!.send(`nobody${i}`, "x"));
+    for (let i = 0; i < COMMANDS; i++) cluster!.send(`nobody${i}`, "x").catch(() => undefined);
     this.#backends.redis.resume();
-    await Promise.allSettled(sends);
+    return Promise.resolve();
   }
 
   /** Sessions of the other node are sent to, all at once. */

@@ -329,8 +329,8 @@ describe("queues to the servers of a cluster", () => {
   after(() => queues.stop());
 
   for (const [limit, meet] of [
-    ["storeQueue", () => queues.manyLooks()],
     ["busQueue", () => queues.manyBytes()],
+    ["storeQueue", () => queues.manyLooks()],
   ] as const) {
     test(`${limit}: counted when more is said than is kept`, async () => {
       await rises(queues.metrics, "engineio_limits_hit_total", { limit }, meet);
