@@ -12,7 +12,10 @@ import { ensureTools } from "./lib/tools.mjs";
 // npm run soak -- --jobs 2             two files at a time (they mostly wait); default 1
 // With SOAK=1 in both cases: tests that look at it have more sessions and more deaths.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const FAULTS = ["test/faults/", "test/e2e/store-faults", "test/e2e/takeover", "test/e2e/rolling-restart"];
+const FAULTS = ["test/faults/"].concat(
+  // Relayed websockets, and those that are being gone over to, meet faults only in the last three.
+  ["store-faults", "takeover", "rolling-restart", "deaths", "going-over", "leaving"].map((name) => `test/e2e/${name}`),
+);
 const FAULT_ROUNDS = 10;
 
 const { values, positionals } = parseArgs({

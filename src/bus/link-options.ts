@@ -11,6 +11,8 @@ export interface LinkHandler {
   /** Anything held over the link with this peer may be lost, in either direction: ask again. */
   onLoss(peer: NodeId): void;
   onNoResponder(peer: NodeId): void;
+  /** This node's connection to the bus broke and is back. Before the losses are told. */
+  onReconnected?(): void;
   /** What was held back since `isCongested` said so may be said now; or after a loss, of which `onLoss` told before, or never arrive. */
   onUncongested?(peer: NodeId): void;
   /** The peer lives, and this is its incarnation. */

@@ -295,6 +295,7 @@ export class Links implements BusListener {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
     this.#hearing.reconnected();
+    this.#handler.onReconnected?.();
     for (const peer of this.#peers.used()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.
     this.#beat();

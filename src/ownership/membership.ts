@@ -27,6 +27,13 @@ export interface MembershipOptions {
 /** Two requests at least this far apart, in milliseconds, must find nobody before a node counts as dead. */
 export const SUSPECT_AFTER = 100;
 
+/**
+ * When this node's connection to the bus broke and is back, those of others may have broken with it, and come back a little later: a
+ * server that restarted is dialled by each node in its own time. For so many milliseconds nobody is dead because nobody was found.
+ * Of one that is, its lease tells.
+ */
+export const BACK_WITHIN = 2000;
+
 /** A store that takes longer for its answer than this part of a lease's time to live was away. Less than the time between two renewals. */
 const SLOW = 4;
 
@@ -52,6 +59,8 @@ export class Membership {
   readonly #dead = new Map<NodeId, Death>();
   /** When a message to a node first found nobody. */
   readonly #suspects = new Map<NodeId, number>();
+  /** When the bus came back. */
+  #busSince = Number.NEGATIVE_INFINITY;
   #incarnation = FIRST_INCARNATION;
   #timer: Timer | undefined;
   #renewing: Promise<boolean> | undefined;
@@ -198,9 +207,15 @@ export class Membership {
     else if (this.#dead.delete(node) && this.#living.has(node)) this.#options.listener.onNodeJoined(node);
   }
 
+  busReturned(): void {
+    this.#busSince = this.#options.clock.now();
+    this.#suspects.clear();
+  }
+
   /** A message to the node found nobody. Twice, with some time between: it is dead. */
   foundNobody(node: NodeId): void {
     const now = this.#options.clock.now();
+    if (now - this.#busSince < BACK_WITHIN) return;
     const since = this.#suspects.get(node);
     if (since === undefined) this.#suspects.set(node, now);
     else if (now - since >= SUSPECT_AFTER) this.#nobodyThere(node);

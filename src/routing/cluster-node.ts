@@ -365,6 +365,10 @@ export class ClusterNode implements WholeNode {
     void this.owned.proveSoon();
   }
 
+  onReconnected(): void {
+    this.#membership.busReturned();
+  }
+
   onNoResponder(peer: NodeId): void {
     this.#lostNodes.foundNobody(peer);
     this.#membership.foundNobody(peer);

@@ -1,81 +1,83 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import { assertFlawless, startLoad } from "../helpers/checked-load";
-import { startCluster } from "../helpers/cluster";
-import { startNginx } from "../helpers/nginx";
-import { startBackends, type Backends } from "./backends";
+import { afterEach, describe, test } from "node:test";
+import type { KitNode } from "../../testing/kit-node";
+import { accountOf, FaultWorld, SERVE, SOAK } from "../faults/fault-world";
+import { assertSpread } from "../helpers/spread";
 import { RawWebSocket } from "./raw";
 
-const SOAK = process.env["SOAK"] === "1";
-const SESSIONS = SOAK ? 200 : 60;
-const WEBSOCKETS = SOAK ? 50 : 12;
-/** A message each way and session every so many milliseconds. */
-const EVERY = SOAK ? 1000 : 200;
-const DRAIN = 4_000;
-/** From one message of a session to its next, beyond the time between two: a request that had to be sent again, at most. */
-const LONGEST_SILENCE = 1_500;
+/** Websockets that a node is given before it leaves, beside those that clients have behind nginx. */
+const WEBSOCKETS = SOAK ? 50 : 32;
+const DRAIN = SOAK ? 8_000 : 6_000;
+/** In the first half of its time a node closes its websockets. */
+const WINDOW = DRAIN / 2;
+/** For how long this machine may stand still while a node closes its websockets. */
+const STALL = 500;
+/** What the longest silence may be, and what 99 in 100 may be. */
+const SILENCE = 1_000;
+const P99 = 500;
+const CLOSES = /1001|1012/;
 
 describe("rolling restart", () => {
-  let backends: Backends;
-  const stops: (() => Promise<unknown>)[] = [];
-
-  before(async () => {
-    backends = await startBackends();
-  });
+  let world: FaultWorld | undefined;
 
   afterEach(async () => {
-    for (const stop of stops.splice(0).reverse()) await stop();
+    await world?.kit.stop();
+    world = undefined;
   });
 
-  after(() => backends.stop());
+  /** Those of its own sessions that are here, and those that it holds for others. */
+  const websocketsAt = async (node: KitNode): Promise<number> => {
+    const polling = new Set(world!.polling.sids());
+    const { sids, stats } = await accountOf(node);
+    const { relays = 0, gateways = 0 } = stats?.sizes ?? {};
+    return sids.filter((sid) => !polling.has(sid)).length - relays + gateways;
+  };
 
-  test("every node in turn, by SIGTERM: polling goes on, websockets end with 1001, no request is answered an error", async () => {
-    const env = { DRAIN_TIMEOUT: String(DRAIN) };
-    const cluster = await startCluster({ nodes: 3, ...backends.urls, env });
-    stops.push(() => cluster.killAll());
-    const nginx = await startNginx({ upstreams: cluster.ports });
-    stops.push(() => nginx.stop());
-    const load = startLoad({ url: nginx.url, sessions: SESSIONS, messages: Infinity, everyMs: EVERY });
-    try {
-      await load.opened;
-      for (const i of [0, 1, 2]) {
-        await load.whenEchoed(load.verdict().echoed + 5 * SESSIONS);
-        const websockets = await Promise.all(
-          Array.from({ length: WEBSOCKETS }, () => RawWebSocket.session(cluster.urls[i]!)),
-        );
-        const since = performance.now();
-        const closes = websockets.map(async ({ websocket }) => {
-          const code = await websocket.closed;
-          return { code, at: performance.now() - since };
-        });
-        const { code, signal } = await cluster.node(i).stop();
-        assert.deepEqual({ code, signal }, { code: 0, signal: null }, cluster.logs(i));
-        const took = performance.now() - since;
-        const ends = await Promise.all(closes);
-        assert.deepEqual(new Set(ends.map((end) => end.code)), new Set([1001]));
-        const times = ends.map(({ at }) => at).sort((a, b) => a - b);
-        assert.ok(times.at(-1)! - times[0]! > DRAIN / 4, `websockets closed at ${times.map(Math.round).join(", ")} ms`);
-        console.log(
-          `node ${i} left in ${Math.round(took)} ms, its last websocket closed at ${Math.round(times.at(-1)!)} ms`,
-        );
-        await cluster.start(i, cluster.ports[i]);
-      }
-      await load.whenEchoed(load.verdict().echoed + 5 * SESSIONS);
-      load.finish();
-      const verdict = await load.done;
-      assertFlawless(verdict);
-      console.log(`longest silence ${verdict.longestSilenceMs} ms`);
-      assert.ok(verdict.longestSilenceMs < EVERY + LONGEST_SILENCE, `${verdict.longestSilenceMs} ms of silence`);
-    } finally {
-      load.abort();
+  /** SIGTERM, and what becomes of the websockets there; then the next process. */
+  const restart = async (node: KitNode): Promise<void> => {
+    const mine = await Promise.all(Array.from({ length: WEBSOCKETS }, () => RawWebSocket.session(node.url)));
+    const others = (await websocketsAt(node)) - WEBSOCKETS;
+    const since = performance.now();
+    const closes = mine.map(async ({ websocket }) => {
+      const code = await websocket.closed;
+      return { code, at: performance.now() - since };
+    });
+    const { code, signal } = await node.terminate();
+    const took = performance.now() - since;
+    assert.deepEqual({ code, signal }, { code: 0, signal: null }, node.logs());
+    const ends = await Promise.all(closes);
+    for (const end of ends) assert.match(String(end.code), CLOSES);
+    const times = ends.map(({ at }) => at);
+    console.log(
+      `node ${node.number} left in ${Math.round(took)} ms; its websockets closed at ${times.map(Math.round).join(", ")} ms, ` +
+        `and ${others} of clients behind nginx`,
+    );
+    assertSpread(times, { window: WINDOW, others, stall: STALL });
+    await node.start();
+  };
+
+  test("every node in turn, by SIGTERM: polling goes on, websockets end with 1001 one by one, no request is answered an error", async () => {
+    world = await FaultWorld.start({
+      command: SERVE.command,
+      env: { ...SERVE.env, DRAIN_TIMEOUT: String(DRAIN) },
+    });
+    world.websocketsMayEnd = true;
+    for (const node of world.kit.nodes) {
+      await world.goesOn(3);
+      await restart(node);
     }
-    // "transport close": the clients left, when all was done.
+    await world.goesOn(3);
+    // "transport close": a websocket's client left when it was told to.
     const reasons = ["taken over", "forced close", "transport close"];
-    for (const account of (await cluster.accounts()).values())
-      for (const { reason } of account.closes) assert.ok(reasons.includes(reason), reason);
-    await nginx.stop();
-    const { refused, retried } = await nginx.counts();
-    console.log(`${retried} requests were sent to a second node`);
+    for (const node of world.kit.nodes) {
+      for (const { reason } of (await accountOf(node)).closes) assert.ok(reasons.includes(reason), reason);
+    }
+    const { closes } = world.websockets.verdict();
+    assert.ok(closes.length > 0, "no websocket of a client behind nginx was closed");
+    for (const close of closes) assert.match(close, CLOSES);
+    const { silenceP99Ms } = await world.ends({ silence: SILENCE });
+    assert.ok(silenceP99Ms < P99, `one silence in 100 was longer than ${silenceP99Ms} ms`);
+    const { refused } = await world.kit.nginx.counts();
     assert.deepEqual(refused, []);
   });
 });

@@ -1,24 +1,30 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { readdirSync } from "node:fs";
+import { afterEach, describe, test } from "node:test";
+import { FaultWorld, SERVE, SOAK } from "../faults/fault-world";
 import { assertFlawless, startLoad, type Load } from "../helpers/checked-load";
-import { startCluster, startServe, type Cluster, type NodeAccount } from "../helpers/cluster";
-import { startNginx } from "../helpers/nginx";
+import { startServe, type NodeAccount, type ServeProcess } from "../helpers/cluster";
 import { waitFor } from "../helpers/wait-for";
-import { startBackends, type Backends } from "./backends";
 
-const SOAK = process.env["SOAK"] === "1";
 /** Owners killed one after the other, under the same sessions. */
 const KILLS = SOAK ? 20 : 1;
 /** Of three nodes the one with the most owns 50 at least. */
 const SESSIONS = 148;
 const LEAST_OWNED = 50;
+const WEBSOCKETS = SOAK ? 25 : 8;
+/** A message of each session behind nginx every so many milliseconds; behind the front the next one goes when an echo has come. */
+const EVERY = 100;
 /** Echoes between two kills, and behind the last: of each session. */
 const BETWEEN = 10;
-const USER_AGENT = "a client with a name";
+const TIMEOUT = 60_000 + KILLS * 30_000;
+/** The command's, by default. */
+const LEASE = 5_000;
+/** Files that a process may have more or fewer of than one that started at another time. */
+const FEW = 10;
+const CLIENT = { extraHeaders: { "user-agent": "a client with a name", "x-test": "kept" } };
 
 /** What a test kills: nodes by their process ids, the ones that follow them included. */
 interface Victims {
-  readonly url: string;
   accounts(): Promise<readonly NodeAccount[]>;
   /** `kill -9`; resolves when the process is gone. */
   kill(pid: number): Promise<void>;
@@ -27,43 +33,60 @@ interface Victims {
 }
 
 describe("kill -9 of owners of polling sessions", () => {
-  let backends: Backends;
   const stops: (() => Promise<unknown>)[] = [];
-
-  before(async () => {
-    backends = await startBackends();
-  });
 
   afterEach(async () => {
     for (const stop of stops.splice(0).reverse()) await stop();
   });
 
-  after(() => backends.stop());
-
-  test(`${KILLS} behind nginx: their sessions go on, nothing is lost, doubled or refused`, async () => {
-    const cluster = await startCluster({ nodes: 3, ...backends.urls });
-    stops.push(() => cluster.killAll());
-    const nginx = await startNginx({ upstreams: cluster.ports });
-    stops.push(() => nginx.stop());
-    await killUnderLoad({
-      url: nginx.url,
-      accounts: async () => [...(await cluster.accounts()).values()],
-      kill: (pid) => cluster.kill(nodeOf(cluster, pid)),
-      complete: async () => {
-        for (const i of [0, 1, 2]) if (!cluster.running.includes(i)) await cluster.start(i, cluster.ports[i]);
-      },
+  test(`${KILLS} behind nginx: their sessions go on, nothing is lost, doubled, refused or left`, async () => {
+    const world = await FaultWorld.start({
+      ...SERVE,
+      polling: SESSIONS,
+      websockets: WEBSOCKETS,
+      everyMs: EVERY,
+      client: CLIENT,
+      timeoutMs: TIMEOUT,
     });
-    await nginx.stop();
-    const { refused, retried } = await nginx.counts();
+    const { kit } = world;
+    stops.push(() => kit.stop());
+    world.websocketsMayEnd = true;
+    const victims: Victims = {
+      accounts: () => world.accounts(),
+      kill: async (pid) => {
+        const victim = kit.running.find((node) => node.process.pid === pid);
+        assert.ok(victim !== undefined, `no node has the process ${pid}`);
+        await victim.kill();
+      },
+      complete: async () => {
+        for (const node of kit.nodes) if (!node.running) await node.start();
+      },
+    };
+    for (let kill = 1; kill <= KILLS; kill++) await killOne(victims, world.polling);
+    await world.goesOn(BETWEEN);
+    await world.ends({ silence: LEASE + 1_000 });
+    const { refused, retried } = await kit.nginx.counts();
     assert.deepEqual(refused, []);
     assert.ok(retried > 0, "no request was under way at an owner when it was killed");
   });
 
-  test(`${KILLS} behind the front: their sessions go on, nothing is lost, doubled or refused`, async () => {
-    const server = await startServe({ workers: 3, balancer: "front" });
+  test(`${KILLS} behind the front: their sessions go on, nothing is lost, doubled, refused or left`, async () => {
+    const server = await startServe({ workers: 3, balancer: "front", env: SERVE.env });
     stops.push(() => server.stop());
-    await killUnderLoad({
+    const idle = await resourcesOf(server);
+    const load = startLoad({
       url: server.url,
+      sessions: SESSIONS,
+      messages: Infinity,
+      client: CLIENT,
+      timeoutMs: TIMEOUT,
+    });
+    stops.push(async () => {
+      load.abort();
+      await load.done;
+    });
+    await load.opened;
+    const victims: Victims = {
       accounts: () => server.accounts(),
       kill: async (pid) => {
         process.kill(pid, "SIGKILL");
@@ -71,40 +94,28 @@ describe("kill -9 of owners of polling sessions", () => {
       },
       // The primary starts another one by itself.
       complete: () => Promise.resolve(),
-    });
-  });
-});
-
-async function killUnderLoad(victims: Victims): Promise<void> {
-  const load = startLoad({
-    url: victims.url,
-    sessions: SESSIONS,
-    messages: Infinity,
-    client: { extraHeaders: { "user-agent": USER_AGENT, "x-test": "kept" } },
-    timeoutMs: 60_000 + KILLS * 30_000,
-  });
-  try {
-    await load.opened;
+    };
     for (let kill = 1; kill <= KILLS; kill++) await killOne(victims, load);
     await load.whenEchoed(load.verdict().echoed + SESSIONS * BETWEEN);
     load.finish();
     const verdict = await load.done;
     if (verdict.dropped > 0) {
-      // Which of the nodes ended a session, and why.
-      for (const { pid, closes } of await victims.accounts()) console.log(`${pid} closed: ${JSON.stringify(closes)}`);
+      // Which of the workers ended a session, and why.
+      for (const { pid, closes } of await server.accounts()) console.log(`${pid} closed: ${JSON.stringify(closes)}`);
     }
     assertFlawless(verdict);
-  } finally {
-    load.abort();
-  }
-}
+    await leavesNothing(server, idle);
+  });
+});
 
 async function killOne(victims: Victims, load: Load): Promise<void> {
   await load.whenEchoed(load.verdict().echoed + SESSIONS * BETWEEN);
   const before = await victims.accounts();
-  const [victim] = [...before].sort((a, b) => b.sids.length - a.sids.length);
+  const polling = new Set(load.sids());
+  const ownedBy = ({ sids }: NodeAccount): string[] => sids.filter((sid) => polling.has(sid));
+  const [victim] = [...before].sort((a, b) => ownedBy(b).length - ownedBy(a).length);
   assert.ok(victim !== undefined);
-  const sids = new Set(victim.sids);
+  const sids = new Set(ownedBy(victim));
   assert.ok(sids.size >= LEAST_OWNED, `${sids.size} sessions are owned by the one with the most`);
   const heardBefore = new Map(before.map(({ pid, connections }) => [pid, connections.length]));
   const first = new Map(victim.connections.map(({ sid, request }) => [sid, request]));
@@ -122,18 +133,49 @@ async function killOne(victims: Victims, load: Load): Promise<void> {
     assert.equal(request.method, "GET");
     assert.match(request.url, /^\/engine\.io\/\?EIO=4&transport=polling&t=/);
     assert.equal(request.query["transport"], "polling");
-    assert.equal(request.headers["user-agent"], USER_AGENT);
-    assert.equal(request.headers["x-test"], "kept");
+    for (const [name, value] of Object.entries(CLIENT.extraHeaders)) assert.equal(request.headers[name], value);
     // Both balancers say whose request it is.
     assert.match(String(request.headers["x-forwarded-for"]), /127\.0\.0\.1$/);
   }
   await victims.complete();
 }
 
-function nodeOf(cluster: Cluster, pid: number): number {
-  const found = cluster.running.find((i) => cluster.node(i).process.pid === pid);
-  assert.ok(found !== undefined, `no node has the process ${pid}`);
-  return found;
+interface Resources {
+  readonly timers: number;
+  /** Files and connections: of the primary, and of its workers together. */
+  readonly primary: number;
+  readonly workers: number;
+}
+
+async function resourcesOf(server: ServeProcess): Promise<Resources> {
+  const accounts = await server.accounts();
+  return {
+    timers: Math.max(...accounts.map(({ timers }) => timers)),
+    primary: filesOf(server.process.pid),
+    workers: accounts.reduce((sum, { pid }) => sum + filesOf(pid), 0),
+  };
+}
+
+function filesOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+async function leavesNothing(server: ServeProcess, idle: Resources): Promise<void> {
+  const what = "the workers to keep nothing, and all to be as it was";
+  await waitFor(
+    what,
+    async () => {
+      const kept = (await server.accounts()).flatMap(({ stats }) =>
+        Object.entries(stats?.sizes ?? { unknown: 1 }).filter(([, size]) => size > 0),
+      );
+      const now = await resourcesOf(server);
+      // What the front keeps to workers has two ends here, and what it has of clients one.
+      const clients = now.primary - idle.primary - (now.workers - idle.workers);
+      if (kept.length === 0 && now.timers <= idle.timers && clients < FEW) return true;
+      throw new Error(`${JSON.stringify(kept)} and ${JSON.stringify(now)}, and it was ${JSON.stringify(idle)}`);
+    },
+    40_000,
+  );
 }
 
 function isThere(pid: number): boolean {

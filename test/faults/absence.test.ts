@@ -4,10 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, test } from "node:test";
 import type { ClusterStats } from "../../src/index";
 import { Kit } from "../../testing/kit";
-import type { NodeOptions } from "../helpers/cluster";
+import type { NodeAccount, NodeOptions } from "../helpers/cluster";
 import { raw, type RawReply } from "../helpers/raw-http";
 import { waitFor } from "../helpers/wait-for";
 import { accountsOf } from "./attacked";
+import { mostWhile } from "./most-while";
 
 const REQUESTS = 300;
 const BODY_BYTES = 3_000_000;
@@ -56,7 +57,10 @@ describe("what waits while a server is away is bounded", () => {
       const sids = await Promise.all(Array.from({ length: 30 }, () => open(kit!.node(0).url)));
       const heaps = await heapsOf(kit);
       await kit[part].kill();
-      const { result: answers, seen } = await watchWhile(kit, () => flood(kit!, sids));
+      const { result: answers, seen } = await mostWhile(
+        () => accountsOfAll(kit!),
+        () => flood(kit!, sids),
+      );
       assert.ok(seen["requests"]! <= REQUESTS, `${seen["requests"]} requests at one node`);
       assert.ok(seen["bodyBytes"]! <= BODY_BYTES, `${seen["bodyBytes"]} bytes of bodies at one node`);
       assert.ok(seen["waitingSends"]! <= SENDS, `${seen["waitingSends"]} sends at one node`);
@@ -108,24 +112,6 @@ async function timed(what: Answer["what"], url: string, body?: string): Promise<
   return { what, reply, ms: performance.now() - started };
 }
 
-/** The most that any node had of anything meanwhile. */
-async function watchWhile<T>(kit: Kit, work: () => Promise<T>): Promise<{ result: T; seen: Record<string, number> }> {
-  const seen: Record<string, number> = {};
-  let over = false;
-  const working = work().finally(() => (over = true));
-  const isOver = (): boolean => over;
-  while (!isOver()) {
-    for (const stats of await statsOf(kit)) {
-      const { requests, bodyBytes, sends: waitingSends, sizes } = stats;
-      for (const [name, value] of Object.entries({ requests, bodyBytes, waitingSends, ...sizes })) {
-        seen[name] = Math.max(seen[name] ?? 0, value);
-      }
-    }
-    await sleep(50);
-  }
-  return { result: await working, seen };
-}
-
 function checkAnswers(answers: readonly Answer[]): void {
   for (const { what, reply, ms } of answers) {
     assert.ok([200, 400, 503].includes(reply.status), String(reply.status));
@@ -171,8 +157,12 @@ function heapsOf(kit: Kit): Promise<number[]> {
   return Promise.all(kit.nodes.map((node) => accountsOf(node).heapUsed()));
 }
 
-function statsOf(kit: Kit): Promise<ClusterStats[]> {
-  return Promise.all(kit.nodes.map(async (node) => (await accountsOf(node).account()).stats!));
+function accountsOfAll(kit: Kit): Promise<NodeAccount[]> {
+  return Promise.all(kit.nodes.map((node) => accountsOf(node).account()));
+}
+
+async function statsOf(kit: Kit): Promise<ClusterStats[]> {
+  return (await accountsOfAll(kit)).map(({ stats }) => stats!);
 }
 
 function count(answers: readonly Answer[]): Record<string, number> {

@@ -20,6 +20,8 @@ export interface Cost {
   /** Frames to other nodes. */
   readonly links: Readonly<Record<string, number>>;
   readonly ms: number;
+  /** The longest for which a session beside it heard nothing that it waited for, in this attack or one before it. */
+  readonly silence: number;
 }
 
 /** Nodes under attack, with sessions beside it that must not notice. */
@@ -89,6 +91,7 @@ export class Attacked {
     });
     return {
       ms,
+      silence: this.#load.verdict().longestSilenceMs,
       store: minus(after.store, before.store),
       counts: minus(after.counts, before.counts),
       links: minus(after.links, before.links),
@@ -112,7 +115,7 @@ export class Attacked {
     return Promise.all(this.accounts.map((node) => node.heapUsed()));
   }
 
-  async #counts(): Promise<Omit<Cost, "ms">> {
+  async #counts(): Promise<Omit<Cost, "ms" | "silence">> {
     const stats = await Promise.all(this.accounts.map(async (node) => (await node.account()).stats));
     const sum = (of: (one: NonNullable<(typeof stats)[number]>) => Readonly<Record<string, number>>) => {
       const total: Record<string, number> = {};

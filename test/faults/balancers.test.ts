@@ -3,17 +3,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, test } from "node:test";
 import { assertFlawless, type Load, type Verdict } from "../../testing/checked-load";
-import { Kit } from "../../testing/kit";
+import type { Kit } from "../../testing/kit";
 import { replaced, startShipped, type BalancerKind, type ShippedBalancer } from "../helpers/shipped-balancers";
-import { LEASE, SOAK } from "./fault-world";
+import { FaultWorld, SOAK, type Balancer } from "./fault-world";
 
 const POLLING = SOAK ? 60 : 16;
 const UNNAMED = SOAK ? 24 : 8;
 const WEBSOCKETS = SOAK ? 12 : 3;
 const EVERY = 300;
 const RESTART_AFTER = 1_000;
-
-const KINDS: readonly BalancerKind[] = ["nginx", "haproxy", "caddy"];
 
 /** What deploy/nginx.conf would be without the line that this is about. */
 const withoutRetries = (text: string): string =>
@@ -34,39 +32,67 @@ interface Verdicts {
 }
 
 describe("balancers with the configurations of deploy/", () => {
-  let kit: Kit | undefined;
+  let world: FaultWorld | undefined;
   let balancers: ShippedBalancer[] = [];
 
   afterEach(async () => {
-    await kit?.stop();
+    await world?.kit.stop();
     await Promise.all(balancers.map((balancer) => balancer.stop()));
-    kit = undefined;
+    world = undefined;
     balancers = [];
   });
 
-  const start = async (): Promise<Kit> =>
-    (kit = await Kit.start({
+  const startBalancer = async (kit: Kit, kind: BalancerKind, edit?: (text: string) => string): Promise<Balancer> => {
+    const upstreams = kit.nodes.map(({ port }) => port);
+    const balancer = await startShipped(kind, { upstreams, ...(edit === undefined ? {} : { edit }) });
+    balancers.push(balancer);
+    return balancer;
+  };
+
+  const shared = { messages: Infinity, everyMs: EVERY, timeoutMs: 200_000 };
+  const nameless = { ...shared, sessions: UNNAMED, client: { timestampRequests: false } };
+
+  /** The world's own clients are those of nginx with the configuration as it is. */
+  const start = async (): Promise<{ readonly world: FaultWorld; readonly nginx: Clients }> => {
+    world = await FaultWorld.start({
       links: true,
-      command: [process.execPath, "--enable-source-maps", join(__dirname, "../helpers/kit-node.cjs")],
       env: {
         TEST_APP: join(__dirname, "../helpers/ready-app.cjs"),
         // So that one that cannot join can be asked.
         TEST_LISTEN: "early",
-        TEST_OPTIONS: JSON.stringify({ cluster: { leaseTtl: LEASE, linger: 1_500 } }),
       },
-    }));
+      // Some clients are dropped, and what nobody asks for any more is found by its ping.
+      options: { pingInterval: 5_000, pingTimeout: 8_000, cluster: { storeAwayAfter: 10_000 } },
+      polling: POLLING,
+      // So many that some of those that go over to one are relayed.
+      websockets: Math.max(8, WEBSOCKETS),
+      everyMs: EVERY,
+      timeoutMs: shared.timeoutMs,
+      balancer: (kit) => startBalancer(kit, "nginx"),
+    });
+    const { kit, balancer, polling, websockets } = world;
+    const unnamed = kit.load({ ...nameless, url: balancer.url });
+    await unnamed.opened;
+    return { world, nginx: { polling, unnamed, websockets } };
+  };
 
-  /** Clients of a balancer of its own. */
-  const clients = async (world: Kit, kind: BalancerKind, edit?: (text: string) => string): Promise<Clients> => {
-    const upstreams = world.nodes.map(({ port }) => port);
-    const balancer = await startShipped(kind, { upstreams, ...(edit === undefined ? {} : { edit }) });
-    balancers.push(balancer);
-    const shared = { url: balancer.url, messages: Infinity, everyMs: EVERY, timeoutMs: 200_000 };
-    const polling = world.load({ ...shared, sessions: POLLING });
-    const unnamed = world.load({ ...shared, sessions: UNNAMED, client: { timestampRequests: false } });
-    const websockets = world.load({ ...shared, sessions: WEBSOCKETS, transports: ["websocket"], reopen: true });
+  /** Clients of another balancer. */
+  const clients = async (kit: Kit, kind: BalancerKind, edit?: (text: string) => string): Promise<Clients> => {
+    const { url } = await startBalancer(kit, kind, edit);
+    const polling = kit.load({ ...shared, url, sessions: POLLING });
+    const unnamed = kit.load({ ...nameless, url });
+    const websockets = kit.load({ ...shared, url, sessions: WEBSOCKETS, transports: ["websocket"], reopen: true });
     await Promise.all([polling.opened, unnamed.opened, websockets.opened]);
     return { polling, unnamed, websockets };
+  };
+
+  /** What is wrong with what is left behind the end of all clients. Before the parts of a test, each of which ends the world behind it. */
+  const findLeft = async (world: FaultWorld): Promise<unknown> => {
+    for (const balancer of balancers) if (balancer !== world.balancer) await balancer.stop();
+    return world.leavesNothing().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
   };
 
   /** Until those clients that lose nothing have had two echoes more, on average. */
@@ -78,27 +104,32 @@ describe("balancers with the configurations of deploy/", () => {
     return { polling: await polling.done, unnamed: await unnamed.done, websockets: await websockets.done };
   };
 
+  /** Of the world's own clients and those beside them. */
+  const endOfWorld = async (world: FaultWorld, { unnamed }: Clients): Promise<Verdicts> => {
+    const { polling, websockets } = await world.settle();
+    unnamed.finish();
+    return { polling, unnamed: await unnamed.done, websockets };
+  };
+
   test("kill -9 of each node in turn, under the clients of nginx, haproxy and Caddy", async (t) => {
-    const world = await start();
-    const [nginx, haproxy, caddy] = (await Promise.all(KINDS.map((kind) => clients(world, kind)))) as [
-      Clients,
-      Clients,
-      Clients,
-    ];
-    const bare = await clients(world, "nginx", withoutRetries);
+    const { world, nginx } = await start();
+    const { kit } = world;
+    const [haproxy, caddy] = await Promise.all([clients(kit, "haproxy"), clients(kit, "caddy")]);
+    const bare = await clients(kit, "nginx", withoutRetries);
     await goOn([nginx, haproxy, caddy]);
-    for (const node of world.nodes) {
+    for (const node of kit.nodes) {
       await node.kill();
       await sleep(RESTART_AFTER);
       await node.start();
       await goOn([nginx, haproxy]);
     }
-    const [ofNginx, ofHaproxy, ofCaddy, ofBare] = (await Promise.all([nginx, haproxy, caddy, bare].map(end))) as [
-      Verdicts,
-      Verdicts,
-      Verdicts,
-      Verdicts,
-    ];
+    const [ofNginx, ofHaproxy, ofCaddy, ofBare] = await Promise.all([
+      endOfWorld(world, nginx),
+      end(haproxy),
+      end(caddy),
+      end(bare),
+    ]);
+    const left = await findLeft(world);
     await t.test("nginx: nothing is dropped, lost or doubled", () => assertAllFlawless(ofNginx));
     await t.test("haproxy: nothing is dropped, lost or doubled", () => assertAllFlawless(ofHaproxy));
     await t.test(
@@ -118,31 +149,34 @@ describe("balancers with the configurations of deploy/", () => {
         assertOnlyDropped(websockets);
       }
     });
+    await t.test("nothing is left", () => {
+      assert.ifError(left);
+    });
   });
 
   test("a node that has not joined answers 503, which another node makes good", async (t) => {
-    const world = await start();
-    const nginx = await clients(world, "nginx");
-    const haproxy = await clients(world, "haproxy");
-    const strict = await clients(world, "nginx", without503);
+    const { world, nginx } = await start();
+    const { kit } = world;
+    const haproxy = await clients(kit, "haproxy");
+    const strict = await clients(kit, "nginx", without503);
     await goOn([nginx, haproxy]);
-    const node = world.node(0);
+    const node = kit.node(0);
     await node.kill();
     node.links!.redis.cut();
     await node.start();
     await goOn([nginx, haproxy]);
     node.links!.redis.heal();
     await goOn([nginx, haproxy]);
-    const [ofNginx, ofHaproxy, ofStrict] = (await Promise.all([nginx, haproxy, strict].map(end))) as [
-      Verdicts,
-      Verdicts,
-      Verdicts,
-    ];
+    const [ofNginx, ofHaproxy, ofStrict] = await Promise.all([endOfWorld(world, nginx), end(haproxy), end(strict)]);
+    const left = await findLeft(world);
     await t.test("nginx: nothing is dropped, lost or doubled", () => assertAllFlawless(ofNginx));
     await t.test("haproxy: nothing is dropped, lost or doubled", () => assertAllFlawless(ofHaproxy));
     await t.test("nginx that does not send a 503 again: clients are dropped", () => {
       assert.ok(ofStrict.polling.dropped > 0, JSON.stringify(ofStrict.polling));
       assertOnlyDropped(ofStrict.polling, /xhr (poll|post) error/);
+    });
+    await t.test("nothing is left", () => {
+      assert.ifError(left);
     });
   });
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { assertFlawless, type Load, type Verdict } from "../../testing/checked-load";
 import { Kit, type KitOptions } from "../../testing/kit";
 import type { KitNode } from "../../testing/kit-node";
-import type { NodeAccount, NodeOptions } from "../helpers/cluster";
+import { CLI, type NodeAccount, type NodeOptions } from "../helpers/cluster";
 import { waitFor } from "../helpers/wait-for";
 import { accountOf, Keys, LeftBehind, NatsMonitor } from "./left-behind";
 
@@ -22,12 +22,28 @@ export const LEASE = SOAK ? 5_000 : 2_000;
 /** Clients of a node whose link is away go over nginx to one whose links are whole when this long has passed since, at most. */
 export const WITHDRAWN_WITHIN = LEASE + LEASE / 3 + 1_500;
 const LINGER = 1_500;
+/** The command `serve` as nodes of a world, with a LINGER that suits it: how a process ends is the command's own matter. */
+export const SERVE = {
+  command: [
+    process.execPath,
+    "--enable-source-maps",
+    "--require",
+    join(__dirname, "../helpers/pending-timers.cjs"),
+    CLI,
+    "serve",
+    "--app",
+    join(__dirname, "../helpers/counted-app.cjs"),
+  ],
+  env: { LINGER: String(LINGER) },
+} as const;
 /** What a small machine that does other things besides may take longer than is promised. */
 const PATIENCE = SOAK ? 1_000 : 3_000;
 
 export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "readTimeoutMs" | "env"> {
   readonly nodes?: number;
   readonly options?: NodeOptions;
+  /** Starts a node, which echoes and gives account as the tests' application does, if it is not made with `options`. */
+  readonly command?: readonly string[];
   /** Starts what clients connect to, if not to nginx. */
   readonly balancer?: (kit: Kit) => Promise<Balancer>;
   /** Whether clients keep their connections to the balancer. Default: true. */
@@ -37,6 +53,8 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
   /** Default: as many as the load of these tests has. */
   readonly polling?: number;
   readonly websockets?: number;
+  /** Default: that of these tests. */
+  readonly everyMs?: number;
   /** When the load must be over. Default: 400 s. */
   readonly timeoutMs?: number;
   /** A session that hears nothing for so long gives up on what did not come. Default: that of a load. */
@@ -123,7 +141,11 @@ export class FaultWorld {
     const kit = await Kit.start({
       nodes,
       links,
-      command: [process.execPath, "--enable-source-maps", join(__dirname, "../helpers/kit-node.cjs")],
+      command: options.command ?? [
+        process.execPath,
+        "--enable-source-maps",
+        join(__dirname, "../helpers/kit-node.cjs"),
+      ],
       env: { TEST_OPTIONS: JSON.stringify(engine), ...env },
       natsConfig: monitor.config,
       ...(redisArgs === undefined ? {} : { redisArgs }),
@@ -278,8 +300,9 @@ export class FaultWorld {
 
 function loadsOf(kit: Kit, url: string, options: WorldOptions): Loads {
   const { polling = POLLING, websockets = WEBSOCKETS, timeoutMs = 400_000, stallMs, keepAlive = true } = options;
+  const { everyMs = EVERY } = options;
   const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
-  const shared = { messages: Infinity, everyMs: EVERY, url, keepAlive, client: options.client ?? {}, ...patience };
+  const shared = { messages: Infinity, everyMs, url, keepAlive, client: options.client ?? {}, ...patience };
   return {
     polling: kit.load({ ...shared, sessions: polling }),
     websockets: kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true }),

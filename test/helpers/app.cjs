@@ -62,7 +62,8 @@ module.exports = function testApp(engine, httpServer, pendingTimers) {
       upgrades,
       rss: process.memoryUsage().rss,
       timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
-      pendingTimers: pendingTimers?.(),
+      // `serve` gives its applications something else there.
+      pendingTimers: typeof pendingTimers === "function" ? pendingTimers() : undefined,
       others: engine.cluster?.nodes,
       stats: engine.cluster?.stats(),
       health: engine.cluster?.health(),

@@ -8,7 +8,7 @@ import { waitFor } from "./wait-for";
 
 const ROOT = join(__dirname, "../..");
 export const CLI = join(ROOT, "dist/cluster/cli.js");
-const APP = join(__dirname, "app.cjs");
+export const APP = join(__dirname, "app.cjs");
 const NODE = join(__dirname, "node.cjs");
 
 /** What the tests' application at one node tells of itself; see app.cjs. */

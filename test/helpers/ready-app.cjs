@@ -4,13 +4,14 @@
 
 const { operationsHandler } = require("../../dist/src/index.js");
 
-module.exports = function readyApp(engine, httpServer) {
+module.exports = function readyApp(engine, httpServer, pendingTimers) {
   const operations = operationsHandler(engine, { process: false });
-  require("./app.cjs")(engine, {
+  const listened = {
     on: (event, listener) =>
       httpServer.on(event, (request, response) => {
         if (request.url === "/readyz") operations(request, response);
         else listener(request, response);
       }),
-  });
+  };
+  require("./app.cjs")(engine, listened, pendingTimers);
 };

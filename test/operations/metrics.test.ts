@@ -9,6 +9,7 @@ import { STORE_LATENCY } from "../../src/operations/store-latency";
 import { Kit, type KitNode } from "../../testing";
 import { RawClient, RawWebSocket } from "../e2e/raw";
 import { startServe, type ServeProcess } from "../helpers/cluster";
+import { FullQueues } from "./full-queues";
 import { LimitedEngine } from "./limited-engine";
 import { ROOT } from "./manifests";
 import { readMetrics, Watched } from "./metrics-kit";
@@ -316,6 +317,25 @@ describe("limits", () => {
     body.destroy();
     await becomes(engine.metrics, "engineio_body_bytes", {}, 0);
   });
+});
+
+describe("queues to the servers of a cluster", () => {
+  let queues: FullQueues;
+
+  before(async () => {
+    queues = await FullQueues.start();
+  });
+
+  after(() => queues.stop());
+
+  for (const [limit, meet] of [
+    ["busQueue", () => queues.manyBytes()],
+    ["storeQueue", () => queues.manyLooks()],
+  ] as const) {
+    test(`${limit}: counted when more is said than is kept`, async () => {
+      await rises(queues.metrics, "engineio_limits_hit_total", { limit }, meet);
+    });
+  }
 });
 
 describe("all metrics", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Membership, SUSPECT_AFTER } from "../../../src/ownership/membership";
+import { BACK_WITHIN, Membership, SUSPECT_AFTER } from "../../../src/ownership/membership";
 import type { LeaseResult, LivingNode, NodeId, SessionStore } from "../../../src/store/port";
 import { VirtualTime } from "../../../src/time/virtual-clock";
 
@@ -428,6 +428,25 @@ describe("a message that finds nobody", () => {
     world.membership.foundNobody("a");
     assert.deepEqual(world.events, ["dead a"]);
     assert.deepEqual(world.membership.others, ["b"]);
+  });
+
+  it("says nothing while others may not be back yet, where the bus was away for all", async () => {
+    const world = await World.joined("a", "b");
+    const findNobody = (node: string): void => {
+      world.membership.foundNobody(node);
+    };
+    findNobody("b");
+    world.membership.busReturned();
+    for (let ms = 0; ms < BACK_WITHIN; ms += SUSPECT_AFTER) {
+      findNobody("a");
+      await world.pass(SUSPECT_AFTER);
+    }
+    assert.deepEqual(world.events, []);
+    for (const node of ["a", "b"]) findNobody(node);
+    assert.deepEqual(world.events, [], "what was before it counts no more");
+    await world.pass(SUSPECT_AFTER);
+    findNobody("a");
+    assert.deepEqual(world.events, ["dead a"]);
   });
 
   it("is forgotten when the node was heard in between", async () => {
