@@ -121,16 +121,6 @@ describe("a Redis that loses data, and no connection breaks", () => {
       await store.close();
     });
 
-    it("a handshake that cannot be read is told, and does no harm", async () => {
-      const { store, prefix, errors } = await leased();
-      for (const handshake of ["", "{"]) {
-        await redis().set(`${prefix}{s0}:s`, handshake, "KEEPTTL");
-        assert.deepEqual(await store.claim("s0", "n2", 0), { kind: "away" });
-      }
-      assert.match(errors.join("\n"), /answered the claim with.*JSON/);
-      await store.close();
-    });
-
     it("packets that are gone are written again by the owner, whose turn is not refused for ever", async () => {
       const { store, prefix } = await leased();
       await commitOk(store, turnOf("s0", "n1", 1, { packets: ["4a", "4b"], posts: ["p1"] }));

@@ -77,29 +77,31 @@ local function apply(k, a, packets, posts, letters)
     remaining = remaining or call('PTTL', m)
     call('PEXPIRE', key, remaining > 0 and remaining or ttl)
   end
-  -- Ahead of all else: where they do not fit, nothing else of this turn is to be found in the record.
-  if packets > 0 then
-    -- New ones first, so that the key is not deleted and made again when all before have arrived.
-    local length = push(p, a + 11, a + 10 + packets)
-    if length ~= held + packets then
-      -- A part of the record is lost, or one too many was written half way. Its owner has it as it was: with its turn taken back the
-      -- record is older than the owner's copy.
-      call('LTRIM', p, 0, -packets - 1)
-      call('HSET', m, 'n', string.format('%.0f', stands - 1))
-      return BEHIND
-    end
-    if held == 0 then born(p) end
-  end
   local first = a + 11 + packets
   if posts > 0 then
     local length = push(h, first, first + posts - 1)
     if length == posts then born(h) end
     cut(h, length, keep)
   end
-  if record[7] ~= '' and (ARGV[a + 5] == '' or record[6] ~= ARGV[a + 4]) then
+  local answered = record[7] ~= '' and (ARGV[a + 5] == '' or record[6] ~= ARGV[a + 4])
+  if answered then
     local length = call('RPUSH', g, record[6])
     if length == 1 then born(g) end
     cut(g, length, keep)
+  end
+  if packets > 0 then
+    -- New ones first, so that the key is not deleted and made again when all before have arrived.
+    local length = push(p, a + 11, a + 10 + packets)
+    if length ~= held + packets then
+      -- A part of the record is lost, or one too many was written half way. Its owner has it as it was: with its turn taken back the
+      -- record is older than the owner's copy. Nothing of this turn is to be found in it.
+      call('LTRIM', p, 0, -packets - 1)
+      if posts > 0 then call('LTRIM', h, 0, -posts - 1) end
+      if answered then call('LTRIM', g, 0, -2) end
+      call('HSET', m, 'n', string.format('%.0f', stands - 1))
+      return BEHIND
+    end
+    if held == 0 then born(p) end
   end
   if drop > 0 then call('LTRIM', p, drop, -1) end
   if find(letters, 'd', 1, true) then
