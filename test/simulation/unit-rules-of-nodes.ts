@@ -5,6 +5,7 @@ const FAULTS = "session/owned-faults.test.ts";
 const HEARING = "bus/links-hearing.test.ts";
 const LOSSES = "bus/links-losses.test.ts";
 const LIFECYCLE = "bus/links-lifecycle.test.ts";
+const WINDOW = "bus/links-window.test.ts";
 const MEMBERSHIP = "ownership/membership.test.ts";
 const TAKEOVERS = "routing/takeovers.test.ts";
 const DISPATCH = "routing/dispatch.test.ts";
@@ -221,5 +222,29 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     find: /for \(const peer of this\.#peers\.used\(\)\) \{\s+this\.#peers\.begin\(peer\);\s+this\.#tellLoss\(peer\);\s+\}/,
     replace: "",
     test: LIFECYCLE,
+  },
+  {
+    rule: "Window: a loss lets those go on who wait",
+    find: "if (waited) this.#tellUncongested(peer.node);",
+    replace: "void waited;",
+    test: WINDOW,
+  },
+  {
+    rule: "Window: after a loss nothing counts as under way",
+    find: /this\.#asked = this\.#written;\s+this\.#handled = this\.#written;\s+/,
+    replace: "",
+    test: WINDOW,
+  },
+  {
+    rule: "Window: all wait until half of it is free",
+    find: "if (window.isFull) return true;",
+    replace: "",
+    test: WINDOW,
+  },
+  {
+    rule: "Window: a peer that has never answered is never congested",
+    find: "if (!this.#answers || this.#written",
+    replace: "if (this.#written",
+    test: WINDOW,
   },
 ];

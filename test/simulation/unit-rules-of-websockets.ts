@@ -166,4 +166,22 @@ export const UNIT_RULES_OF_WEBSOCKETS: readonly UnitRule[] = [
     replace: "this.giveHeldBack();",
     test: STRANDED,
   },
+  {
+    rule: "Window: a gateway does not read on while its owner is congested",
+    find: "if (this.#isHeldUp && !this.#paused) this.#pause();",
+    replace: "",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Window: a gateway reads on when the way is free",
+    find: "this.waiting.serve(owner, isCongested, resumeIfMay, RESUMED_AT_ONCE);",
+    replace: "",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Window: who was not served is before who waits anew",
+    find: "this.remove(node, one);\n      try",
+    replace: "try",
+    test: RELAYS,
+  },
 ];
