@@ -34,6 +34,7 @@ import type { Standstill } from "./standstill";
 import type { StoreWatch } from "./store-watch";
 import type { TakenNotices } from "./taken-notices";
 import type { Takeovers } from "./takeovers";
+import { Unanswered } from "./unanswered";
 import { vitalsOf, type Vitals } from "./vitals";
 
 /**
@@ -63,6 +64,7 @@ export class ClusterNode implements WholeNode {
   readonly #givenUp: GivenUp;
   readonly #counters: Counters;
   readonly #lostNodes: LostNodes;
+  readonly #unanswered: Unanswered;
   readonly #storeWatch: StoreWatch;
   readonly #identities: Identities;
   readonly #standstill: Standstill;
@@ -95,6 +97,9 @@ export class ClusterNode implements WholeNode {
     this.#sweeps = parts.sweeps;
     this.#storeWatch = parts.storeWatch;
     this.#lostNodes = parts.lostNodes;
+    this.#unanswered = new Unanswered(this.clock, (peer, since) => {
+      this.#askAgainAt(peer, since);
+    });
     this.#identities = parts.identities;
     this.#search = parts.search;
     this.#dispatch = parts.dispatch;
@@ -375,15 +380,23 @@ export class ClusterNode implements WholeNode {
     if (this.#membership.isDead(peer)) {
       // A last word of it may have come behind its death, and it would count as one that is not heard any more.
       this.#links.forget(peer);
+      this.#unanswered.end(peer);
       return;
     }
-    this.clock.after(NO_RESPONDER_PAUSE, () => {
-      if (this.#membership.isDead(peer)) return;
-      this.#holder.askAgainAt(peer, "no responder");
-      this.#gateways.onTrouble(peer);
-      // Nothing may be due to it but what it would say itself: a gateway whose clients are quiet.
-      this.#links.probe(peer);
-    });
+    this.#unanswered.add(peer);
+  }
+
+  /** `since`: when a message to the peer found nobody. */
+  #askAgainAt(peer: NodeId, since: number): void {
+    const isHeard = (this.#links.lastHeard(peer) ?? since) > since;
+    if (isHeard || this.#membership.isDead(peer)) this.#unanswered.end(peer);
+    if (this.#membership.isDead(peer)) return;
+    this.#holder.askAgainAt(peer, "no responder");
+    // Of one that is there again its link tells what was lost: websockets of meanwhile have lost nothing.
+    if (isHeard) return;
+    this.#gateways.onTrouble(peer);
+    // Nothing may be due to it but what it would say itself: a gateway whose clients are quiet.
+    this.#links.probe(peer);
   }
 
   // ---- MembershipListener ----
@@ -442,6 +455,3 @@ export class ClusterNode implements WholeNode {
     void this.#givenUp.lookForAll();
   }
 }
-
-/** How long to wait, in milliseconds, before a node that nobody answered for is asked the second time; more than SUSPECT_AFTER. */
-const NO_RESPONDER_PAUSE = 120;

@@ -121,7 +121,7 @@ export class Gateway implements TickWork {
 
   #pause(): void {
     this.#paused = true;
-    this.#websocket.pause();
+    this.#websocket.pause?.();
   }
 
   /**
@@ -139,7 +139,7 @@ export class Gateway implements TickWork {
   resumeIfMay(): void {
     if (!this.#paused || this.#underWay.size > this.#gateways.node.relayLimit / 2 || this.#isHeldUp) return;
     this.#paused = false;
-    this.#websocket.resume();
+    this.#websocket.resume?.();
   }
 
   readonly #onClose = (): void => {
@@ -310,7 +310,7 @@ export class Gateway implements TickWork {
     this.#over = true;
     this.#kept = [];
     // A paused websocket would never see its close.
-    if (this.#paused) this.#websocket.resume();
+    if (this.#paused) this.#websocket.resume?.();
     this.#gateways.forget(this);
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { nameOf } from "../session/request-name";
+import { wallTime } from "../time/runtime-clock";
 
 /**
  * The forms that the stock client has given `t`, which are made anew for each request:
@@ -8,6 +9,9 @@ import { nameOf } from "../session/request-name";
  * - before: the time and a counter.
  */
 const STOCK_FORM = /^(?:[0-9a-z]{8}|(?=.*[A-Za-z_-])[\w-]{7}(?:\.[\w-]+)?|\d{13}-\d+)$/;
+
+/** Milliseconds in base 36, as Dart's client and others have them, look like 6.6's; of those one in 16,000 is within a day of the time. */
+const DAY = 86_400_000;
 
 /** Seconds, milliseconds, a checksum of them: the clocks of other clients, which say the same for several requests. */
 const NUMBER = /^\d+(?:[.,]\d*)?$/;
@@ -20,18 +24,25 @@ const NUMBER = /^\d+(?:[.,]\d*)?$/;
  */
 export class RequestNames {
   readonly #nodeId: string;
+  readonly #time: () => number;
   #unnamed = 0;
 
-  constructor(nodeId: string) {
+  /** `time`: milliseconds since 1970. */
+  constructor(nodeId: string, time = wallTime) {
     this.#nodeId = nodeId;
+    this.#time = time;
   }
 
   /** `header`: in lower case; false where no balancer is asked. */
   of(t: string | undefined, headers: IncomingHttpHeaders, header: string | false): string {
-    if (t !== undefined && STOCK_FORM.test(t)) return nameOf(t);
     const given = header === false ? undefined : headers[header];
+    if (t !== undefined && STOCK_FORM.test(t) && (given === undefined || !this.#isClock(t))) return nameOf(t);
     if (typeof given === "string" && given !== "") return `~~${nameOf(given)}`;
     if (t !== undefined && t !== "" && !NUMBER.test(t)) return nameOf(t);
     return `~${this.#nodeId}.${String(++this.#unnamed)}`;
+  }
+
+  #isClock(t: string): boolean {
+    return t.length === 8 && Math.abs(Number.parseInt(t, 36) - this.#time()) < DAY;
   }
 }

@@ -88,8 +88,10 @@ export class DirectJournal implements Journal {
     this.#socket.onClose("ping timeout");
   }
 
+  /** A callback may have sent more before it closed, which goes out behind what it was called for. */
   readonly #closeTransport = (): void => {
-    this.#socket.closeTransport();
+    if (this.#socket.writeBuffer.length > 0) this.#socket.once("drain", this.#closeTransport);
+    else this.#socket.closeTransport();
   };
 
   readonly #onForcedClose = (): void => {

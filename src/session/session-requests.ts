@@ -94,16 +94,13 @@ export abstract class SessionRequests extends SessionTurns {
   }
 
   /**
-   * Whether requests that are not the same have this `t`: the handshake and any other, a POST and a poll, or POSTs with other bodies.
-   * Clients that make it anew for each request do not; a parameter of the application's that happens to be called so is in all of
-   * them. `key`: of the POST that has it.
+   * Whether the handshake had this `t` too: a parameter of the application's that happens to be called so, and is in all requests.
+   * A poll and a POST that share one are no sign: in Dart's client it is the millisecond, and it answers what a poll brought and
+   * polls again in the same one.
    */
-  #isShared(name: string, key = ""): boolean {
-    const { answered, handled, outbox, parked } = this;
-    if (key !== "" && (parked?.t === name || outbox.inflight?.t === name || answered.has(name))) return true;
+  #isShared(name: string): boolean {
     const opening = timestampOf(this.handshake);
-    if (opening !== undefined && nameOf(opening) === name) return true;
-    return handled.list().some((other) => other !== key && nameIn(other) === name);
+    return opening !== undefined && nameOf(opening) === name;
   }
 
   /** Its client has its answer, and polls anew: what asked again is an attempt that came late. */
@@ -157,7 +154,7 @@ export abstract class SessionRequests extends SessionTurns {
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
     if (this.handled.has(key)) {
-      if (!this.#isShared(nameIn(key), key)) {
+      if (!this.#isShared(nameIn(key))) {
         this.node.counts["duplicates.posts"]++;
         this.answerPost(key, holder, false);
         return;

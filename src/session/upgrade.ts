@@ -101,7 +101,7 @@ export class Upgrade {
     if (this.#paused !== undefined || this.#over || !(this.#transport instanceof WebSocketTransport)) return;
     this.#paused = this.#transport.socket;
     // What its parser has already still comes.
-    this.#paused.pause();
+    this.#paused.pause?.();
   }
 
   #probed(): void {
@@ -174,7 +174,7 @@ export class Upgrade {
     this.#timeout.stop();
     this.#release?.stop();
     // In any case: one that is paused would never see its close.
-    this.#paused?.resume();
+    this.#paused?.resume?.();
     this.#paused = undefined;
     this.#transport.removeListener("release", this.#onAsked);
     this.#transport.removeListener("packet", this.#onPacket);

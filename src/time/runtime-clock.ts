@@ -24,3 +24,8 @@ export const runtimeClock: Clock = {
   },
   random: () => Math.random(),
 };
+
+/** Milliseconds since 1970, as everybody else counts them. For what others say of the time; durations are `Clock`'s. */
+export function wallTime(): number {
+  return Date.now();
+}

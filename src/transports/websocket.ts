@@ -10,8 +10,9 @@ export interface WebSocketLike {
   send(data: string | Uint8Array, sent?: (error?: Error | null) => void): void;
   send(data: string | Uint8Array, options: { compress?: boolean }, sent?: (error?: Error | null) => void): void;
   close(code?: number): void;
-  pause(): void;
-  resume(): void;
+  /** Websockets of other engines than `ws` 8 may not have them. */
+  pause?(): void;
+  resume?(): void;
 }
 
 /** The sender of a websocket of the package `ws`, which takes frames that are made already. */

@@ -141,10 +141,10 @@ describe("sends from anywhere", () => {
       );
       // To the sender, and to the holder of the polls.
       const answers = kind === "websocket" ? 1 : 2;
-      assert.deepEqual(
-        { messages: ownerAfter.messages - owner.messages, frames: ownerAfter.frames - owner.frames },
-        { messages: answers, frames: answers * MANY_SESSIONS },
-      );
+      assert.equal(ownerAfter.frames - owner.frames, answers * MANY_SESSIONS);
+      // One more where a peer asked, which it does now and then, how far it is.
+      const messages = ownerAfter.messages - owner.messages;
+      assert.ok(messages === answers || messages === answers + 1, `${String(messages)} messages`);
       for (const client of clients) await client.leave();
     });
   }

@@ -165,8 +165,12 @@ export class Caller {
     });
   }
 
-  /** One that is larger by itself goes alone. */
+  /**
+   * One that is larger by itself goes alone. Each server of a Redis Cluster has a connection of its own, and one that stands still keeps
+   * its commits under way: those to the others are not to wait for it.
+   */
   #mayCommit(size: number): boolean {
+    if (this.#options.connection.clustered) return true;
     return this.#commitBytes === 0 || this.#commitBytes + size <= COMMITS_UNDER_WAY;
   }
 

@@ -39,6 +39,8 @@ const OTHERS = ["token", "p17", "01933b2e-7a8c-7cc0-a6f2-1c5b7a4e9d10"];
 
 describe("names of requests", () => {
   const names = (): RequestNames => new RequestNames("n1");
+  /** Dart's: the time in milliseconds. */
+  const DART = Date.UTC(2026, 10, 29).toString(36);
 
   it("are what the stock client says, whatever a balancer says", () => {
     for (const t of STOCK) {
@@ -47,16 +49,31 @@ describe("names of requests", () => {
   });
 
   it("are what the installed clients say, always", () => {
+    // A time that none of them can say: their last letters are made by chance.
+    const some = new RequestNames("n1", () => 0);
     for (const client of installed()) {
       for (let i = 0; i < 20_000; i++) {
         const t = new URL(client.uri()).searchParams.get("t") ?? "";
-        assert.equal(names().of(t, { [HEADER]: "r1" }, HEADER), t);
+        assert.equal(some.of(t, { [HEADER]: "r1" }, HEADER), t);
       }
     }
   });
 
   it("are what the balancer says where clients have another form of t", () => {
     for (const t of [...CLOCKS, ...OTHERS]) assert.equal(names().of(t, { [HEADER]: "r1" }, HEADER), "~~r1", t);
+  });
+
+  it("are what the balancer says where t is the time in base 36, which looks like a stock client's", () => {
+    for (const [now, name] of [
+      [Date.UTC(2026, 10, 29, 23), "~~r1"],
+      [Date.UTC(2026, 10, 28, 1), "~~r1"],
+      [Date.UTC(2026, 11, 1), DART],
+    ] as const) {
+      const some = new RequestNames("n1", () => now);
+      assert.equal(some.of(DART, { [HEADER]: "r1" }, HEADER), name);
+      assert.equal(some.of(DART, {}, HEADER), DART);
+      for (const t of STOCK) assert.equal(some.of(t, { [HEADER]: "r1" }, HEADER), t);
+    }
   });
 
   it("are other forms of t where no balancer says anything, but no clocks: those say the same for several requests", () => {

@@ -174,6 +174,24 @@ describe("a websocket that another node holds, at its owner", () => {
     assert.deepEqual([pipe.sent, transport.readyState], [["4waits"], "closed"]);
   });
 
+  for (const full of [false, true]) {
+    it(`is closed behind what a callback sent before it closed${full ? ", where the way was full by then" : ""}`, () => {
+      const { transport, socket, pipe } = new World();
+      pipe.close = () => pipe.sent.push("close");
+      socket.send("last", () => {
+        socket.send("bye");
+        pipe.congested = full;
+        socket.close();
+      });
+      if (full) {
+        assert.deepEqual(pipe.sent, ["4last"]);
+        pipe.congested = false;
+        transport.resume();
+      }
+      assert.deepEqual(pipe.sent, ["4last", "4bye", "close"]);
+    });
+  }
+
   it("lets a program go on that waits for drain where it cannot be written to", async () => {
     const world = new World();
     const { transport, socket } = world;
