@@ -128,8 +128,9 @@ export class RawWebSocket {
   }
 }
 
+/** Of a stock client's form: else a balancer's name for the request counts. */
 function nextT(): string {
-  return `raw${++requests}`;
+  return `raw${String(++requests).padStart(5, "0")}`;
 }
 
 function send(method: string, url: string, body?: string): { reply: Promise<Reply>; abort: () => void } {

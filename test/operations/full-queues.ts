@@ -5,11 +5,12 @@ import { operationsHandler, Server } from "../../src/index";
 import { randomPrefix } from "../helpers/cluster";
 import { startBackends, type Backends } from "../e2e/backends";
 import { RawClient } from "../e2e/raw";
+import { waitFor } from "../helpers/wait-for";
 
 /** More than a node keeps for Redis: commands. */
 const COMMANDS = 51_000;
-/** More than a node keeps for NATS, 64 MiB, in messages to sessions each of which may have so much. */
-const SESSIONS = 12;
+/** More than a node keeps for NATS, 64 MiB, in answers to polls, which wait for nobody; two sessions more than it takes. */
+const SESSIONS = 13;
 const MESSAGES = 7;
 const MESSAGE = "x".repeat(900_000);
 
@@ -43,24 +44,28 @@ export class FullQueues {
   /** Sessions that nobody has are looked for, all at once. That takes long to be answered, and ends with the node. */
   manyLooks(): Promise<void> {
     const { cluster } = this.#nodes[0]!.engine;
+    this.#backends.nats.resume();
     this.#backends.redis.pause();
     for (let i = 0; i < COMMANDS; i++) cluster!.send(`nobody${i}`, "x").catch(() => undefined);
     this.#backends.redis.resume();
     return Promise.resolve();
   }
 
-  /** Sessions of the other node are sent to, all at once. */
+  /** Polls that the other node holds are answered all at once, while NATS reads nothing. */
   async manyBytes(): Promise<void> {
     const [here, other] = this.#nodes;
-    const clients = await Promise.all(Array.from({ length: SESSIONS }, () => RawClient.open(other!.url)));
-    const { cluster } = here!.engine;
-    // It knows by this who owns them.
-    await Promise.all(clients.map(({ sid }) => cluster!.send(sid, "known")));
-    const sends = clients.flatMap(({ sid }) => Array.from({ length: MESSAGES }, () => cluster!.send(sid, MESSAGE)));
-    await Promise.allSettled(sends);
+    const clients = await Promise.all(Array.from({ length: SESSIONS }, () => RawClient.open(here!.url)));
+    // Answered or broken off when the nodes stop.
+    for (const client of clients) client.poll(other!.url).catch(() => undefined);
+    await waitFor("the polls to be held", () => other!.engine.cluster!.stats().held === SESSIONS);
+    // And to have come to their owner: what is said between two nodes comes in order.
+    await other!.engine.cluster!.send(clients[0]!.sid, "known");
+    this.#backends.nats.pause();
+    for (const { sid } of clients.slice(1)) for (let i = 0; i < MESSAGES; i++) here!.engine.clients[sid]!.send(MESSAGE);
   }
 
   async stop(): Promise<void> {
+    this.#backends.nats.resume();
     for (const { engine, http } of this.#nodes) {
       engine.close();
       await engine.closed();
