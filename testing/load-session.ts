@@ -88,6 +88,8 @@ export class Session {
   /** When it last heard something, or began to wait for it. */
   #quietSince = 0;
   #nextAt = 0;
+  /** Its probe was answered, and it has stopped polling; it has not said yet that it goes over. */
+  #isGoingOver = false;
 
   constructor(number: number, options: LoadOptions, agent: Agent, watch: SilenceWatch) {
     this.#watch = watch;
@@ -126,6 +128,8 @@ export class Session {
         this.#pump();
         resolve();
       });
+      socket.on("upgrading", () => (this.#isGoingOver = true));
+      socket.on("upgrade", () => (this.#isGoingOver = false));
       socket.on("error", (error) => this.errors.push(explain(error)));
       socket.on("message", (data: unknown) => this.#onMessage(data));
       socket.on("close", (reason, details) => {
@@ -165,6 +169,12 @@ export class Session {
     if (this.state !== "open" && this.state !== "fencing") return;
     if (this.#isWaiting && this.#watch.now() - this.#quietSince > (this.#options.stallMs ?? 20_000)) {
       this.#hear();
+      if (this.#isGoingOver) {
+        // Nobody can help it: it polls no more, and no websocket will be heard.
+        this.closeReason = "its websocket closed between the answer to the probe and the upgrade";
+        this.state = "dropped";
+        return;
+      }
       if (this.state === "fencing") {
         this.errors.push("no echo of the last message of all");
         this.state = "settled";

@@ -53,6 +53,8 @@ export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "
   /** Default: as many as the load of these tests has. */
   readonly polling?: number;
   readonly websockets?: number;
+  /** Clients that poll first and go over to a websocket. Default: as many as those. */
+  readonly upgraded?: number;
   /** Default: that of these tests. */
   readonly everyMs?: number;
   /** When the load must be over. Default: 400 s. */
@@ -300,13 +302,13 @@ export class FaultWorld {
 
 function loadsOf(kit: Kit, url: string, options: WorldOptions): Loads {
   const { polling = POLLING, websockets = WEBSOCKETS, timeoutMs = 400_000, stallMs, keepAlive = true } = options;
-  const { everyMs = EVERY } = options;
+  const { everyMs = EVERY, upgraded = websockets } = options;
   const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
   const shared = { messages: Infinity, everyMs, url, keepAlive, client: options.client ?? {}, ...patience };
   return {
     polling: kit.load({ ...shared, sessions: polling }),
     websockets: kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true }),
-    upgraded: kit.load({ ...shared, sessions: websockets, transports: ["polling", "websocket"], reopen: true }),
+    upgraded: kit.load({ ...shared, sessions: upgraded, transports: ["polling", "websocket"], reopen: true }),
   };
 }
 

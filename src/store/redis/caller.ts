@@ -3,7 +3,7 @@ import type { Clock } from "../../time/clock";
 import { DeadlineQueue, type Ticket } from "../../time/deadline-queue";
 import { pauseUnref } from "../../time/pause";
 import type { Connection } from "./connection";
-import { isNoScript, isReadOnly, isTransient, storeError } from "./errors";
+import { isNoScript, isReadOnly, isRefusal, isTransient, storeError } from "./errors";
 import { SCRIPTS, type Script } from "./scripts.generated";
 
 /** What Redis answered; `null` when it did not within the bound, or could not do what it was asked. */
@@ -191,7 +191,8 @@ export class Caller {
       try {
         return await send();
       } catch (error) {
-        if (this.#closed || !isTransient(error) || clock.now() + AGAIN >= end) throw error;
+        if (this.#closed || clock.now() + AGAIN >= end) throw error;
+        if (!isTransient(error) && !isRefusal(error)) throw error;
         if (isReadOnly(error)) this.#options.connection.onReplica();
       }
       await pauseUnref(clock, AGAIN);

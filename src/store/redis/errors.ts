@@ -28,6 +28,11 @@ export function isTransient(error: unknown): boolean {
   return TRANSIENT_NAMES.has(error.name) || TRANSIENT_CLIENT.test(error.message) || isTransientReply(error.message);
 }
 
+/** Whether the server takes nothing for the moment, and may again: it is full, or cannot save. Unlike the others that needs somebody. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && /\b(OOM|MISCONF)\b/.test(error.message);
+}
+
 export function isReadOnly(error: unknown): boolean {
   return error instanceof Error && /\bREADONLY\b/.test(error.message);
 }
