@@ -104,7 +104,8 @@ describe("ten POSTs at a time", () => {
       const client = await RawClient.open(engines);
       const owner = engines.engines.findIndex(({ clientsCount }) => clientsCount > 0);
       const posts: Promise<{ readonly status: number; readonly body: string }>[] = [];
-      await withSlowStore(300, async () => {
+      // Longer than it takes to know that the owner is dead: its own commits would still be taken then.
+      await withSlowStore(1_000, async () => {
         for (const text of TEN) {
           let url = client.url(client.t());
           while (url.includes(`:${String(engines.ports[owner])}/`)) url = client.url(client.t());

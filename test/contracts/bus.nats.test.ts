@@ -284,7 +284,6 @@ describe("nats: the server", () => {
     t.after(() => bus.leave());
     await bus.join("one", ears);
     await one.kill();
-    await until("it notices", () => !bus.connected);
     await until("it has turned to the other one", () => bus.connected && ears.reconnects > 0);
     await hearsItself(bus, ears);
     await one.restart();
@@ -296,7 +295,6 @@ describe("nats: the server", () => {
       return told === 2;
     });
     await two.kill();
-    await until("it notices", () => !bus.connected);
     await until("it is back at the first one", () => bus.connected && ears.reconnects > 1);
   });
 
@@ -546,7 +544,7 @@ describe("links over nats", () => {
     assert.equal(a.links.stats.rejected + b.links.stats.rejected, 0);
 
     a.links.send("nobody", { kind: 1, sid: "", t: "", n: 0, body: "" });
-    await until("it is told", () => a.silent.length === 1);
+    await until("it is told", () => a.silent.includes("nobody"));
 
     await server.kill();
     await serverFor(t, "max_payload: 8192", server.port);

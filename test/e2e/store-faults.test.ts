@@ -10,7 +10,11 @@ const POLLING = SOAK ? 200 : 60;
 const WEBSOCKETS = SOAK ? 25 : 8;
 /** A message each way and session every so many milliseconds. */
 const EVERY = SOAK ? 1_000 : 250;
-const LEASE = 5_000;
+/**
+ * Well above the 3 s of a fault, what it takes to connect anew, and the third of it that is over when the last renewal fails: a node
+ * whose lease has ended in its own count starts its links over, and with them relayed websockets.
+ */
+const LEASE = 8_000;
 /** From the end of a fault to the end of its last silence, at most; and what the world of these tests gives to a small machine besides. */
 const BEYOND = SOAK ? 2_500 : 500;
 /** What a node's memory may grow by while a server is away: a collection may be due. */

@@ -8,7 +8,7 @@ import { killInTurn, P99 } from "./turns";
 
 const RESTART_AFTER = 2_000;
 /** What a node's turns take, in milliseconds, for its sessions not to be handed over all at once. */
-const SLOW = 100;
+const SLOW = 400;
 /** Nothing is added in the soak, where nothing else runs. */
 const SOUND = { silence: LEASE + 1_000, patience: SOAK ? 0 : 3_000 };
 

@@ -176,7 +176,8 @@ export class FaultWorld {
       const accounts = await this.accounts();
       const done = accounts.reduce((sum, { upgrades }) => sum + upgrades.done, 0);
       const relayed = accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
-      return done >= wanted.length && relayed > 0;
+      // Of a few all may have come to their owner, by chance.
+      return done >= wanted.length && (relayed > 0 || wanted.length < WEBSOCKETS);
     });
   }
 

@@ -87,7 +87,7 @@ describe("nodes that end in turn, on a Redis Cluster of three masters", () => {
 
   test("SIGTERM of each: nothing ends but websockets, nobody is answered an error, and nobody waits", async () => {
     await restartInTurn(world!);
-    await world!.ends({ silence: 1_500, p99: 500 });
+    await world!.ends({ silence: 1_500, p99: P99 });
     const takeovers = (await world!.accounts()).map(({ stats }) => stats?.counts["takeovers"] ?? 0);
     assert.deepEqual(takeovers, [0, 0, 0]);
   });

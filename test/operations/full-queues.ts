@@ -79,7 +79,8 @@ export class FullQueues {
 async function startNode(backends: Backends, prefix: string): Promise<Node> {
   const http = createServer();
   const { redisUrl: redis, natsUrl: nats } = backends.urls;
-  const engine = new Server({ cluster: { redis, nats, prefix } });
+  // A server that is paused is not given up while the queue to it fills.
+  const engine = new Server({ cluster: { redis, nats: { servers: nats, pingInterval: 60_000 }, prefix } });
   engine.attach(http);
   await engine.ready();
   http.listen(0, "127.0.0.1");
