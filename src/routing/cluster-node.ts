@@ -140,7 +140,8 @@ export class ClusterNode implements WholeNode {
   /** How much it keeps of other nodes, those that are gone included: what sessions leave behind is not to be found here either. */
   get known(): Readonly<Record<string, number>> {
     const { leavers } = this.#handovers;
-    return { ...this.#links.sizes, lostNodes: this.#lostNodes.size, leavers, notices: this.#notices.size };
+    const [lostNodes, unanswered, notices] = [this.#lostNodes.size, this.#unanswered.size, this.#notices.size];
+    return { ...this.#links.sizes, lostNodes, unanswered, leavers, notices };
   }
 
   get others(): NodeId[] {

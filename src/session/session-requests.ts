@@ -153,12 +153,10 @@ export abstract class SessionRequests extends SessionTurns {
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */
   post(key: string, holder: NodeId, body: string | Uint8Array): void {
-    if (this.handled.has(key)) {
-      if (!this.#isShared(nameIn(key))) {
-        this.node.counts["duplicates.posts"]++;
-        this.answerPost(key, holder, false);
-        return;
-      }
+    if (this.handled.has(key) && !this.#isShared(nameIn(key))) {
+      this.node.counts["duplicates.posts"]++;
+      this.answerPost(key, holder, false);
+      return;
     }
     const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);
     if (waiters !== undefined) {

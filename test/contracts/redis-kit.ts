@@ -1,9 +1,11 @@
+import { after, before } from "node:test";
 import { Redis, type Cluster } from "ioredis";
 import type { Commit, StoreLimits } from "../../src/store/port";
 import { RedisStore, type RedisSource, type RedisStoreOptions } from "../../src/store/redis";
 import type { Clock } from "../../src/time/clock";
 import { runtimeClock } from "../../src/time/runtime-clock";
 import { Tick } from "../../src/time/tick";
+import { startRedis, type RedisServer } from "../helpers/redis";
 import { commit, CONTRACT_LIMITS, openOk, opening } from "./store-kit";
 
 export interface Bench {
@@ -49,6 +51,21 @@ export async function openMany(store: RedisStore, count: number, node = "n1"): P
 
 export async function kindOf(store: RedisStore, what: Commit): Promise<string> {
   return (await commit(store, what)).kind;
+}
+
+/** A server and a client of the tests of the suite that calls this. */
+export function ownServer(): { readonly url: () => string; readonly redis: () => Redis } {
+  let server: RedisServer | undefined;
+  let client: Redis | undefined;
+  before(async () => {
+    server = await startRedis();
+    client = quietClient(server.url);
+  });
+  after(async () => {
+    await closeAll();
+    await server?.stop();
+  });
+  return { url: () => server!.url, redis: () => client! };
 }
 
 /** A client of the test's own that never says what fails. */

@@ -1,28 +1,18 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Cluster, type Redis } from "ioredis";
-import { eventually, startRedis, startRedisCluster, type RedisServer } from "../helpers/redis";
+import { Cluster } from "ioredis";
+import { eventually, startRedisCluster } from "../helpers/redis";
 import { ManualClock } from "../helpers/manual-clock";
-import { closeAll, kindOf, openMany, quietClient, storeOn, type Bench } from "./redis-kit";
+import { closeAll, kindOf, openMany, ownServer, storeOn, type Bench } from "./redis-kit";
 import { commit, commitOk, CONTRACT_LIMITS, openOk, opening, recordOf, takeRecord, turnOf } from "./store-kit";
 
 describe("a Redis that loses data, and no connection breaks", () => {
-  let server: RedisServer | undefined;
-  let client: Redis | undefined;
-  const redis = () => client!;
-  before(async () => {
-    server = await startRedis();
-    client = quietClient(server.url);
-  });
-  after(async () => {
-    await closeAll();
-    await server?.stop();
-  });
+  const { url, redis } = ownServer();
 
   /** A store with one session and a lease, and the generations in which it said that it is back. */
   async function leased(more: Parameters<typeof storeOn>[1] = {}): Promise<Bench & { returns: number[] }> {
-    const bench = storeOn(server!.url, more);
+    const bench = storeOn(url(), more);
     const returns: number[] = [];
     bench.store.onReturn = () => returns.push(bench.store.generation);
     await bench.store.ready();
@@ -93,7 +83,7 @@ describe("a Redis that loses data, and no connection breaks", () => {
       assert.equal(bench.store.generation, 1, why);
       await bench.store.close();
     }
-    const { store, prefix } = storeOn(server!.url);
+    const { store, prefix } = storeOn(url());
     await redis().del(`${prefix}{nodes}:l`);
     assert.deepEqual(await store.look("never"), { kind: "unknown" });
     assert.equal(store.generation, 1);

@@ -1,27 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import { RedisStore } from "../../src/store/redis";
 import { decodeName, encodeName } from "../../src/store/redis/keys";
 import { runtimeClock } from "../../src/time/runtime-clock";
 import { Tick } from "../../src/time/tick";
-import { eventually, startRedis, type RedisServer } from "../helpers/redis";
-import { closeAll, kindOf, openMany, quietClient, storeOn } from "./redis-kit";
+import { eventually, startRedis } from "../helpers/redis";
+import { kindOf, openMany, ownServer, quietClient, storeOn } from "./redis-kit";
 import { commit, commitOk, CONTRACT_LIMITS, openOk, opening, recordOf, takeRecord, turnOf } from "./store-kit";
 
 describe("RedisStore on a server", () => {
-  let server: RedisServer | undefined;
-  let client: Redis | undefined;
-  const redis = () => client!;
-  before(async () => {
-    server = await startRedis();
-    client = quietClient(server.url);
-  });
-  after(async () => {
-    await closeAll();
-    await server?.stop();
-  });
+  const { url, redis } = ownServer();
 
   it("costs one script for a turn, and one call for all turns of a tick", async () => {
     const { store } = storeOn(redis());
@@ -217,7 +206,7 @@ describe("RedisStore on a server", () => {
   });
 
   it("leaves the application's client open and without its listeners", async () => {
-    const own = quietClient(server!.url);
+    const own = quietClient(url());
     await own.ping();
     const listeners = () => own.eventNames().map((name) => [name, own.listenerCount(name)]);
     const before = listeners();

@@ -62,7 +62,11 @@ export const RULES: readonly Rule[] = [
     find: "if (!holders.includes(holder)) holders.push(holder);",
     replace: "holders.length = 0; holders.push(holder);",
   },
-  { rule: "O2: a handled POST is known", find: /if \(this\.#?handled\.has\(key\)\) \{/, replace: "if (false) {" },
+  {
+    rule: "O2: a handled POST is known",
+    find: "if (this.handled.has(key) && !this.#isShared(nameIn(key))) {",
+    replace: "if (false) {",
+  },
   {
     rule: "O2: a POST that is in a turn gets one waiter more",
     find: "const waiters = this.committing?.next.posts.get(key) ?? this.next.posts.get(key);",

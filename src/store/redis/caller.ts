@@ -100,7 +100,6 @@ export class Caller {
 
   /** `size` is about how many bytes it takes, `scripts` how many sessions or nodes it is about. */
   run(script: Script, keys: readonly string[], args: readonly string[], size: number, scripts = 1): Promise<Answer> {
-    if (script === SCRIPTS.commit) return this.#commit(keys, args, size, scripts);
     return this.#isFull(size) ? this.#refuse() : this.#run(script, keys, args, size, scripts);
   }
 
@@ -141,8 +140,8 @@ export class Caller {
     });
   }
 
-  /** Where there is room. What waits for that is bounded together with all that is under way, but leaves the others theirs. */
-  #commit(keys: readonly string[], args: readonly string[], size: number, scripts: number): Promise<Answer> {
+  /** Commits, where there is room. What waits for that is bounded together with all that is under way, but leaves the others theirs. */
+  commit(keys: readonly string[], args: readonly string[], size: number, scripts: number): Promise<Answer> {
     const { maxCalls, maxBytes, stats } = this.#options;
     const isFull = this.#calls + this.#waiting.size >= maxCalls || this.#bytes + this.#waitingBytes + size > maxBytes;
     if (this.#closed || isFull) return this.#refuse();

@@ -8,7 +8,6 @@ import type { Connection } from "./connection";
 import { isTransientReply, storeError } from "./errors";
 import type { Keys } from "./keys";
 import { commitResult } from "./replies";
-import { SCRIPTS } from "./scripts.generated";
 import type { Witness } from "./witness";
 
 const AWAY: Away = { kind: "away" };
@@ -108,7 +107,7 @@ export class Commits implements TickWork {
     const { caller, stats } = this.#options;
     const { keys, args, size, sids } = batch;
     stats.commits += sids.length;
-    void caller.run(SCRIPTS.commit, keys, args, size, sids.length).then((answer) => {
+    void caller.commit(keys, args, size, sids.length).then((answer) => {
       const results = this.#resultsOf(answer, sids.length);
       const { connection, witness } = this.#options;
       if (!results.some(({ kind }) => kind === "unknown")) {

@@ -161,24 +161,19 @@ describe("Exchange", () => {
       assert.equal(place.load.requests, 0);
     });
 
-    it(`breaks a ${what} off when the node withdraws while it waits (I3)`, async () => {
-      place.pause = PAUSE;
-      const connection = await place.connection();
-      connection.write(request);
-      await waitFor("it to come", () => Promise.resolve(place.came === 1));
-      place.breaksOff = true;
-      await once(connection, "close");
-      assert.deepEqual(place.held, []);
-    });
-
-    it(`breaks a ${what} off when the node is stopped while it waits`, async () => {
-      place.pause = PAUSE;
-      const connection = await place.connection();
-      connection.write(request);
-      await waitFor("it to come", () => Promise.resolve(place.came === 1));
-      place.node = undefined;
-      await once(connection, "close");
-      assert.deepEqual(place.held, []);
-    });
+    for (const [why, happens] of [
+      ["the node withdraws while it waits (I3)", () => (place.breaksOff = true)],
+      ["the node is stopped while it waits", () => (place.node = undefined)],
+    ] as const) {
+      it(`breaks a ${what} off when ${why}`, async () => {
+        place.pause = PAUSE;
+        const connection = await place.connection();
+        connection.write(request);
+        await waitFor("it to come", () => Promise.resolve(place.came === 1));
+        happens();
+        await once(connection, "close");
+        assert.deepEqual(place.held, []);
+      });
+    }
   }
 });

@@ -41,7 +41,7 @@ class World {
   }
 
   commit(name: string, size: number): void {
-    this.#note(name, this.caller.run(SCRIPTS.commit, [], [name], size));
+    this.#note(name, this.caller.commit([], [name], size, 1));
   }
 
   open(name: string): void {
