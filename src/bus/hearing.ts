@@ -29,12 +29,17 @@ export class Hearing {
     return wasDeaf;
   }
 
+  /** Somebody says that the store does not answer: it cannot find out whom to tell what. */
+  toldStoreless(): void {
+    this.#deafUntil = this.#clock.now();
+  }
+
   /** The connection was broken until now. */
   reconnected(): void {
     this.#deafUntil = this.#clock.now();
   }
 
-  /** Whether at some time in the last `ms` milliseconds nobody was heard, or somebody was not who is heard again. */
+  /** Whether at some time in the last `ms` milliseconds nobody was heard, or somebody was not who is heard again, or was storeless. */
   wasDeaf(ms: number): boolean {
     const now = this.#clock.now();
     return now - (this.#heardAt ?? 0) > this.#silence || now - this.#deafUntil < ms;

@@ -17,6 +17,8 @@ export interface LinkHandler {
   onUncongested?(peer: NodeId): void;
   /** The peer lives, and this is its incarnation. */
   onBeat?(peer: NodeId, incarnation: number): void;
+  /** Whether the store does not answer this node, or did not within the last beats: other nodes are told so with each beat. */
+  isStoreless?(): boolean;
   /** Nobody was heard for some beats, and now somebody is. */
   onHearingAgain?(): void;
   /** A message was dropped: told of the first for each reason. All are counted. */

@@ -173,7 +173,8 @@ export class Links implements BusListener {
 
   /**
    * Whether at some time in the last `ms` milliseconds this node may not have heard what another one had to say: its connection
-   * was broken, or it heard nobody, or not that one. Where there are others, what it was not told in that time says nothing.
+   * was broken, or it heard nobody, or not that one; or that one could not find out whom to tell, since the store did not answer it.
+   * Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
     if (!this.#bus.connected || this.#hearing.wasDeaf(ms)) return true;
@@ -208,7 +209,8 @@ export class Links implements BusListener {
 
   #beat(): void {
     if (!this.#running || !this.#bus.connected) return;
-    for (const message of this.#codec.beats(this.#peers.positions(), this.#bus.maxMessageBytes))
+    const storeless = this.#handler.isStoreless?.() ?? false;
+    for (const message of this.#codec.beats(this.#peers.positions(), this.#bus.maxMessageBytes, storeless))
       this.#bus.broadcast(message);
   }
 
@@ -327,7 +329,8 @@ export class Links implements BusListener {
   }
 
   #onBeat(peer: Peer, message: BeatMessage, reborn: boolean): void {
-    const { position } = message;
+    const { position, storeless } = message;
+    if (storeless) this.#hearing.toldStoreless();
     if (position === undefined) this.#judge(peer, peer.inbound.silentBeat(), reborn);
     else {
       // Who speaks of a link with this node is answered with one, also when it had been forgotten here: so the peer learns of that.

@@ -20,7 +20,8 @@ const BEAT = 1;
 const MORE = 2;
 const CONTINUED = 4;
 const SIGNED = 8;
-const KNOWN_FLAGS = BEAT | MORE | CONTINUED | SIGNED;
+const STORELESS = 16;
+const KNOWN_FLAGS = BEAT | MORE | CONTINUED | SIGNED | STORELESS;
 
 const MAC_BYTES = 32;
 const VARINT_BYTES = 8;
@@ -52,6 +53,8 @@ export interface BeatMessage {
   readonly incarnation: number;
   /** What the sender says of its link with the reader; none if there was no traffic. */
   readonly position: LinkPosition | undefined;
+  /** The store does not answer the sender. */
+  readonly storeless: boolean;
 }
 
 /** Why a message was dropped. */
@@ -103,21 +106,22 @@ export class MessageCodec {
   }
 
   /** Writes a beat, in as many messages as the limit asks for; one at least, since a beat also says "alive". */
-  beats(peers: Iterable<readonly [NodeId, LinkPosition]>, maxBytes: number): Buffer[] {
+  beats(peers: Iterable<readonly [NodeId, LinkPosition]>, maxBytes: number, storeless = false): Buffer[] {
+    const flags = BEAT | (storeless ? STORELESS : 0);
     const messages: Buffer[] = [];
     let entries: Buffer[] = [];
     let bytes = this.overhead;
     for (const [peer, position] of peers) {
       const entry = beatEntry(peer, position);
       if (bytes + entry.length > maxBytes && entries.length > 0) {
-        messages.push(this.#beat(entries, bytes));
+        messages.push(this.#beat(flags, entries, bytes));
         entries = [];
         bytes = this.overhead;
       }
       entries.push(entry);
       bytes += entry.length;
     }
-    messages.push(this.#beat(entries, bytes));
+    messages.push(this.#beat(flags, entries, bytes));
     return messages;
   }
 
@@ -136,11 +140,11 @@ export class MessageCodec {
     const incarnation = reader.varint();
     if (reader.failed || from === "") return "unreadable";
     return beat
-      ? this.#readBeat(reader, from, incarnation)
+      ? this.#readBeat(reader, from, incarnation, (flags & STORELESS) !== 0)
       : (readFramesMessage(reader, from, incarnation, flags, content) ?? "unreadable");
   }
 
-  #readBeat(reader: Reader, from: NodeId, incarnation: number): BeatMessage | "unreadable" {
+  #readBeat(reader: Reader, from: NodeId, incarnation: number, storeless: boolean): BeatMessage | "unreadable" {
     let position: LinkPosition | undefined;
     // The names of the others are compared as bytes and never made into strings: every node reads every beat.
     while (!reader.done) {
@@ -148,12 +152,12 @@ export class MessageCodec {
       const entry = readPosition(reader);
       if (mine) position = entry;
     }
-    return reader.failed ? "unreadable" : { beat: true, from, incarnation, position };
+    return reader.failed ? "unreadable" : { beat: true, from, incarnation, position, storeless };
   }
 
-  #beat(entries: readonly Buffer[], bytes: number): Buffer {
+  #beat(flags: number, entries: readonly Buffer[], bytes: number): Buffer {
     const message = Buffer.allocUnsafe(bytes);
-    let end = this.#start(message, BEAT);
+    let end = this.#start(message, flags);
     for (const entry of entries) {
       message.set(entry, end);
       end += entry.length;

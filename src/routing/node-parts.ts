@@ -101,7 +101,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
     lostNodes,
     owned,
     holder,
-    search: new Search({ ...shared, sessions: owned, store, takeovers, storeWatch }),
+    search: new Search({ ...shared, clock, sessions: owned, store, takeovers, storeWatch }),
     identities: identitiesOf(options, owned, storeWatch),
     takeovers,
     sweeps: new Sweeps(node, store),

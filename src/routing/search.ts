@@ -1,5 +1,6 @@
 import type { LookResult, NodeId, SessionStore } from "../store/port";
 import type { Counters } from "../telemetry/counters";
+import type { Clock } from "../time/clock";
 import type { Whereabouts } from "./holder";
 import type { OwnerCache } from "./owner-cache";
 import type { StoreWatch } from "./store-watch";
@@ -14,6 +15,7 @@ const AWAY: Whereabouts = { kind: "away" };
 
 export interface SearchParts {
   readonly id: NodeId;
+  readonly clock: Clock;
   readonly store: SessionStore;
   readonly counters: Counters;
   readonly sessions: { has(sid: string): boolean };
@@ -24,13 +26,34 @@ export interface SearchParts {
   readonly membership: { isDead(node: NodeId): boolean; leaseEnded(node: NodeId): boolean };
 }
 
+interface Look {
+  readonly since: number;
+  readonly result: Promise<LookResult>;
+}
+
+/** A look that the store leaves without an answer for so long finds nobody for now, in milliseconds. */
+const SLOW_LOOK = 250;
+
 /** Finds the owner of a session, or becomes it where the owner is dead (H1). */
 export class Search {
   readonly #parts: SearchParts;
-  readonly #looks = new Map<string, Promise<LookResult>>();
+  /** In the order in which they began. */
+  readonly #looks = new Map<string, Look>();
+  /** When a look was last found to have no answer. */
+  #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: SearchParts) {
     this.#parts = parts;
+  }
+
+  /** Whether the store leaves a look without an answer, or did in the last `ms` milliseconds. */
+  isBlind(ms: number): boolean {
+    const now = this.#parts.clock.now();
+    for (const { since } of this.#looks.values()) {
+      if (now - since > SLOW_LOOK) this.#failedAt = now;
+      break;
+    }
+    return now - this.#failedAt < ms;
   }
 
   /** Where the session was last known to be, without asking anybody. */
@@ -43,7 +66,7 @@ export class Search {
 
   /** `doubted`: nodes that were found before and did not own it. */
   async find(sid: string, doubted: readonly NodeId[]): Promise<Whereabouts> {
-    const { id, sessions, takeovers, storeWatch, membership, cache, isolation } = this.#parts;
+    const { id, clock, sessions, takeovers, storeWatch, membership, cache, isolation } = this.#parts;
     if (sessions.has(sid)) return HERE;
     const claiming = takeovers.running(sid);
     if (claiming !== undefined) return claiming;
@@ -51,6 +74,7 @@ export class Search {
     // No session has such an id: whoever makes them up is to cost the store nothing.
     if (sid.length > MAX_SID_CHARS) return UNKNOWN;
     const found = await this.#look(sid);
+    if (found.kind === "away") this.#failedAt = clock.now();
     if (found.kind !== "found") return found.kind === "unknown" && !storeWatch.recovering ? UNKNOWN : AWAY;
     if (sessions.has(sid)) return HERE;
     const { owner } = found;
@@ -69,10 +93,11 @@ export class Search {
   /** Equal looks at one time are one. */
   #look(sid: string): Promise<LookResult> {
     const running = this.#looks.get(sid);
-    if (running !== undefined) return running;
-    this.#parts.counters.count("looks");
-    const look = this.#parts.store.look(sid).finally(() => this.#looks.delete(sid));
-    this.#looks.set(sid, look);
-    return look;
+    if (running !== undefined) return running.result;
+    const { counters, store, clock } = this.#parts;
+    counters.count("looks");
+    const result = store.look(sid).finally(() => this.#looks.delete(sid));
+    this.#looks.set(sid, { since: clock.now(), result });
+    return result;
   }
 }

@@ -18,7 +18,10 @@ export interface Node {
   losses(): number;
 }
 
-export type Overrides = Partial<Pick<LinksOptions, "secrets" | "maxFrameBytes" | "beatInterval" | "windowBytes">>;
+export type Overrides = Partial<Pick<LinksOptions, "secrets" | "maxFrameBytes" | "beatInterval" | "windowBytes">> & {
+  /** Whether the store answers none of the node's calls. */
+  readonly isStoreless?: () => boolean;
+};
 
 export class World {
   readonly clock = new HandClock();
@@ -29,7 +32,7 @@ export class World {
     this.medium = new MemoryMedium(this.clock, { maxMessageBytes });
   }
 
-  async node(name: string, incarnation = 1, options: Overrides = {}): Promise<Node> {
+  async node(name: string, incarnation = 1, { isStoreless, ...options }: Overrides = {}): Promise<Node> {
     const bus = this.medium.bus();
     const frames: Frame[] = [];
     const events: Event[] = [];
@@ -53,6 +56,7 @@ export class World {
         onBeat: (peer, incarnation) => beats.push([peer, incarnation]),
         onHearingAgain: () => events.push(["again", name]),
         onRejected: (why) => rejections.push(why),
+        isStoreless: () => isStoreless?.() ?? false,
       },
     });
     await links.start(incarnation);

@@ -42,6 +42,13 @@ describe("simulated clusters", () => {
     assert.ok(seen.ended > SEEDS / 10, "sessions end");
   });
 
+  it("hold every promise in histories that a promise broke in once", async () => {
+    for (const seed of [50_014_387, 50_061_583]) {
+      const { violations } = await inEvent(() => runHistory(scheduleOf(seed)));
+      assert.deepEqual(violations, [], `seed ${String(seed)}`);
+    }
+  });
+
   it("are the same history for the same seed", async () => {
     const one = await inEvent(() => runHistory(scheduleOf(9)));
     const two = await inEvent(() => runHistory(scheduleOf(9)));

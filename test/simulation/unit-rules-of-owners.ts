@@ -8,6 +8,7 @@ const UPGRADE = "session/owned-upgrade.test.ts";
 const HEARING = "bus/links-hearing.test.ts";
 const LOST_NODES = "routing/lost-nodes.test.ts";
 const DISPATCH = "routing/dispatch.test.ts";
+const SEARCH = "routing/search.test.ts";
 const OPENINGS = "server/openings.test.ts";
 const REACH = "routing/reach.test.ts";
 
@@ -114,6 +115,24 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     find: "if (this.#membership.storeWasAway(this.#pollGrace)) return true;",
     replace: "",
     test: REACH,
+  },
+  {
+    rule: "O9: one that says that the store does not answer it may have the poll",
+    find: "if (storeless) this.#hearing.toldStoreless();",
+    replace: "",
+    test: HEARING,
+  },
+  {
+    rule: "O9: a look that has no answer yet is one",
+    find: "if (now - since > SLOW_LOOK) this.#failedAt = now;",
+    replace: "",
+    test: SEARCH,
+  },
+  {
+    rule: "O9: a look that the store is away for is one",
+    find: 'if (found.kind === "away") this.#failedAt = clock.now();',
+    replace: "",
+    test: SEARCH,
   },
   {
     rule: "O9: a node that was taken for dead is gone when the leases read behind that have none of its",

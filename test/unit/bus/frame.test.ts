@@ -209,18 +209,24 @@ describe("messages", () => {
         secret,
         fc.dictionary(name, position, { maxKeys: 30 }),
         fc.integer({ min: 250, max: 2000 }),
-        (from, key, peers, limit) => {
+        fc.boolean(),
+        (from, key, peers, limit, storeless) => {
           const sender = new MessageCodec(from, key);
           sender.begin(3);
           const entries = Object.entries(peers).map(([peer, at]) => [peer, { ...at }] as const);
-          const messages = sender.beats(entries, limit);
+          const messages = sender.beats(entries, limit, storeless);
           assert.ok(messages.length > 0 && messages.every(({ length }) => length <= limit));
           for (const [peer, at] of entries) {
             const codec = new MessageCodec(peer, key);
             const read = messages.map((message) => codec.read(message));
             assert.ok(
               read.every(
-                (each) => typeof each === "object" && each.beat && each.from === from && each.incarnation === 3,
+                (each) =>
+                  typeof each === "object" &&
+                  each.beat &&
+                  each.from === from &&
+                  each.incarnation === 3 &&
+                  each.storeless === storeless,
               ),
             );
             assert.deepEqual(

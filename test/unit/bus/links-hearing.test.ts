@@ -27,6 +27,23 @@ describe("links: who may not have been heard", () => {
     assert.equal(a.links.wasDeaf(2000), false);
   });
 
+  it("is one that says that the store does not answer it, and for a while behind that", async () => {
+    const world = new World();
+    let storeless = false;
+    const a = await world.node("a");
+    await world.node("b", 1, { isStoreless: () => storeless });
+    world.clock.advance(3000);
+    assert.equal(a.links.wasDeaf(2000), false);
+    storeless = true;
+    world.clock.advance(600);
+    assert.equal(a.links.wasDeaf(2000), true);
+    storeless = false;
+    world.clock.advance(600);
+    assert.equal(a.links.wasDeaf(2000), true, "it could not say whom it was given a moment ago");
+    world.clock.advance(2000);
+    assert.equal(a.links.wasDeaf(2000), false);
+  });
+
   it("is looked for where there was nothing to say to it yet: it may be gone before its lease was ever seen", async () => {
     const world = new World();
     const a = await world.node("a");

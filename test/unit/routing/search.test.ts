@@ -4,10 +4,13 @@ import { OwnerCache } from "../../../src/routing/owner-cache";
 import { Search, type SearchParts } from "../../../src/routing/search";
 import type { LookResult } from "../../../src/store/port";
 import { Counters } from "../../../src/telemetry/counters";
+import { HandClock } from "../../helpers/hand-clock";
 
 class World {
+  readonly clock = new HandClock();
   found: LookResult = { kind: "found", owner: "b", turn: 7, protocol: 4, transport: "polling", phase: "open" };
   looks = 0;
+  hangs = false;
   readonly dead = new Set<string>();
   readonly ended = new Set<string>();
   readonly isolation = { withdrawn: false };
@@ -15,10 +18,11 @@ class World {
   readonly claims: string[] = [];
   readonly search = new Search({
     id: "me",
+    clock: this.clock,
     store: {
       look: () => {
         this.looks++;
-        return Promise.resolve(this.found);
+        return this.hangs ? new Promise(() => undefined) : Promise.resolve(this.found);
       },
     },
     counters: new Counters(),
@@ -65,6 +69,33 @@ describe("H1: who looks for a session's owner", () => {
     world.isolation.withdrawn = true;
     assert.equal(await world.find(), "away");
     assert.equal(world.looks, 0);
+  });
+});
+
+describe("O9: who looks in vain", () => {
+  const BEHIND = 1000;
+
+  it("says so while the store leaves it without an answer, not at once, and for a while behind that", async () => {
+    const world = new World();
+    world.hangs = true;
+    void world.find();
+    world.clock.advance(200);
+    assert.equal(world.search.isBlind(BEHIND), false, "no store answers within no time");
+    world.clock.advance(100);
+    assert.equal(world.search.isBlind(BEHIND), true);
+    world.clock.advance(BEHIND);
+    assert.equal(world.search.isBlind(BEHIND), true, "nothing was answered meanwhile");
+  });
+
+  it("says so when the store is away", async () => {
+    const world = new World();
+    await world.find();
+    assert.equal(world.search.isBlind(BEHIND), false);
+    world.found = { kind: "away" };
+    assert.equal(await world.find(), "away");
+    assert.equal(world.search.isBlind(BEHIND), true);
+    world.clock.advance(BEHIND);
+    assert.equal(world.search.isBlind(BEHIND), false);
   });
 });
 
