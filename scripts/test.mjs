@@ -12,7 +12,8 @@ const FILE_TIMEOUT_MS = Number(process.env["TEST_FILE_TIMEOUT"] ?? 240) * 1_000;
 /** Files whose engines are in their own process: two at a time. Most others start nodes, browsers and clusters: one. */
 const LIGHT = /^test\/(unit|contracts|simulation|conformance|compat|tooling)\//;
 /** Files that start nodes as well, but wait most of their time, for leases to end and nodes to come back: two at a time. */
-const PATIENT = /^test\/(faults|operations)\//;
+const PATIENT =
+  /^test\/(faults\/|operations\/|e2e\/(deaths|going-over|leaving|rolling-restart|store-faults|takeover)\.)/;
 /** Files that need none of the servers. */
 const ALONE = /^test\/(unit|simulation|tooling)\//;
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Rule, UnitRule } from "./rule";
+import type { Rule } from "./rule";
 import { RULES } from "./rules";
-import { UNIT_RULES } from "./rules-of-units";
 import { Runs } from "./runs";
-import { failingUnits, runWithout, withoutRule, type Noticed } from "./without-rule";
+import { runWithout, withoutRule, type Noticed } from "./without-rule";
 
 /** Histories without a rule, at most. Nearly all are noticed in the first ten. */
 const SEEDS = 1200;
@@ -15,23 +14,6 @@ describe("the simulation notices that a rule is missing", () => {
     it(rule.rule, async () => {
       const { violation, histories } = await runs.of(rule);
       assert.ok(violation !== undefined, `${String(histories)} histories without it break no promise`);
-    });
-  }
-});
-
-describe("a unit test notices that a rule is missing, where no history does, or too few", () => {
-  const files = [...new Set(UNIT_RULES.map(({ test }) => test))];
-  const runs = new Runs<UnitRule | string, readonly string[]>([...files, ...UNIT_RULES], (key) =>
-    typeof key === "string" ? failingUnits(key) : failingUnits(key.test, key),
-  );
-  for (const file of files) {
-    it(`with all of them, none of ${file} fails`, async () => {
-      assert.deepEqual(await runs.of(file), []);
-    });
-  }
-  for (const rule of UNIT_RULES) {
-    it(rule.rule, async () => {
-      assert.ok((await runs.of(rule)).length > 0, `no test of ${rule.test} fails without it`);
     });
   }
 });
