@@ -10,6 +10,11 @@ export interface LinkHandler {
   onFrame(from: NodeId, frame: Frame, incarnation: number): void;
   /** Anything held over the link with this peer may be lost, in either direction: ask again. */
   onLoss(peer: NodeId): void;
+  /**
+   * The peer's lease had ended, and it has taken it again. What is said over the link with it goes on without a gap; but what it was
+   * asked meanwhile it did not do, and what it asked was not done for it.
+   */
+  onRetaken?(peer: NodeId): void;
   onNoResponder(peer: NodeId): void;
   /** This node's connection to the bus broke and is back. Before the losses are told. */
   onReconnected?(): void;

@@ -114,13 +114,9 @@ export class Links implements BusListener {
     await this.#bus.leave();
   }
 
-  /** This node's lease had ended and was taken again: all its links start over, and all that was held over them with them. */
-  reset(incarnation: number): void {
+  /** This node's lease had ended and was taken again: the others hear of it at once. */
+  retaken(incarnation: number): void {
     this.#codec.begin(incarnation);
-    for (const peer of this.#peers.used()) {
-      this.#peers.begin(peer);
-      this.#tellLoss(peer);
-    }
     this.#beat();
   }
 
@@ -254,7 +250,9 @@ export class Links implements BusListener {
       this.stats.rejected++;
       return;
     }
-    if (peer.incarnation !== undefined && message.incarnation < peer.incarnation) {
+    const isEarlier = peer.incarnation !== undefined && message.incarnation < peer.incarnation;
+    // What was sent before the lease was taken again is no loss where it comes behind the beat that told of that.
+    if (isEarlier && (message.beat || message.link !== peer.inbound.link)) {
       this.stats.old++;
       return;
     }
@@ -262,15 +260,13 @@ export class Links implements BusListener {
     const wasCutOff = this.#hearing.heard(now, peer.lastHeard);
     peer.lastHeard = now;
     // Of one that was spoken to before it was ever heard: its first lease may have ended meanwhile, and what it was asked with it.
-    const reborn = peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);
-    peer.incarnation = message.incarnation;
-    if (reborn) {
-      peer.inbound.restart();
-      this.#peers.begin(peer);
-    }
+    const retaken = peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);
+    if (!isEarlier) peer.incarnation = message.incarnation;
     if (wasCutOff) this.#handler.onHearingAgain?.();
-    if (message.beat) this.#onBeat(peer, message, reborn);
-    else this.#onFrames(peer, message, reborn);
+    // Before what it says: that may be answers to what is asked again.
+    if (retaken) this.#tellRetaken(peer.node);
+    if (message.beat) this.#onBeat(peer, message);
+    else this.#onFrames(peer, message);
   }
 
   #reject(why: Rejection): void {
@@ -303,12 +299,12 @@ export class Links implements BusListener {
     this.#beat();
   }
 
-  #onFrames(peer: Peer, message: FramesMessage, reborn: boolean): void {
+  #onFrames(peer: Peer, message: FramesMessage): void {
     this.stats.messagesReceived++;
     if (!peer.used) this.#peers.begin(peer);
     const arrival = peer.inbound.message(message);
     // Told before the frames behind the gap are: they may be answers to what is asked again.
-    this.#judge(peer, arrival, reborn);
+    this.#judge(peer, arrival);
     if (arrival === "old") return;
     const bytes = peer.inbound.piece(message, this.#maxFrameBytes);
     if (bytes === "incomplete") return;
@@ -328,14 +324,14 @@ export class Links implements BusListener {
     }
   }
 
-  #onBeat(peer: Peer, message: BeatMessage, reborn: boolean): void {
+  #onBeat(peer: Peer, message: BeatMessage): void {
     const { position, storeless } = message;
     if (storeless) this.#hearing.toldStoreless();
-    if (position === undefined) this.#judge(peer, peer.inbound.silentBeat(), reborn);
+    if (position === undefined) this.#judge(peer, peer.inbound.silentBeat());
     else {
       // Who speaks of a link with this node is answered with one, also when it had been forgotten here: so the peer learns of that.
       if (!peer.used) this.#peers.begin(peer);
-      this.#judge(peer, peer.inbound.beat(position), reborn);
+      this.#judge(peer, peer.inbound.beat(position));
     }
     try {
       this.#handler.onBeat?.(peer.node, message.incarnation);
@@ -344,9 +340,17 @@ export class Links implements BusListener {
     }
   }
 
-  #judge(peer: Peer, arrival: Arrival, reborn: boolean): void {
+  #judge(peer: Peer, arrival: Arrival): void {
     if (arrival === "old") this.stats.old++;
-    if (arrival === "loss" || reborn) this.#tellLoss(peer);
+    if (arrival === "loss") this.#tellLoss(peer);
+  }
+
+  #tellRetaken(node: NodeId): void {
+    try {
+      this.#handler.onRetaken?.(node);
+    } catch (error) {
+      rethrow(error);
+    }
   }
 
   #tellLoss(peer: Peer): void {

@@ -100,12 +100,6 @@ export class Inbound {
     this.#resumed = true;
   }
 
-  /** The peer is another incarnation: its numbers start anew. */
-  restart(): void {
-    this.#link = 0;
-    this.#begin();
-  }
-
   message(position: LinkPosition): Arrival {
     if (position.link === this.#link && position.number <= this.#received) return "old";
     const turn = this.#turnTo(position);

@@ -367,6 +367,11 @@ export class ClusterNode implements WholeNode {
     this.#gateways.onTrouble(peer);
   }
 
+  /** O6. Websockets go on: what they say is done under any lease. */
+  onRetaken(peer: NodeId): void {
+    this.#holder.askAgainAt(peer, "lease retaken");
+  }
+
   onUncongested(peer: NodeId): void {
     const waiting = [this.#relays, this.#gateways, this.#holder];
     // Each is the first in turn: who is would have the way for itself as long as it has enough to say.
@@ -457,8 +462,8 @@ export class ClusterNode implements WholeNode {
 
   onLeaseRetaken(incarnation: number): void {
     this.#isolation.onLeaseRetaken();
-    this.#links.reset(incarnation);
-    this.#holder.askAgainAt(this.id, "lease retaken");
+    this.#links.retaken(incarnation);
+    this.#holder.askAllAgain("lease retaken");
     this.owned.listAll();
     this.owned.proveAll();
     void this.#givenUp.lookForAll();

@@ -189,7 +189,7 @@ export class Dispatch {
     const session = sessions.get(frame.sid);
     if (session === undefined) this.#parts.send(from, notMine(kind, frame.sid, frame.t));
     // O6: this node stood still, or cannot reach the store, and others may have claimed what was its own: nobody's handlers run here
-    // for what is refused later. It is asked again when the lease is retaken and the links begin anew. Where others are known to
+    // for what is refused later. It is asked again when the lease is retaken, of which all are told. Where others are known to
     // hold their leases they are to be asked at once; where the store is away from all, "not mine" would have them doubt this
     // node, and take from it when the store is back.
     else if (membership.lapsed) {

@@ -140,6 +140,15 @@ export class Holder {
     }
   }
 
+  /** H7: what was asked under a lease that has ended is not done. */
+  askAllAgain(why: string): void {
+    for (const held of this.#held.all()) {
+      if (held.askedAt === undefined) continue;
+      this.#node.countRepeat(why);
+      this.#search(held);
+    }
+  }
+
   /** The way to the node is free. */
   onUncongested(node: NodeId): void {
     const isCongested = (): boolean => this.#node.isCongested(node);

@@ -120,7 +120,7 @@ export class FaultWorld {
   readonly #keys: Keys;
   /** Whether a websocket may end: its node died. */
   websocketsMayEnd = false;
-  /** Whether one may that is relayed: also where nobody died, the bus may have lost something of it, or a lease has ended. */
+  /** Whether one may that is relayed: also where nobody died, the bus may have lost something of it. */
   relayedMayEnd = false;
 
   private constructor(kit: Kit, balancer: Balancer, loads: Loads, before: LeftBehind, keys: Keys) {
@@ -156,29 +156,18 @@ export class FaultWorld {
     try {
       const before = await LeftBehind.before(kit, monitor);
       const balancer = (await options.balancer?.(kit)) ?? kit.nginx;
-      const loads = loadsOf(kit, balancer.url, options);
-      await Promise.all(Object.values(loads).map(({ opened }: Load) => opened));
+      const { upgraded: openUpgraded, ...open } = loadsOf(kit, balancer.url, options);
+      const [polling, websockets] = [open.polling(), open.websockets()];
+      await Promise.all([polling.opened, websockets.opened]);
+      const upgraded = await goneOver(kit, openUpgraded);
+      const loads = { polling, websockets, upgraded };
       const world = new FaultWorld(kit, balancer, loads, before, new Keys(kit, env?.["TEST_REDIS"]));
       await world.goesOn(2);
-      await world.#goOver();
       return world;
     } catch (error) {
       await kit.stop();
       throw error;
     }
-  }
-
-  /** Resolves when the sessions that go over to a websocket have done so, and some of them are relayed. */
-  async #goOver(): Promise<void> {
-    const wanted = this.upgraded.sids();
-    if (wanted.length === 0) return;
-    await waitFor("websockets of sessions that other nodes own", async () => {
-      const accounts = await this.accounts();
-      const done = accounts.reduce((sum, { upgrades }) => sum + upgrades.done, 0);
-      const relayed = accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
-      // Of a few all may have come to their owner, by chance.
-      return done >= wanted.length && (relayed > 0 || wanted.length < WEBSOCKETS);
-    });
   }
 
   /** Resolves when each polling session has had so many echoes more, on average. */
@@ -188,7 +177,7 @@ export class FaultWorld {
   }
 
   accounts(): Promise<NodeAccount[]> {
-    return Promise.all(this.kit.running.map((node) => accountOf(node)));
+    return accountsOf(this.kit);
   }
 
   async ownedBy(node: KitNode): Promise<Owned> {
@@ -301,15 +290,49 @@ export class FaultWorld {
   }
 }
 
-function loadsOf(kit: Kit, url: string, options: WorldOptions): Loads {
+/** So many times in a row all come to their owner by chance in one world of trillions. */
+const MOST_TRIES = 5;
+
+/**
+ * Sessions that have gone over to a websocket, of which some are relayed. All may have come to their owner, by chance or in step with
+ * what else the balancer sends around: then others try.
+ */
+async function goneOver(kit: Kit, open: () => Load): Promise<Load> {
+  for (let tries = 1; ; tries++) {
+    const before = upgradesOf(await accountsOf(kit)).done;
+    const load = open();
+    await load.opened;
+    const wanted = load.sids().length;
+    await waitFor(`${wanted} sessions to go over to websockets`, async () => {
+      const upgrades = upgradesOf(await accountsOf(kit));
+      if (upgrades.done - before >= wanted) return true;
+      throw new Error(`${upgrades.begun} have begun, ${upgrades.done} have done so, ${before} of them before`);
+    });
+    const accounts = await accountsOf(kit);
+    const relayed = accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
+    if (relayed > 0 || wanted < WEBSOCKETS) return load;
+    assert.ok(tries < MOST_TRIES, `of ${wanted} websockets none is relayed, ${tries} times in a row`);
+  }
+}
+
+function accountsOf(kit: Kit): Promise<NodeAccount[]> {
+  return Promise.all(kit.running.map((node) => accountOf(node)));
+}
+
+function upgradesOf(accounts: readonly NodeAccount[]): { begun: number; done: number } {
+  const sum = (key: "begun" | "done") => accounts.reduce((total, { upgrades }) => total + upgrades[key], 0);
+  return { begun: sum("begun"), done: sum("done") };
+}
+
+function loadsOf(kit: Kit, url: string, options: WorldOptions): Record<keyof Loads, () => Load> {
   const { polling = POLLING, websockets = WEBSOCKETS, timeoutMs = 400_000, stallMs, keepAlive = true } = options;
   const { everyMs = EVERY, upgraded = websockets } = options;
   const patience = { timeoutMs, ...(stallMs === undefined ? {} : { stallMs }) };
   const shared = { messages: Infinity, everyMs, url, keepAlive, client: options.client ?? {}, ...patience };
   return {
-    polling: kit.load({ ...shared, sessions: polling }),
-    websockets: kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true }),
-    upgraded: kit.load({ ...shared, sessions: upgraded, transports: ["polling", "websocket"], reopen: true }),
+    polling: () => kit.load({ ...shared, sessions: polling }),
+    websockets: () => kit.load({ ...shared, sessions: websockets, transports: ["websocket"], reopen: true }),
+    upgraded: () => kit.load({ ...shared, sessions: upgraded, transports: ["polling", "websocket"], reopen: true }),
   };
 }
 

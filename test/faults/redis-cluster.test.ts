@@ -27,8 +27,6 @@ describe("a Redis Cluster whose nodes end in turn", () => {
   const start = async (args: readonly string[]): Promise<FaultWorld> => {
     redis = await startRedisCluster(args);
     world = await FaultWorld.start({ env: { TEST_REDIS: JSON.stringify({ cluster: redis.nodes }) } });
-    // While a master is away leases end, and with them what nodes said to each other under them.
-    world.relayedMayEnd = true;
     return world;
   };
 

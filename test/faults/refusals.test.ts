@@ -84,7 +84,6 @@ describe("a Redis that answers, and not what it is asked for", () => {
   for (const { what, begin, end } of [...REFUSALS, ...LOSSES]) {
     test(`it ${what}`, async () => {
       world = await FaultWorld.start({ redisArgs: ["--enable-debug-command", "yes"] });
-      world.relayedMayEnd = true;
       const admin = new Redis(world.kit.redis.url);
       try {
         const began = performance.now();

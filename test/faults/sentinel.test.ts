@@ -21,8 +21,6 @@ describe("a failover of Redis, to a replica that lags", () => {
   const start = async (): Promise<{ world: FaultWorld; redis: WatchedRedis }> => {
     redis = await startWatchedRedis();
     world = await FaultWorld.start({ env: { TEST_REDIS: JSON.stringify(redis.options) } });
-    // While there is no master leases end, and with them what nodes said to each other under them.
-    world.relayedMayEnd = true;
     redis.replication.delay(LAG);
     // By now the replica has nothing of the last second.
     await sleep(LAG + 500);

@@ -5,7 +5,7 @@ import { MemoryMedium, type MemoryBus } from "../../src/bus/memory/memory-bus";
 import { Tick } from "../../src/time/tick";
 import { HandClock } from "./hand-clock";
 
-export type Event = readonly ["frame" | "loss" | "silent" | "again" | "free", string];
+export type Event = readonly ["frame" | "loss" | "silent" | "again" | "free" | "retaken", string];
 
 export interface Node {
   readonly links: Links;
@@ -52,6 +52,7 @@ export class World {
         },
         onLoss: (peer) => events.push(["loss", peer]),
         onUncongested: (peer) => events.push(["free", peer]),
+        onRetaken: (peer) => events.push(["retaken", peer]),
         onNoResponder: (peer) => events.push(["silent", peer]),
         onBeat: (peer, incarnation) => beats.push([peer, incarnation]),
         onHearingAgain: () => events.push(["again", name]),

@@ -83,10 +83,16 @@ export const RULES_OF_NODES: readonly Rule[] = [
     profiles: ["store away", "store lost"],
   },
   {
-    rule: "Links: a new incarnation is a loss",
-    find: 'if (arrival === "loss" || reborn)',
-    replace: 'if (arrival === "loss")',
+    rule: "H7: what a node was asked while its lease had ended is asked again when it has it again",
+    find: 'this.#holder.askAgainAt(peer, "lease retaken");',
+    replace: "",
     profiles: ["pauses", "store away"],
+  },
+  {
+    rule: "Links: they go on when a lease is taken again",
+    find: "this.#links.retaken(incarnation);",
+    replace: "for (const node of this.#membership.others) this.#links.forget(node); this.#links.retaken(incarnation);",
+    profiles: ["store away"],
   },
   // ---- a node that alone is cut off ----
   {

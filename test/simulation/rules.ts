@@ -25,8 +25,8 @@ export const RULES: readonly Rule[] = [
     replace: "",
   },
   {
-    rule: "H2: what waits here is asked again when the lease was taken again",
-    find: 'this.#holder.askAgainAt(this.id, "lease retaken");',
+    rule: "H2, H7: what a node asks is asked again when its lease was taken again",
+    find: 'this.#holder.askAllAgain("lease retaken");',
     replace: "",
     profiles: ["pauses", "store away", "alone"],
   },

@@ -49,7 +49,16 @@ export class Strikes {
   /** Whether anything has begun that may end the websocket. */
   mayEnd(place: WebSocketPlace, leaseTtl: number): boolean {
     const nodes = new Set([place.gateway, ...this.#ownersSince(place.sid, place.openedAt)]);
-    return this.#strikes.some((strike) => mayEnd(strike, nodes, place.relayed, leaseTtl));
+    return this.#strikes.some((strike) => mayEnd(strike, nodes)) || this.#isBackForSome(leaseTtl);
+  }
+
+  /** The store was away for all, and at one of them also on its own: it is back for some sooner, who take the others for dead. */
+  #isBackForSome(leaseTtl: number): boolean {
+    const away = this.#strikes.filter(({ kind }) => kind === "storeAway");
+    return (
+      away.some(({ node }) => node !== undefined) &&
+      away.some(({ node, lasts }) => node === undefined && lasts > leaseTtl)
+    );
   }
 
   #ownersSince(sid: string, since: number): NodeId[] {
@@ -58,12 +67,7 @@ export class Strikes {
   }
 }
 
-function mayEnd(
-  { kind, node, lasts }: Strike,
-  nodes: ReadonlySet<NodeId>,
-  relayed: boolean,
-  leaseTtl: number,
-): boolean {
+function mayEnd({ kind, node }: Strike, nodes: ReadonlySet<NodeId>): boolean {
   switch (kind) {
     case "storeLost":
     case "storeOlder":
@@ -71,9 +75,8 @@ function mayEnd(
     case "busSlow":
       return false;
     case "storeAway":
-      // All: none is dead, but their leases have ended, and their links begin anew. One: its lease ends, and its sessions are claimed.
-      if (node === undefined) return relayed && lasts > leaseTtl / 2;
-      return nodes.has(node);
+      // All: their leases have ended, and none is dead. One: its lease ends, and its sessions are claimed.
+      return node !== undefined && nodes.has(node);
     case "kill":
     case "drain":
     case "pause":

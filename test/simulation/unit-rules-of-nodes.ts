@@ -200,7 +200,7 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     test: MEMBERSHIP,
   },
   {
-    rule: "Links: a first word with a second lease is a loss",
+    rule: "Links: a first word with a second lease is of one that took it again",
     find: "peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);",
     replace: "peer.incarnation !== undefined && peer.used && message.incarnation > peer.incarnation;",
     test: HEARING,
@@ -218,9 +218,15 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     test: HEARING,
   },
   {
-    rule: "Links: they begin anew with the lease",
-    find: /for \(const peer of this\.#peers\.used\(\)\) \{\s+this\.#peers\.begin\(peer\);\s+this\.#tellLoss\(peer\);\s+\}/,
-    replace: "",
+    rule: "Links: a lease that was taken again is told of",
+    find: "if (retaken) this.#tellRetaken(peer.node);",
+    replace: "void retaken;",
+    test: LIFECYCLE,
+  },
+  {
+    rule: "Links: what was said under the lease before is no loss",
+    find: "if (isEarlier && (message.beat || message.link !== peer.inbound.link)) {",
+    replace: "if (isEarlier) {",
     test: LIFECYCLE,
   },
   {

@@ -4,31 +4,47 @@ import { MessageCodec } from "../../../src/bus/message";
 import { frame, say, World } from "../../helpers/link-world";
 
 describe("links: beginnings and ends", () => {
-  it("starts over with a new incarnation of the peer, and tells both of it", async () => {
+  it("goes on when a peer has taken its lease again, and the other one is told so, once", async () => {
     const world = new World();
     const [a, b] = await world.pair();
     for (let n = 0; n < 5; n++) {
       say(world, a, "b", n);
       say(world, b, "a", n);
     }
-    b.links.reset(2);
-    world.clock.settle();
-    assert.ok(b.losses() >= 1);
-    assert.ok(a.losses() >= 1);
-    world.clock.advance(2000);
-    const losses = a.losses() + b.losses();
+    b.links.retaken(2);
     for (let n = 5; n < 10; n++) {
       say(world, a, "b", n);
       say(world, b, "a", n);
     }
-    world.clock.advance(2000);
-    assert.equal(a.frames.length, 10);
-    assert.equal(b.frames.length, 10);
-    assert.equal(a.losses() + b.losses(), losses);
+    world.clock.advance(3000);
+    assert.deepEqual([a.frames.length, b.frames.length], [10, 10]);
+    assert.deepEqual([a.losses(), b.losses()], [0, 0]);
+    assert.deepEqual(
+      a.events.filter(([what]) => what !== "frame"),
+      [["retaken", "b"]],
+    );
+    assert.ok(b.events.every(([what]) => what === "frame"));
     assert.deepEqual(a.beats.at(-1), ["b", 2]);
   });
 
-  it("starts over when both begin a new incarnation with messages under way", async () => {
+  it("tells of a lease that was taken again before what came under it", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    say(world, a, "b");
+    say(world, b, "a");
+    // The beat is lost.
+    world.loseNext("b", "a");
+    b.links.retaken(2);
+    world.clock.settle();
+    say(world, b, "a");
+    assert.deepEqual(a.events, [
+      ["frame", "b"],
+      ["retaken", "b"],
+      ["frame", "b"],
+    ]);
+  });
+
+  it("goes on when both have, with messages under way", async () => {
     const world = new World();
     const [a, b] = await world.pair();
     for (let n = 0; n < 5; n++) {
@@ -39,22 +55,38 @@ describe("links: beginnings and ends", () => {
     a.links.send("b", frame(100));
     b.links.send("a", frame(100));
     world.clock.settle();
-    a.links.reset(2);
-    b.links.reset(2);
+    a.links.retaken(2);
+    b.links.retaken(2);
     a.links.send("b", frame(101));
     b.links.send("a", frame(101));
     world.clock.advance(3000);
-    const losses = a.losses() + b.losses();
-    assert.ok(a.losses() >= 1 && b.losses() >= 1);
-    say(world, a, "b", 102);
-    say(world, b, "a", 102);
-    world.clock.advance(3000);
-    assert.equal(a.frames.at(-1)?.n, 102);
-    assert.equal(b.frames.at(-1)?.n, 102);
-    assert.equal(a.losses() + b.losses(), losses);
+    for (const node of [a, b]) {
+      assert.deepEqual(
+        node.frames.slice(-2).map(({ n }) => n),
+        [100, 101],
+      );
+      assert.equal(node.losses(), 0);
+      assert.equal(node.events.filter(([what]) => what === "retaken").length, 1);
+    }
   });
 
-  it("ignores what an earlier incarnation sent", async () => {
+  it("loses nothing where the beat that tells of it is faster than what was said before it", async () => {
+    const world = new World();
+    const a = await world.node("a");
+    const codec = new MessageCodec("b", []);
+    codec.begin(1);
+    const [first, second] = [1, 2].map((number) =>
+      codec.frames("a", { link: 1, number, missed: 0 }, false, false, new Uint8Array()),
+    );
+    codec.begin(2);
+    for (const bytes of [first!, ...codec.beats([["a", { link: 1, number: 2, missed: 0 }]], 1000), second!])
+      a.links.onMessage(bytes);
+    for (const bytes of codec.beats([["a", { link: 1, number: 2, missed: 0 }]], 1000)) a.links.onMessage(bytes);
+    assert.deepEqual(a.events, [["retaken", "b"]]);
+    assert.equal(a.links.stats.old, 0);
+  });
+
+  it("ignores what was sent over an earlier beginning of it, and a beat of an ended lease", async () => {
     const world = new World();
     const b = await world.node("b");
     const codec = new MessageCodec("a", []);
@@ -65,6 +97,10 @@ describe("links: beginnings and ends", () => {
     send(2, 2);
     send(1, 1);
     assert.equal(b.links.stats.old, 1);
+    codec.begin(1);
+    for (const bytes of codec.beats([], 1000)) b.links.onMessage(bytes);
+    assert.equal(b.links.stats.old, 2);
+    assert.deepEqual(b.beats, []);
     assert.equal(b.losses(), 0);
     send(3, 3);
     assert.equal(b.losses(), 1);

@@ -99,7 +99,7 @@ describe("links: a message that is said again by somebody who recorded it", () =
     const [a, b] = await world.pair({ secrets });
     const heard = record(world, "b");
     say(world, a, "b", 1);
-    a.links.reset(2);
+    a.links.retaken(2);
     say(world, a, "b", 2);
     const frames = b.frames.length;
     replay(b, heard.slice(0, 1));

@@ -111,12 +111,13 @@ describe("links: what is under way", () => {
     assert.deepEqual(a.events, [["free", "b"]]);
   });
 
-  it("is free when the links start over, after the loss", async () => {
+  it("is free behind a reconnect, after the loss", async () => {
     const world = new World();
     const [a] = await pair(world);
     sends(a, "b");
     assert.equal(a.links.isCongested("b"), true);
-    a.links.reset(2);
+    a.bus.setConnected(false);
+    a.bus.setConnected(true);
     assert.equal(a.links.isCongested("b"), false);
     assert.deepEqual(a.events, [
       ["loss", "b"],
