@@ -118,6 +118,11 @@ export class Membership {
     return this.#renewedAt > 0 && !this.#away;
   }
 
+  /** Whether the store did not answer when it was last asked, or has left what it was asked without an answer for `ms` milliseconds. */
+  isStoreAway(ms: number): boolean {
+    return this.#away || (this.#renewing !== undefined && this.#options.clock.now() - this.#askedAt > ms);
+  }
+
   /**
    * Whether at some time in the last `ms` milliseconds the store may not have answered. A lease that is being asked for counts: nothing
    * tells sooner, and few moments are that.

@@ -37,9 +37,6 @@ import type { Takeovers } from "./takeovers";
 import { Unanswered } from "./unanswered";
 import { vitalsOf, type Vitals } from "./vitals";
 
-/** So long behind a look without an answer the others are told so, in milliseconds: with two beats. */
-const STORELESS_FOR = 1000;
-
 /**
  * One node of the cluster: the sessions that it owns, the requests that it holds, and what passes between it, the store and
  * the other nodes.
@@ -349,9 +346,8 @@ export class ClusterNode implements WholeNode {
     if (this.#membership.leaseEnded(from)) this.#links.send(from, leaseOver());
   }
 
-  /** O9: who was given a poll meanwhile cannot look for its owner, who is not to give it up. */
   isStoreless(): boolean {
-    return this.#membership.storeWasAway(0) || this.#search.isBlind(STORELESS_FOR);
+    return this.#search.isBlind;
   }
 
   onRejected(why: Rejection): void {

@@ -1,3 +1,4 @@
+import type { Membership } from "../ownership/membership";
 import type { LookResult, NodeId, SessionStore } from "../store/port";
 import type { Counters } from "../telemetry/counters";
 import type { Clock } from "../time/clock";
@@ -23,7 +24,7 @@ export interface SearchParts {
   readonly takeovers: Takeovers;
   readonly storeWatch: StoreWatch;
   readonly isolation: { readonly withdrawn: boolean };
-  readonly membership: { isDead(node: NodeId): boolean; leaseEnded(node: NodeId): boolean };
+  readonly membership: Pick<Membership, "isDead" | "leaseEnded" | "isStoreAway">;
 }
 
 interface Look {
@@ -31,8 +32,10 @@ interface Look {
   readonly result: Promise<LookResult>;
 }
 
-/** A look that the store leaves without an answer for so long finds nobody for now, in milliseconds. */
-const SLOW_LOOK = 250;
+/** What the store leaves without an answer for so long has none for now, in milliseconds. */
+const SLOW = 250;
+/** So long behind a look that had no answer, in milliseconds, nothing says that the next one has: the others are told with two beats. */
+const BLIND_FOR = 1000;
 
 /** Finds the owner of a session, or becomes it where the owner is dead (H1). */
 export class Search {
@@ -46,14 +49,19 @@ export class Search {
     this.#parts = parts;
   }
 
-  /** Whether the store leaves a look without an answer, or did in the last `ms` milliseconds. */
-  isBlind(ms: number): boolean {
-    const now = this.#parts.clock.now();
+  /**
+   * O9: whether who is given a poll here cannot look for its owner, who is not to give it up. Not where this node has withdrawn, and
+   * keeps none: it may be cut off for hours, in which no owner would find that a client is gone but by its ping.
+   */
+  get isBlind(): boolean {
+    const { clock, isolation, membership } = this.#parts;
+    if (isolation.withdrawn) return false;
+    const now = clock.now();
     for (const { since } of this.#looks.values()) {
-      if (now - since > SLOW_LOOK) this.#failedAt = now;
+      if (now - since > SLOW) this.#failedAt = now;
       break;
     }
-    return now - this.#failedAt < ms;
+    return membership.isStoreAway(SLOW) || now - this.#failedAt < BLIND_FOR;
   }
 
   /** Where the session was last known to be, without asking anybody. */

@@ -198,8 +198,9 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
         return;
       case "unknown":
         if (this.#cannotHaveEnded()) this.#generation = LOST;
-        // Ended elsewhere, or lost by the store since this owner's last turn (O5).
-        if (this.node.storeGeneration === this.#generation) this.lose(undefined);
+        // Ended elsewhere, or lost by the store since this owner's last turn (O5). One with a websocket can only have come to its end for
+        // want of renewals: its store was away for all of its time.
+        if (!this.direct && this.node.storeGeneration === this.#generation) this.lose(undefined);
         else void this.#restore(turn);
         return;
       case "overflow":

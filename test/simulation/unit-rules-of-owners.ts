@@ -93,6 +93,12 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     test: CLOSE,
   },
   {
+    rule: "O5: the record of a session that has a websocket ends only for want of renewals",
+    find: "if (!this.direct && this.node.storeGeneration === this.#generation) this.lose(undefined);",
+    replace: "if (this.node.storeGeneration === this.#generation) this.lose(undefined);",
+    test: UPGRADE,
+  },
+  {
     rule: "O8: who does not come for the close is waited for so long only",
     find: 'if (turn.commit.phase === "closing") this.node.closing.add(this);',
     replace: "",
@@ -124,8 +130,20 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
   },
   {
     rule: "O9: a look that has no answer yet is one",
-    find: "if (now - since > SLOW_LOOK) this.#failedAt = now;",
+    find: "if (now - since > SLOW) this.#failedAt = now;",
     replace: "",
+    test: SEARCH,
+  },
+  {
+    rule: "O9: a lease that has no answer is one",
+    find: "return membership.isStoreAway(SLOW) || now",
+    replace: "return now",
+    test: SEARCH,
+  },
+  {
+    rule: "O9: one that has withdrawn has no poll",
+    find: "if (isolation.withdrawn) return false;",
+    replace: "void isolation;",
     test: SEARCH,
   },
   {

@@ -11,6 +11,8 @@ class World {
   found: LookResult = { kind: "found", owner: "b", turn: 7, protocol: 4, transport: "polling", phase: "open" };
   looks = 0;
   hangs = false;
+  /** Since when the store owes this node its lease, in milliseconds. */
+  unanswered = 0;
   readonly dead = new Set<string>();
   readonly ended = new Set<string>();
   readonly isolation = { withdrawn: false };
@@ -37,7 +39,11 @@ class World {
     },
     storeWatch: this.storeWatch,
     isolation: this.isolation,
-    membership: { isDead: (node: string) => this.dead.has(node), leaseEnded: (node: string) => this.ended.has(node) },
+    membership: {
+      isDead: (node: string) => this.dead.has(node),
+      leaseEnded: (node: string) => this.ended.has(node),
+      isStoreAway: (ms: number) => this.unanswered > ms,
+    },
   } as unknown as SearchParts);
 
   async find(...doubted: string[]): Promise<string> {
@@ -80,22 +86,39 @@ describe("O9: who looks in vain", () => {
     world.hangs = true;
     void world.find();
     world.clock.advance(200);
-    assert.equal(world.search.isBlind(BEHIND), false, "no store answers within no time");
+    assert.equal(world.search.isBlind, false, "no store answers within no time");
     world.clock.advance(100);
-    assert.equal(world.search.isBlind(BEHIND), true);
+    assert.equal(world.search.isBlind, true);
     world.clock.advance(BEHIND);
-    assert.equal(world.search.isBlind(BEHIND), true, "nothing was answered meanwhile");
+    assert.equal(world.search.isBlind, true, "nothing was answered meanwhile");
   });
 
   it("says so when the store is away", async () => {
     const world = new World();
     await world.find();
-    assert.equal(world.search.isBlind(BEHIND), false);
+    assert.equal(world.search.isBlind, false);
     world.found = { kind: "away" };
     assert.equal(await world.find(), "away");
-    assert.equal(world.search.isBlind(BEHIND), true);
+    assert.equal(world.search.isBlind, true);
     world.clock.advance(BEHIND);
-    assert.equal(world.search.isBlind(BEHIND), false);
+    assert.equal(world.search.isBlind, false);
+  });
+
+  it("says so when the store does not answer for its lease, but not while it is just asked", () => {
+    const world = new World();
+    world.unanswered = 20;
+    assert.equal(world.search.isBlind, false, "of a hundred nodes that renew, one is always just asking");
+    world.unanswered = 300;
+    assert.equal(world.search.isBlind, true);
+  });
+
+  it("says nothing where it has withdrawn and keeps no poll, for as long as that may last", async () => {
+    const world = new World();
+    world.found = { kind: "away" };
+    await world.find();
+    world.unanswered = 300;
+    world.isolation.withdrawn = true;
+    assert.equal(world.search.isBlind, false);
   });
 });
 

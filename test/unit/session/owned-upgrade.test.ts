@@ -36,6 +36,38 @@ class Upgrading extends OwnedWorld {
   }
 }
 
+describe("O5: a session that has a websocket, whose record has come to its end while the store was away for all of its time", () => {
+  it("is written again, by its proof and by its renewal, and goes on", async () => {
+    const world = new Upgrading();
+    world.ok();
+    world.owner.clock.advance(10 * world.owner.recordLasts);
+    world.session.prove();
+    const proof = world.committing();
+    // The answer to its renewal, which is asked for at the same time.
+    await world.session.renewFailed();
+    world.answer({ kind: "unknown" });
+    assert.deepEqual([world.owner.lost, world.owner.restores.length], [[], 1]);
+    world.owner.restores[0]?.answer({ kind: "ok" });
+    await Promise.resolve();
+    await Promise.resolve();
+    assert.equal(world.committing(), proof);
+    world.ok();
+    assert.ok(!world.events.includes("close taken over"));
+  });
+
+  it("is lost where another node has it by now", async () => {
+    const world = new Upgrading();
+    world.ok();
+    world.owner.clock.advance(10 * world.owner.recordLasts);
+    world.session.prove();
+    world.answer({ kind: "unknown" });
+    world.owner.restores[0]?.answer({ kind: "fenced", owner: "other", turn: 9 });
+    await Promise.resolve();
+    await Promise.resolve();
+    assert.deepEqual(world.owner.lost, ["other"]);
+  });
+});
+
 /** A session whose client has opened a websocket here, and said nothing yet. */
 class Opened extends OwnedWorld {
   readonly sent: string[] = [];
