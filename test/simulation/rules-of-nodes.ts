@@ -10,12 +10,6 @@ export const RULES_OF_NODES: readonly Rule[] = [
     profiles: ["departures"],
   },
   {
-    rule: "L1: nobody is sent to its successor while a turn is under way",
-    find: "if (this.committing !== undefined || this.isHandling) this.#turnedAway.push(waiter);",
-    replace: "if (this.committing === null) this.#turnedAway.push(waiter);",
-    profiles: ["departures"],
-  },
-  {
     rule: "L1: sessions are offered to other nodes",
     find: "else if (this.#node.busConnected) this.#offer(going);",
     replace: "",

@@ -4,6 +4,7 @@ const HOLDER = "routing/holder.test.ts";
 const FAULTS = "session/owned-faults.test.ts";
 const HEARING = "bus/links-hearing.test.ts";
 const LOSSES = "bus/links-losses.test.ts";
+const LEAVING = "session/owned-leaving.test.ts";
 const LIFECYCLE = "bus/links-lifecycle.test.ts";
 const WINDOW = "bus/links-window.test.ts";
 const MEMBERSHIP = "ownership/membership.test.ts";
@@ -95,7 +96,13 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     rule: "L4: who says that a poll is to be let go holds it",
     find: "    this.poll(t, holder);\n",
     replace: "    void holder;\n",
-    test: "session/owned-leaving.test.ts",
+    test: LEAVING,
+  },
+  {
+    rule: "L1: nobody is sent to its successor while a turn is under way",
+    find: "if (this.committing !== undefined || this.isHandling) this.#turnedAway.push(waiter);",
+    replace: "if (this.committing === null) this.#turnedAway.push(waiter);",
+    test: LEAVING,
   },
   {
     rule: "L5: what no other node can take handles no more",
