@@ -29,8 +29,8 @@ export class Hearing {
     return wasDeaf;
   }
 
-  /** Somebody says that the store does not answer: it cannot find out whom to tell what. */
-  toldStoreless(): void {
+  /** A message was lost; or somebody says that the store does not answer, and cannot find out whom to tell what. */
+  missed(): void {
     this.#deafUntil = this.#clock.now();
   }
 

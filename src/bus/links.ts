@@ -169,7 +169,7 @@ export class Links implements BusListener {
 
   /**
    * Whether at some time in the last `ms` milliseconds this node may not have heard what another one had to say: its connection
-   * was broken, or it heard nobody, or not that one; or that one could not find out whom to tell, since the store did not answer it.
+   * was broken, or it heard nobody, or not that one, or not all; or that one could not find out whom to tell, since the store did not answer it.
    * Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
@@ -326,7 +326,7 @@ export class Links implements BusListener {
 
   #onBeat(peer: Peer, message: BeatMessage): void {
     const { position, storeless } = message;
-    if (storeless) this.#hearing.toldStoreless();
+    if (storeless) this.#hearing.missed();
     if (position === undefined) this.#judge(peer, peer.inbound.silentBeat());
     else {
       // Who speaks of a link with this node is answered with one, also when it had been forgotten here: so the peer learns of that.
@@ -355,6 +355,7 @@ export class Links implements BusListener {
 
   #tellLoss(peer: Peer): void {
     this.stats.losses++;
+    this.#hearing.missed();
     const waited = peer.outbound.window.settle();
     try {
       this.#handler.onLoss(peer.node);

@@ -457,11 +457,12 @@ export class ClusterNode implements WholeNode {
   }
 
   onLeaseRetaken(incarnation: number): void {
+    const { wasAlone } = this.#isolation;
     this.#isolation.onLeaseRetaken();
     this.#links.retaken(incarnation);
     this.#holder.askAllAgain("lease retaken");
     this.owned.listAll();
-    this.owned.proveAll();
+    this.owned.proveAll(!wasAlone);
     void this.#givenUp.lookForAll();
   }
 }

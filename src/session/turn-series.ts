@@ -198,9 +198,8 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
         return;
       case "unknown":
         if (this.#cannotHaveEnded()) this.#generation = LOST;
-        // Ended elsewhere, or lost by the store since this owner's last turn (O5). One with a websocket can only have come to its end for
-        // want of renewals: its store was away for all of its time.
-        if (!this.direct && this.node.storeGeneration === this.#generation) this.lose(undefined);
+        // Ended elsewhere, or lost by the store since this owner's last turn (O5).
+        if (this.node.storeGeneration === this.#generation) this.lose(undefined);
         else void this.#restore(turn);
         return;
       case "overflow":
@@ -215,6 +214,11 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
           this.#send(turn.commit);
         });
     }
+  }
+
+  /** The record may have come to its end by its time, and nobody can have ended it: where it is gone it is to be written again. */
+  mayHaveExpired(): void {
+    this.#generation = LOST;
   }
 
   /** Whether a record that is gone was this node's so little time ago that it cannot have come to its end. */

@@ -108,7 +108,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     rule: "O5: a record that the store has lost is restored",
-    find: "if (!this.direct && this.node.storeGeneration === this.#generation) this.lose(undefined);",
+    find: "if (this.node.storeGeneration === this.#generation) this.lose(undefined);",
     replace: "if (this.node !== undefined) this.lose(undefined);",
     profiles: ["store lost"],
   },

@@ -7,7 +7,11 @@ interface Strike {
   /** Undefined where it is everybody's. */
   readonly node: NodeId | undefined;
   readonly lasts: number;
+  readonly at: number;
 }
+
+/** As the package has it, in milliseconds. */
+const UPGRADE_TIMEOUT = 10_000;
 
 /** A websocket, and where it is. */
 export interface WebSocketPlace {
@@ -35,7 +39,7 @@ export class Strikes {
   }
 
   hit(kind: Fault["kind"], node: NodeId | undefined, lasts = 0): void {
-    this.#strikes.push({ kind, node, lasts });
+    this.#strikes.push({ kind, node, lasts, at: this.#now() });
   }
 
   /** The session is the node's from now on. */
@@ -49,7 +53,9 @@ export class Strikes {
   /** Whether anything has begun that may end the websocket. */
   mayEnd(place: WebSocketPlace, leaseTtl: number): boolean {
     const nodes = new Set([place.gateway, ...this.#ownersSince(place.sid, place.openedAt)]);
-    return this.#strikes.some((strike) => mayEnd(strike, nodes)) || this.#isBackForSome(leaseTtl);
+    return (
+      this.#strikes.some((strike) => mayEnd(strike, nodes) || outlasts(strike, place)) || this.#isBackForSome(leaseTtl)
+    );
   }
 
   /** The store was away for all, and at one of them also on its own: it is back for some sooner, who take the others for dead. */
@@ -65,6 +71,12 @@ export class Strikes {
     const tenures = this.#tenures.get(sid) ?? [];
     return tenures.filter((_, i) => (tenures[i + 1]?.since ?? Infinity) >= since).map(({ node }) => node);
   }
+}
+
+/** Whether the store was away, for all, for nearly as long as a client may take to go over: while it is, no upgrade is recorded. */
+function outlasts({ kind, node, lasts, at }: Strike, { openedAt }: WebSocketPlace): boolean {
+  if (kind !== "storeAway" || node !== undefined || lasts < 0.8 * UPGRADE_TIMEOUT) return false;
+  return openedAt > at - 0.2 * UPGRADE_TIMEOUT && openedAt < at + lasts;
 }
 
 function mayEnd({ kind, node }: Strike, nodes: ReadonlySet<NodeId>): boolean {

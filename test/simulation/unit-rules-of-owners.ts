@@ -93,9 +93,9 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     test: CLOSE,
   },
   {
-    rule: "O5: the record of a session that has a websocket ends only for want of renewals",
-    find: "if (!this.direct && this.node.storeGeneration === this.#generation) this.lose(undefined);",
-    replace: "if (this.node.storeGeneration === this.#generation) this.lose(undefined);",
+    rule: "O5: a record that may have come to its end is written again",
+    find: "this.#generation = LOST;\n  }\n",
+    replace: "}\n",
     test: UPGRADE,
   },
   {
@@ -124,8 +124,14 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
   },
   {
     rule: "O9: one that says that the store does not answer it may have the poll",
-    find: "if (storeless) this.#hearing.toldStoreless();",
+    find: "if (storeless) this.#hearing.missed();",
     replace: "",
+    test: HEARING,
+  },
+  {
+    rule: "O9: who has the poll may have been lost with a message",
+    find: "this.stats.losses++;\n    this.#hearing.missed();",
+    replace: "this.stats.losses++;",
     test: HEARING,
   },
   {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MessageCodec } from "../../../src/bus/message";
-import { frame, World } from "../../helpers/link-world";
+import { frame, say, World } from "../../helpers/link-world";
 
 describe("links: who may not have been heard", () => {
   it("is nobody while all beat", async () => {
@@ -40,6 +40,20 @@ describe("links: who may not have been heard", () => {
     storeless = false;
     world.clock.advance(600);
     assert.equal(a.links.wasDeaf(2000), true, "it could not say whom it was given a moment ago");
+    world.clock.advance(2000);
+    assert.equal(a.links.wasDeaf(2000), false);
+  });
+
+  it("is one of whom a message was lost, and for a while behind that", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    say(world, b, "a");
+    world.clock.advance(3000);
+    world.loseNext("b", "a");
+    say(world, b, "a");
+    say(world, b, "a");
+    assert.equal(a.losses(), 1);
+    assert.equal(a.links.wasDeaf(2000), true);
     world.clock.advance(2000);
     assert.equal(a.links.wasDeaf(2000), false);
   });

@@ -41,6 +41,7 @@ describe("O5: a session that has a websocket, whose record has come to its end w
     const world = new Upgrading();
     world.ok();
     world.owner.clock.advance(10 * world.owner.recordLasts);
+    world.session.mayHaveExpired();
     world.session.prove();
     const proof = world.committing();
     // The answer to its renewal, which is asked for at the same time.
@@ -59,12 +60,22 @@ describe("O5: a session that has a websocket, whose record has come to its end w
     const world = new Upgrading();
     world.ok();
     world.owner.clock.advance(10 * world.owner.recordLasts);
+    world.session.mayHaveExpired();
     world.session.prove();
     world.answer({ kind: "unknown" });
     world.owner.restores[0]?.answer({ kind: "fenced", owner: "other", turn: 9 });
     await Promise.resolve();
     await Promise.resolve();
     assert.deepEqual(world.owner.lost, ["other"]);
+  });
+
+  it("is over where others had the store meanwhile: they may have ended it", () => {
+    const world = new Upgrading();
+    world.ok();
+    world.owner.clock.advance(10 * world.owner.recordLasts);
+    world.session.prove();
+    world.answer({ kind: "unknown" });
+    assert.deepEqual([world.owner.lost, world.owner.restores], [[undefined], []]);
   });
 });
 
