@@ -70,11 +70,6 @@ export class Isolation {
     return this.#toldAt !== undefined;
   }
 
-  /** Whether others may have ended what this node owns, since they had the store or may have had it: asked before the lease is told of. */
-  get wasAlone(): boolean {
-    return this.isOutlived || this.#withdrawn || this.#deafSince !== undefined;
-  }
-
   onLeaseRetaken(): void {
     this.#withdrawn = false;
     this.#toldAt = undefined;

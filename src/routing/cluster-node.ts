@@ -457,12 +457,11 @@ export class ClusterNode implements WholeNode {
   }
 
   onLeaseRetaken(incarnation: number): void {
-    const { wasAlone } = this.#isolation;
     this.#isolation.onLeaseRetaken();
     this.#links.retaken(incarnation);
     this.#holder.askAllAgain("lease retaken");
     this.owned.listAll();
-    this.owned.proveAll(!wasAlone);
+    this.owned.proveAll();
     void this.#givenUp.lookForAll();
   }
 }

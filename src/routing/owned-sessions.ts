@@ -147,15 +147,8 @@ export class OwnedSessions implements OwnerNode {
   }
 
   /** Each is to find out whether it is this node's still (O6). */
-  /**
-   * `mayHaveExpired`: the store was away for all nodes, for so long perhaps that the records of websockets have come to their end. Who
-   * polls has missed a ping by then.
-   */
-  proveAll(mayHaveExpired: boolean): void {
-    for (const session of this.#sessions.values()) {
-      if (mayHaveExpired && session.direct) session.mayHaveExpired();
-      session.prove();
-    }
+  proveAll(): void {
+    for (const session of this.#sessions.values()) session.prove();
   }
 
   /** The same, a few at a time. */

@@ -225,7 +225,8 @@ export class OwnedSession extends SessionRequests implements Journal, PollState 
 
   /** The record of this websocket session was not renewed: it is another node's, or the store lost it. */
   async renewFailed(): Promise<void> {
-    if (this.over || this.committing !== undefined) return;
+    // In doubt others may have ended it: the proof tells that follows when the lease is taken again, or is under way.
+    if (this.over || !this.idle || this.node.inDoubt) return;
     const result = await this.node.restore(this.sid, this.copy(false));
     if (result.kind === "fenced") this.lose(result.owner);
   }

@@ -216,11 +216,6 @@ export abstract class TurnSeries implements CommitWaiter, TickWork {
     }
   }
 
-  /** The record may have come to its end by its time, and nobody can have ended it: where it is gone it is to be written again. */
-  mayHaveExpired(): void {
-    this.#generation = LOST;
-  }
-
   /** Whether a record that is gone was this node's so little time ago that it cannot have come to its end. */
   #cannotHaveEnded(): boolean {
     return this.node.clock.now() - this.#ownedAt < this.node.recordLasts;

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, test } from "node:test";
-import { Kit } from "../../testing/kit";
+import type { Kit } from "../../testing/kit";
 import { accountOf, FaultWorld, SOAK } from "../faults/fault-world";
 import { mostWhile } from "../faults/most-while";
-import type { NodeOptions } from "../helpers/cluster";
-import { waitFor } from "../helpers/wait-for";
 
 const POLLING = SOAK ? 200 : 60;
 /** As many that begin with one, and as many that go over to one. */
@@ -88,56 +85,6 @@ describe("faults of Redis and NATS", () => {
       await sleep(3_000);
       await nats.restart();
     }));
-});
-
-/** Two pings of a client and a ping's time, twice, and four leases. */
-const RECORD = 2 * (700 + 1_300) + 4 * 500;
-
-describe("Redis stands still for longer than a record lives", () => {
-  let kit: Kit | undefined;
-
-  afterEach(async () => {
-    await kit?.stop();
-    kit = undefined;
-  });
-
-  // Polling clients miss their pings meanwhile.
-  test("established websockets go on, relayed ones too, and their records are written again", async () => {
-    const options: NodeOptions = { pingInterval: 700, pingTimeout: 1_300, cluster: { leaseTtl: 500, linger: 1_000 } };
-    kit = await Kit.start({
-      nodes: 3,
-      command: [process.execPath, "--enable-source-maps", join(__dirname, "../helpers/kit-node.cjs")],
-      env: { TEST_OPTIONS: JSON.stringify(options) },
-    });
-    const { redis, nodes } = kit;
-    const shared = { messages: Infinity, everyMs: EVERY, timeoutMs: 60_000 };
-    const loads = [
-      kit.load({ ...shared, sessions: WEBSOCKETS, transports: ["websocket"] }),
-      kit.load({ ...shared, sessions: 3 * WEBSOCKETS, transports: ["polling", "websocket"] }),
-    ];
-    await Promise.all(loads.map(({ opened }) => opened));
-    await waitFor("websockets of sessions that other nodes own", async () => {
-      const accounts = await Promise.all(nodes.map(accountOf));
-      const done = accounts.reduce((sum, { upgrades }) => sum + upgrades.done, 0);
-      return done === 3 * WEBSOCKETS && accounts.some(({ stats }) => (stats?.sizes["relays"] ?? 0) > 0);
-    });
-    redis.pause();
-    await sleep(1.5 * RECORD);
-    redis.resume();
-    const restored = async (): Promise<number> =>
-      (await Promise.all(nodes.map(accountOf))).reduce((sum, { stats }) => sum + (stats?.counts["restores"] ?? 0), 0);
-    await waitFor("their records to be written again", async () => (await restored()) >= 4 * WEBSOCKETS);
-    await sleep(2 * EVERY);
-    for (const load of loads) load.finish();
-    for (const { done } of loads) {
-      const { dropped, lost, doubled, outOfOrder, closes } = await done;
-      assert.deepEqual(
-        { dropped, lost, doubled, outOfOrder },
-        { dropped: 0, lost: 0, doubled: 0, outOfOrder: 0 },
-        String(closes),
-      );
-    }
-  });
 });
 
 function callsOf(world: FaultWorld): Promise<number[]> {

@@ -93,9 +93,9 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     test: CLOSE,
   },
   {
-    rule: "O5: a record that may have come to its end is written again",
-    find: "this.#generation = LOST;\n  }\n",
-    replace: "}\n",
+    rule: "O6: a renewal that fails tells nothing while this node is in doubt, or is proving the session",
+    find: "if (this.over || !this.idle || this.node.inDoubt) return;",
+    replace: "if (this.over) return;",
     test: UPGRADE,
   },
   {

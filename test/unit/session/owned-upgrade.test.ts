@@ -36,44 +36,28 @@ class Upgrading extends OwnedWorld {
   }
 }
 
-describe("O5: a session that has a websocket, whose record has come to its end while the store was away for all of its time", () => {
-  it("is written again, by its proof and by its renewal, and goes on", async () => {
+describe("O6: a session that has a websocket, whose renewal failed", () => {
+  it("is written again", async () => {
     const world = new Upgrading();
     world.ok();
-    world.owner.clock.advance(10 * world.owner.recordLasts);
-    world.session.mayHaveExpired();
-    world.session.prove();
-    const proof = world.committing();
-    // The answer to its renewal, which is asked for at the same time.
-    await world.session.renewFailed();
-    world.answer({ kind: "unknown" });
-    assert.deepEqual([world.owner.lost, world.owner.restores.length], [[], 1]);
-    world.owner.restores[0]?.answer({ kind: "ok" });
-    await Promise.resolve();
-    await Promise.resolve();
-    assert.equal(world.committing(), proof);
-    world.ok();
-    assert.ok(!world.events.includes("close taken over"));
-  });
-
-  it("is lost where another node has it by now", async () => {
-    const world = new Upgrading();
-    world.ok();
-    world.owner.clock.advance(10 * world.owner.recordLasts);
-    world.session.mayHaveExpired();
-    world.session.prove();
-    world.answer({ kind: "unknown" });
+    void world.session.renewFailed();
+    assert.equal(world.owner.restores.length, 1);
     world.owner.restores[0]?.answer({ kind: "fenced", owner: "other", turn: 9 });
     await Promise.resolve();
     await Promise.resolve();
     assert.deepEqual(world.owner.lost, ["other"]);
   });
 
-  it("is over where others had the store meanwhile: they may have ended it", () => {
+  it("is not where this node is in doubt, or proves it: others may have ended it", async () => {
     const world = new Upgrading();
     world.ok();
-    world.owner.clock.advance(10 * world.owner.recordLasts);
+    world.owner.inDoubt = true;
+    await world.session.renewFailed();
+    world.owner.inDoubt = false;
     world.session.prove();
+    await world.session.renewFailed();
+    assert.deepEqual(world.owner.restores, []);
+    world.owner.clock.advance(10 * world.owner.recordLasts);
     world.answer({ kind: "unknown" });
     assert.deepEqual([world.owner.lost, world.owner.restores], [[undefined], []]);
   });
