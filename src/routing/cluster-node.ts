@@ -193,6 +193,7 @@ export class ClusterNode implements WholeNode {
     this.#isolation.stop();
     this.#lostNodes.stop();
     this.#sweeps.stop();
+    this.#takeovers.stop();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
     this.#holder.stop();

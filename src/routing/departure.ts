@@ -18,6 +18,8 @@ export interface DepartingNode {
   readonly waiting: readonly Held[];
   /** Whether an offer reaches anybody. */
   readonly busConnected: boolean;
+  /** Sessions that are about to be here: claims under way. */
+  readonly claimCount: number;
   /** Websockets here of sessions that other nodes own. */
   readonly gatewayCount: number;
   offer(heir: NodeId, session: OwnedSession): void;
@@ -93,7 +95,7 @@ export class Departure {
     const staying = alone
       ? movable.filter((session) => session.isHandling || this.#goesOver(session))
       : [...movable, ...this.#node.waiting];
-    return staying.length + told.length + this.#node.gatewayCount === 0;
+    return staying.length + told.length + this.#node.claimCount + this.#node.gatewayCount === 0;
   }
 
   /**

@@ -121,6 +121,10 @@ export class Handovers implements DepartingNode {
     return this.#parts.holder.waiting;
   }
 
+  get claimCount(): number {
+    return this.#parts.takeovers.size;
+  }
+
   get gatewayCount(): number {
     return this.#parts.gateways.size;
   }

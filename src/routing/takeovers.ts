@@ -15,6 +15,7 @@ export class Takeovers {
   readonly #store: SessionStore;
   readonly #adoptions: Adoptions;
   readonly #running = new Map<string, Promise<Whereabouts>>();
+  #stopped = false;
 
   constructor(node: TakeoverNode, store: SessionStore, adoptions: Adoptions) {
     this.#node = node;
@@ -27,6 +28,14 @@ export class Takeovers {
     return this.#running.size;
   }
 
+  /**
+   * Nothing is adopted any more. A claim that is under way may be made, and its session is a dead node's then: of three that left one
+   * after the other in a slow store, one adopted a session while it gave its lease back, and ended in the middle of a POST.
+   */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   running(sid: string): Promise<Whereabouts> | undefined {
     return this.#running.get(sid);
   }
@@ -35,6 +44,7 @@ export class Takeovers {
   claim(sid: string, from: NodeId, turn: number): Promise<Whereabouts> {
     const running = this.#running.get(sid);
     if (running !== undefined) return running;
+    if (this.#stopped) return Promise.resolve({ kind: "away" });
     const claiming = this.#claim(sid, from, turn).finally(() => this.#running.delete(sid));
     this.#running.set(sid, claiming);
     return claiming;
@@ -49,6 +59,7 @@ export class Takeovers {
     const result = await this.#store.claim(sid, this.#node.id, turn);
     switch (result.kind) {
       case "ok":
+        if (this.#stopped) return { kind: "away" };
         this.#adoptions.adopt(sid, from, result.record, wasDead);
         return { kind: "here" };
       case "no":

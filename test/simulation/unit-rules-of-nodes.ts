@@ -105,6 +105,18 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     test: LEAVING,
   },
   {
+    rule: "L5: who has left adopts nothing",
+    find: 'case "ok":\n        if (this.#stopped) return { kind: "away" };',
+    replace: 'case "ok":',
+    test: "routing/takeovers.test.ts",
+  },
+  {
+    rule: "L5: claims that are under way are waited for",
+    find: "staying.length + told.length + this.#node.claimCount + ",
+    replace: "staying.length + told.length + ",
+    test: DEPARTURE,
+  },
+  {
     rule: "L5: what no other node can take handles no more",
     find: "if (alone) for (const session of going) session.depart();",
     replace: "if (alone) void going;",

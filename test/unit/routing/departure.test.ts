@@ -32,10 +32,12 @@ class World {
   handedOver = false;
   busConnected = true;
   handsOver = true;
+  claims = 0;
 
   async leave(): Promise<void> {
     const { session, offers } = this;
     const isConnected = (): boolean => this.busConnected;
+    const claims = (): number => this.claims;
     const node: DepartingNode = {
       clock: this.clock,
       sessions: new Map([["s", session as unknown as OwnedSession]]),
@@ -44,6 +46,9 @@ class World {
       waiting: [],
       get busConnected() {
         return isConnected();
+      },
+      get claimCount() {
+        return claims();
       },
       gatewayCount: 0,
       offer: (heir) => offers.push(heir),
@@ -98,6 +103,21 @@ describe("a node that leaves", () => {
     assert.deepEqual([world.handedOver, world.ended], [false, false]);
     await world.pass(200);
     assert.deepEqual([world.handedOver, world.ended], [true, true]);
+  });
+
+  it("waits for claims that are under way: their sessions are about to be here", async () => {
+    for (const heirs of [[], ["heir"]]) {
+      const world = new World();
+      world.heirs.push(...heirs);
+      world.session.over = true;
+      world.claims = 1;
+      await world.leave();
+      await world.pass(2000);
+      assert.equal(world.ended, false);
+      world.claims = 0;
+      await world.pass(100);
+      assert.equal(world.ended, true);
+    }
   });
 
   it("offers none of which a POST was handled that is not committed yet, however long that takes", async () => {

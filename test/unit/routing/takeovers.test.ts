@@ -32,6 +32,15 @@ describe("takeovers", () => {
     assert.deepEqual([world.claims, world.adopted, world.takeovers.size], [["s me 3"], ["s dead"], 0]);
   });
 
+  it("adopt nothing at a node that has left, whose process is about to end", async () => {
+    const world = new World();
+    const late = world.takeovers.claim("s", "dead", 3);
+    world.takeovers.stop();
+    assert.deepEqual(await late, { kind: "away" });
+    assert.deepEqual(await world.takeovers.claim("t", "dead", 3), { kind: "away" });
+    assert.deepEqual([world.claims, world.adopted], [["s me 3"], []]);
+  });
+
   it("wait without the bus: the owner could not be told, and may have its lease again", async () => {
     const world = new World();
     world.node.busConnected = false;
