@@ -57,7 +57,8 @@ async function serveAlone(config: Config, log: Log, onReady: (port: number) => v
   });
   const stopped = untilStopped(worker, log);
   await new HealthServer(worker.operations, log).listen(config);
-  onReady((await worker.start()) ?? 0);
+  const port = await worker.start();
+  if (!worker.stopping) onReady(port ?? 0);
   return stopped;
 }
 

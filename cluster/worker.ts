@@ -71,7 +71,12 @@ export class Worker {
     });
   }
 
-  /** Resolves when requests are served, with the port, if there is one. */
+  /** Whether it was told to stop. */
+  get stopping(): boolean {
+    return this.#drained !== undefined;
+  }
+
+  /** Resolves when requests are served, with the port, if there is one; or, where it was told to stop before, when it will not be. */
   async start(): Promise<number | undefined> {
     const { config, name, log, app } = this.#options;
     // The application before `attach`: the engine then keeps its own requests from the application's listeners.
@@ -79,7 +84,12 @@ export class Worker {
     if (this.#http.listenerCount("request") === 0) this.#http.on("request", notFound);
     this.#engine.attach(this.#http, { path: config.path });
     this.#admitDoctor();
-    await this.#engine.ready();
+    try {
+      await this.#engine.ready();
+    } catch (error) {
+      if (!this.stopping) throw error;
+    }
+    if (this.stopping) return undefined;
     await this.#serve();
     this.#serving = this.#drained === undefined;
     const address = this.#http.address();

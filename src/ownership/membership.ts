@@ -294,6 +294,8 @@ export class Membership {
   async #renewOnce(): Promise<boolean> {
     const { clock, store, node, leaseTtl, listener } = this.#options;
     const asked = clock.now();
+    // A machine that stood still did so for all its nodes: of two with overdue leases the first to renew found the other's ended.
+    const isLate = this.#renewedAt > 0 && asked - this.#askedAt > leaseTtl / 3 + leaseTtl / SLOW;
     this.#askedAt = asked;
     // By its own clock the lease has ended: others may have claimed its sessions.
     const endedBefore = this.lapsed;
@@ -308,7 +310,7 @@ export class Membership {
     }
     // A store that stood still is one that was away, though nobody was told so: it may read this node's call before those of
     // nodes whose leases have ended only because theirs waited as well.
-    if (this.#away || clock.now() - asked > leaseTtl / SLOW) {
+    if (this.#away || isLate || clock.now() - asked > leaseTtl / SLOW) {
       this.#away = false;
       this.#wellSince = clock.now();
     }

@@ -188,12 +188,17 @@ export class ClusterNode implements WholeNode {
     return this.#handovers.leave(timeout, handedOver);
   }
 
+  /** Nothing comes here any more from other nodes' sessions: this one is about to stop. */
+  retire(): void {
+    this.#sweeps.stop();
+    this.#takeovers.stop();
+  }
+
   async stop(): Promise<void> {
     this.#standstill.stop();
     this.#isolation.stop();
     this.#lostNodes.stop();
-    this.#sweeps.stop();
-    this.#takeovers.stop();
+    this.retire();
     this.#storeWatch.stop();
     this.#gateways.closeAll();
     this.#holder.stop();
@@ -431,6 +436,8 @@ export class ClusterNode implements WholeNode {
     this.#holder.askAgainAt(node, "node dead");
     this.#gateways.onTrouble(node);
     for (const session of this.owned.all.values()) session.gatewayEnded(node);
+    // L2: an heir may have claimed some of what it was offered, and ended before it could say so.
+    if (this.leaving) void this.owned.proveSoon();
     // Also where it only could not be found: should it live, it hears of a loss on the link that was forgotten above, and
     // closes its websockets.
     this.#relays.onGatewayDead(node);

@@ -171,9 +171,9 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
     return this.#openings.open(this.#node, opening).then((opened) => this.#unlessLeft(opened));
   }
 
-  /** What was opened while this node left is nobody's: its client asks for another one. */
+  /** What was opened while this node left, or was closed, is nobody's: its client asks for another one. */
   #unlessLeft(opened: Opened): Opened {
-    if (!this.#left) return opened;
+    if (!this.#left && !this.#stopped) return opened;
     if (opened.kind === "ok") {
       opened.place.leave();
       opened.session.endOrphan();
@@ -311,6 +311,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   }
 
   async close(): Promise<void> {
+    // What it adopted behind this would have no end here, and handlers that nobody expects any more.
+    this.#node?.retire();
     for (const socket of Object.values(this.clients)) socket.close(true);
     await this.#stop((node) => this.#settled(node));
   }

@@ -152,6 +152,16 @@ describe("serve", { concurrency: 2 }, () => {
     assert.equal(await started.exit(), 0);
   });
 
+  test("one worker that is told to stop while it waits for its servers ends with 0, and has served nobody", async (t) => {
+    // Nobody listens there: ports below 1024 are given to no client.
+    const nowhere = { REDIS_URL: "redis://127.0.0.1:1", NATS_URL: "nats://127.0.0.1:1" };
+    const started = serve(t, { WORKERS: "1", ...nowhere });
+    await started.logged(/^cluster$/);
+    started.kill("SIGTERM");
+    assert.equal(await started.exit(), 0);
+    assert.ok(!started.lines.some(({ msg }) => msg === "listening"));
+  });
+
   test("the page and what it loads are served; other paths are not found", async (t) => {
     const url = `http://127.0.0.1:${String(await portOf(serve(t, { ENGINE_PATH: "/a&b" })))}`;
     for (const [path, type, text] of [

@@ -285,7 +285,8 @@ export class FaultWorld {
           `node ${node.number} keeps ${JSON.stringify(kept)}; what nginx did last for:\n${last.join("\n")}`,
         );
       },
-      LINGER + 40_000,
+      // A handshake whose client did not go on with it ends by its ping: 45 s.
+      LINGER + 60_000,
     );
   }
 }

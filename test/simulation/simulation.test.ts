@@ -8,7 +8,7 @@ import { scheduleOf } from "./profiles";
 import type { Totals } from "./simulate";
 
 /** Histories of a usual run; more with SIMULATION_SEEDS. */
-const SEEDS = Number(process.env["SIMULATION_SEEDS"] ?? 12_000);
+const SEEDS = Number(process.env["SIMULATION_SEEDS"] ?? 8_000);
 const SCRIPT = join(__dirname, "../../scripts/simulate.mjs");
 
 /** What `npm run simulate` writes to its output. */

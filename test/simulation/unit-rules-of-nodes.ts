@@ -184,8 +184,14 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
   },
   {
     rule: "Leases: a store that was slow was away",
-    find: "if (this.#away || clock.now() - asked > leaseTtl / SLOW) {",
-    replace: "if (this.#away) {",
+    find: "isLate || clock.now() - asked > leaseTtl / SLOW) {",
+    replace: "isLate) {",
+    test: MEMBERSHIP,
+  },
+  {
+    rule: "Leases: behind a standstill of its own a node has nobody dead for a while",
+    find: "if (this.#away || isLate || clock.now() - asked > leaseTtl / SLOW) {",
+    replace: "if (this.#away || (isLate && asked < 0) || clock.now() - asked > leaseTtl / SLOW) {",
     test: MEMBERSHIP,
   },
   {

@@ -66,12 +66,13 @@ class LeaseStore {
 
 class World {
   readonly time = new VirtualTime(1);
+  readonly process = this.time.process();
   readonly store = new LeaseStore(() => this.time.now);
   readonly events: string[] = [];
   readonly membership = new Membership({
     node: "me",
     store: this.store.port(),
-    clock: this.time.process(),
+    clock: this.process,
     leaseTtl: TTL,
     listener: {
       onNodeJoined: (node) => this.events.push(`joined ${node}`),
@@ -299,6 +300,27 @@ describe("a store", () => {
     world.membership.storeReturned();
     await world.pass(999);
     assert.equal(world.membership.storeWasAway(1000), true);
+  });
+});
+
+describe("a machine that stands still, with its nodes", () => {
+  it("has none of them dead that renews its lease when it goes on, a little later than this one", async () => {
+    const world = await World.joined("other");
+    await world.pass(TTL);
+    world.process.pause();
+    await world.pass(TTL);
+    world.store.others.clear();
+    world.process.resume();
+    await world.pass(10);
+    world.store.others.set("other", 2);
+    await world.pass(2 * TTL);
+    assert.deepEqual(
+      world.events.filter((event) => event.startsWith("dead")),
+      [],
+    );
+    world.store.others.clear();
+    await world.pass(TTL);
+    assert.equal(world.events.at(-1), "dead other");
   });
 });
 
