@@ -173,11 +173,10 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
 
   /** What was opened while this node left, or was closed, is nobody's: its client asks for another one. */
   #unlessLeft(opened: Opened): Opened {
+    if (opened.kind !== "ok") return this.#left ? { kind: "withdrawn" } : opened;
     if (!this.#left && !this.#stopped) return opened;
-    if (opened.kind === "ok") {
-      opened.place.leave();
-      opened.session.endOrphan();
-    }
+    opened.place.leave();
+    opened.session.endOrphan();
     return { kind: "withdrawn" };
   }
 

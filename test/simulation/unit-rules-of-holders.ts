@@ -16,8 +16,8 @@ export const UNIT_RULES_OF_HOLDERS: readonly UnitRule[] = [
   },
   {
     rule: "H1: one claim serves all requests of a session",
-    find: /if \(running !== undefined\) return running;\s+const claiming/,
-    replace: "const claiming",
+    find: /if \(running !== undefined\) return running;\s+if \(this\.#stopped\)/,
+    replace: "if (this.#stopped)",
     test: TAKEOVERS,
   },
   {
