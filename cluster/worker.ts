@@ -91,7 +91,7 @@ export class Worker {
     }
     if (this.stopping) return undefined;
     await this.#serve();
-    this.#serving = this.#drained === undefined;
+    this.#serving = !this.stopping;
     const address = this.#http.address();
     return typeof address === "object" ? address?.port : undefined;
   }

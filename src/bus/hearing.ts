@@ -29,17 +29,15 @@ export class Hearing {
     return wasDeaf;
   }
 
-  /** A message was lost; or somebody says that the store does not answer, and cannot find out whom to tell what. */
+  /**
+   * A message was lost, or the connection was broken until now; or somebody says that the store does not answer, and cannot find out
+   * whom to tell what.
+   */
   missed(): void {
     this.#deafUntil = this.#clock.now();
   }
 
-  /** The connection was broken until now. */
-  reconnected(): void {
-    this.#deafUntil = this.#clock.now();
-  }
-
-  /** Whether at some time in the last `ms` milliseconds nobody was heard, or somebody was not who is heard again, or was storeless. */
+  /** Whether at some time in the last `ms` milliseconds nobody was heard, or somebody was not who is heard again, or something was missed. */
   wasDeaf(ms: number): boolean {
     const now = this.#clock.now();
     return now - (this.#heardAt ?? 0) > this.#silence || now - this.#deafUntil < ms;

@@ -169,8 +169,8 @@ export class Links implements BusListener {
 
   /**
    * Whether at some time in the last `ms` milliseconds this node may not have heard what another one had to say: its connection
-   * was broken, or it heard nobody, or not that one, or not all; or that one could not find out whom to tell, since the store did not answer it.
-   * Where there are others, what it was not told in that time says nothing.
+   * was broken, or it heard nobody, or not that one, or not all; or that one could not find out whom to tell, since the store did
+   * not answer it. Where there are others, what it was not told in that time says nothing.
    */
   wasDeaf(ms: number): boolean {
     if (!this.#bus.connected || this.#hearing.wasDeaf(ms)) return true;
@@ -292,7 +292,7 @@ export class Links implements BusListener {
   onReconnected(): void {
     if (!this.#running) return;
     this.#connectedSince = this.#clock.now();
-    this.#hearing.reconnected();
+    this.#hearing.missed();
     this.#handler.onReconnected?.();
     for (const peer of this.#peers.used()) this.#tellLoss(peer);
     // Peers learn by it what they missed meanwhile, without waiting for the next one.

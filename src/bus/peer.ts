@@ -27,12 +27,6 @@ export class Peer {
     return this.outbound.link > 0;
   }
 
-  /** Our own half starts over; the new link number tells the peer that what we knew of it is gone. */
-  restart(link: number): void {
-    this.outbound.restart(link);
-    this.inbound.missed = 0;
-  }
-
   /** For the header and the beat. The same object each time: it is written to bytes at once. */
   position(): LinkPosition {
     this.#position.link = this.outbound.link;
@@ -55,11 +49,6 @@ export class Outbound {
 
   get writer(): FrameWriter {
     return (this.#writer ??= new FrameWriter());
-  }
-
-  restart(link: number): void {
-    this.link = link;
-    this.sent = 0;
   }
 }
 

@@ -57,10 +57,10 @@ export class Peers {
     for (const peer of this.#peers.values()) if (peer.used) yield [peer.node, peer.position()];
   }
 
-  /** Our half of the link begins, or starts over. */
+  /** Our half of the link begins: there was no traffic so far, or none since the peer was forgotten. */
   begin(peer: Peer): void {
-    if (!peer.used) this.#used++;
-    peer.restart(++this.#links);
+    this.#used++;
+    peer.outbound.link = ++this.#links;
   }
 
   /** Should it live after all, it goes on where it was when it is heard again. */

@@ -25,7 +25,7 @@ export function windowOf(peers: number): number {
  * How much of what was said to a peer may not be with it yet. It is asked by a frame behind the others, and its answer says that its
  * process has taken all before that. A lost question or answer is a gap, of which both ends are told within two beats.
  *
- * Counts in bytes of frames, since ever: a link that starts over changes nothing.
+ * Counts in bytes of frames, since ever.
  */
 export class Window {
   #written = 0;

@@ -134,16 +134,17 @@ export class Holder {
 
   /** H2: whatever was put to that node may be lost, on the way there or back. */
   askAgainAt(node: NodeId, why: string): void {
-    for (const held of this.#held.at(node)) {
-      this.#node.countRepeat(why);
-      this.#search(held);
-    }
+    this.#askAgain(this.#held.at(node), why);
   }
 
   /** H7: what was asked under a lease that has ended is not done. */
   askAllAgain(why: string): void {
-    for (const held of this.#held.all()) {
-      if (held.askedAt === undefined) continue;
+    const asked = this.#held.all().filter((held) => held.askedAt !== undefined);
+    this.#askAgain(asked, why);
+  }
+
+  #askAgain(asked: readonly Held[], why: string): void {
+    for (const held of asked) {
       this.#node.countRepeat(why);
       this.#search(held);
     }

@@ -2,7 +2,7 @@ import { OwnPart } from "../../src/session/own-part";
 import type { SessionRecord } from "../../src/store/port";
 import type { Fault } from "./schedule";
 import type { SimNode } from "./sim-node";
-import type { WebSocketPlace } from "./strikes";
+import { UPGRADE_TIMEOUT, type WebSocketPlace } from "./strikes";
 import type { World } from "./world";
 
 /** A holder that was cut off is not heard again at once. */
@@ -12,8 +12,6 @@ const TROUBLE_FOR_503 = 4000;
 const LOOKED_BACK = 25_000;
 /** Longer than a call to the store, and its answer. */
 const ANSWERED = 20;
-/** As the package has it, in milliseconds. */
-const UPGRADE_TIMEOUT = 10_000;
 /** Longer than an answer is under way to a client, in virtual milliseconds. */
 const UNDER_WAY = 20;
 /** What makes that longer, and by how much. */

@@ -11,7 +11,7 @@ interface Strike {
 }
 
 /** As the package has it, in milliseconds. */
-const UPGRADE_TIMEOUT = 10_000;
+export const UPGRADE_TIMEOUT = 10_000;
 
 /** A websocket, and where it is. */
 export interface WebSocketPlace {
