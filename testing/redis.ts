@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { freePort } from "./free-port";
 
 export interface RedisServer {
   readonly url: string;
@@ -156,20 +156,4 @@ async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGKILL"): Pro
   const ended = once(child, "exit");
   child.kill(signal);
   await ended;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, HOST, () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === "string") reject(new Error("no port"));
-        // Redis Cluster needs the port 10,000 above too.
-        else if (address.port > 55_000) freePort().then(resolve, reject);
-        else resolve(address.port);
-      });
-    });
-  });
 }

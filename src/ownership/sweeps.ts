@@ -85,11 +85,16 @@ export class Sweeps {
         if (found.kind === "away" || this.#gone(dead)) return;
         // A websocket may go on at a node that is cut off; its record ends by its time.
         const open = found.kind === "found" && found.transport === "websocket" && found.phase === "open";
-        const claims = found.kind === "found" && found.owner === dead && !open;
+        const claims = found.kind === "found" && this.#isLeft(found.owner, dead) && !open;
         if (!claims || (await this.#node.claim(sid, found)).kind !== "away") done.push(sid);
       }),
     );
     if (done.length > 0 && !this.#stopped) this.#store.index(dead, [], done);
+  }
+
+  /** Whether the owner is the dead node, or has claimed from it and ended before the session was in its own index. */
+  #isLeft(owner: NodeId, dead: NodeId): boolean {
+    return owner === dead || this.#node.leaseEnded(owner);
   }
 
   /** The sweep is over: this node stops, or the one that was dead is back under its old name. */

@@ -427,7 +427,9 @@ export class ClusterNode implements WholeNode {
   }
 
   onNodeDead(node: NodeId): void {
-    if (!this.#handovers.isLeaving(node)) this.#lostNodes.add(node, this.#links.isCutOff(node));
+    const isCutOff = this.#links.isCutOff(node);
+    // One that leaves says so and beats until its end, but for one that stands still meanwhile.
+    if (isCutOff || !this.#handovers.isLeaving(node)) this.#lostNodes.add(node, isCutOff);
     this.#handovers.forget(node);
     this.#links.forget(node);
     runApart(this.clock, () => {

@@ -20,6 +20,8 @@ export interface DepartingNode {
   readonly busConnected: boolean;
   /** Sessions that are about to be here: claims under way. */
   readonly claimCount: number;
+  /** Claims of a moment ago, of which the owner of before may not have heard. */
+  readonly noticeCount: number;
   /** Websockets here of sessions that other nodes own. */
   readonly gatewayCount: number;
   offer(heir: NodeId, session: OwnedSession): void;
@@ -95,7 +97,8 @@ export class Departure {
     const staying = alone
       ? movable.filter((session) => session.isHandling || this.#goesOver(session))
       : [...movable, ...this.#node.waiting];
-    return staying.length + told.length + this.#node.claimCount + this.#node.gatewayCount === 0;
+    const { claimCount, noticeCount, gatewayCount } = this.#node;
+    return staying.length + told.length + claimCount + noticeCount + gatewayCount === 0;
   }
 
   /**

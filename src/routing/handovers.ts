@@ -8,6 +8,7 @@ import type { Gateways } from "./gateways";
 import type { Held } from "./held";
 import type { Holder } from "./holder";
 import { handover, leaving, MessageKind, release } from "./messages";
+import type { TakenNotices } from "./taken-notices";
 import type { Takeovers } from "./takeovers";
 
 /** What handovers need of their node. */
@@ -26,6 +27,7 @@ export interface HandoverParts {
   readonly holder: Holder;
   readonly gateways: Gateways;
   readonly takeovers: Takeovers;
+  readonly notices: TakenNotices;
   /** Whether sessions go on at another node. */
   readonly handsOver: boolean;
 }
@@ -123,6 +125,10 @@ export class Handovers implements DepartingNode {
 
   get claimCount(): number {
     return this.#parts.takeovers.size;
+  }
+
+  get noticeCount(): number {
+    return this.#parts.notices.newCount;
   }
 
   get gatewayCount(): number {

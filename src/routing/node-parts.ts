@@ -91,7 +91,7 @@ export function partsOf(node: WholeNode, options: ClusterNodeOptions): NodeParts
   const adoptions = new Adoptions({ ...shared, clock, owned, notices, gateways, events, engine, adopts });
   const takeovers = new Takeovers(node, store, adoptions);
   const relays = new Relays(node);
-  const handovers = new Handovers(node, { holder, gateways, takeovers, handsOver: adopts });
+  const handovers = new Handovers(node, { holder, gateways, takeovers, notices, handsOver: adopts });
   return {
     links,
     membership,

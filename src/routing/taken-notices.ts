@@ -17,6 +17,9 @@ interface Notice {
 /** How long a notice may be said again, in milliseconds: by then every ping of the old owner has been refused. */
 const REMEMBERED = 60_000;
 
+/** What was lost is known by the second beat that speaks of it: so many milliseconds. */
+const HEARD_OR_SAID_AGAIN = 1200;
+
 /**
  * Tells old owners that their sessions were claimed (O6), and tells them again when something was lost on the way to them.
  * A node that was wrongly taken for dead is told in just the moment in which messages are lost: of nodes that lost NATS
@@ -34,6 +37,14 @@ export class TakenNotices {
     let size = 0;
     for (const notices of this.#notices.values()) size += notices.length;
     return size;
+  }
+
+  /** How many may be lost, and have not been said again yet: who ends now takes them along. */
+  get newCount(): number {
+    const since = this.#node.clock.now() - HEARD_OR_SAID_AGAIN;
+    let count = 0;
+    for (const notices of this.#notices.values()) for (const { at } of notices) if (at >= since) count++;
+    return count;
   }
 
   tell(owner: NodeId, sid: string, turn: number): void {

@@ -306,6 +306,8 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
   async drain(timeout: number, handedOver: () => void): Promise<void> {
     await this.#node?.leave(timeout, handedOver);
     this.#left = true;
+    // Of a client that does not read a websocket may still wait to close, and nobody's heartbeat finds it out from now on.
+    for (const socket of Object.values(this.clients)) if (socket.transport.name === "websocket") socket.close(true);
     await this.#stop(() => undefined);
   }
 

@@ -10,7 +10,7 @@ import { startBackends, type Backends } from "./backends";
 import { RawClient, RawWebSocket } from "./raw";
 
 /** Two beats without a word, a question that finds nobody, another one 120 ms later; and the time that this machine takes. */
-const NOTICED = 3_000;
+const NOTICED = 4_500;
 const SESSIONS = 12;
 
 describe("deaths of nodes that websockets depend on", () => {

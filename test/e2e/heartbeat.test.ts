@@ -9,7 +9,7 @@ import { startBackends, type Backends } from "./backends";
 import { RawClient } from "./raw";
 
 const INTERVAL = 400;
-const TIMEOUT = 1_600;
+const TIMEOUT = 4_000;
 const LINGER = 1_000;
 /** So many pings each session must see, and answer. */
 const PINGS = 5;

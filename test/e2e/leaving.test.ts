@@ -94,6 +94,28 @@ describe("a node that leaves while a client reads slowly", () => {
     poll.connection.destroy();
   });
 
+  test("closes its websocket when the time is over, though what was sent to it was not read", async () => {
+    const { engines: all, ports } = (engines = await startEngines("next"));
+    const [engine, port] = [all[0]!, ports[0]!];
+    let client: NetSocket | undefined;
+    const socket = await connection(engine, () => {
+      client = connect(port, "127.0.0.1");
+      client.on("error", () => undefined);
+      client.pause();
+      client.write(
+        "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      );
+    });
+    for (let i = 0; i < CHUNKS; i++) socket.send("x".repeat(CHUNK));
+    await waitFor("all of it to be with the kernel and the connection", () => socket.writeBuffer.length === 0);
+    socket.send("behind it");
+    await within("it to have left", engine.drain({ timeout: 1_500 }), 10_000);
+    assert.equal(socket.transport.readyState, "closing");
+    client?.destroy();
+    await waitFor("the session to have ended", () => socket.readyState === "closed");
+  });
+
   test("is not held up by idle connections", async () => {
     const { engines: all, servers, ports } = (engines = await startEngines("local"));
     const [engine, http, port] = [all[0]!, servers[0]!, ports[0]!];
@@ -174,10 +196,10 @@ describe("a node that leaves while a client goes over to a websocket there", () 
     const websocket = await client.websocket(b);
     websocket.send("2probe");
     assert.equal(await websocket.next(), "3probe");
-    const drained = all[1]!.drain({ timeout: 1400 });
+    const drained = all[1]!.drain({ timeout: 2000 });
     assert.equal((await client.poll(a)).body, "6");
     // More than half of the time, by which the others would be closed; and long before its end.
-    await new Promise((resolve) => setTimeout(resolve, 750));
+    await new Promise((resolve) => setTimeout(resolve, 1050));
     assert.equal(websocket.isClosed, false);
     websocket.send("5");
     assert.equal(await websocket.closed, 1001);

@@ -11,7 +11,7 @@ const DRAIN = SOAK ? 8_000 : 6_000;
 /** In the first half of its time a node closes its websockets. */
 const WINDOW = DRAIN / 2;
 /** For how long this machine may stand still while a node closes its websockets. */
-const STALL = 500;
+const STALL = 800;
 /** What the longest silence may be, and what 99 in 100 may be. */
 const SILENCE = 1_000;
 const P99 = 500;

@@ -22,7 +22,7 @@ const EVERY = SOAK ? 1000 : 250;
 /** From one message of a session to its next, beyond the time between two: a request that had to be sent again, at most. */
 const LONGEST_SILENCE = 2_500;
 /** For how long this machine may stand still while a pod closes its websockets. */
-const STALL = 600;
+const STALL = 800;
 
 const read = readConfig({}, base().settings);
 assert.ok(read.ok);

@@ -50,12 +50,15 @@ export class Excuses {
     if (faults.filter(({ kind }) => ENDS.has(kind)).length > 1) this.#excused.add(sid);
   }
 
-  /** The same, and `pollLost`, where the owner that ended the session ended as well before it could say so: its record tells. */
+  /**
+   * The same, and `pollLost`, where the owner that ended the session ended as well before it could say so: its record tells. Of one
+   * that was closing already no application is told.
+   */
   claimed(sid: string, { owner, phase, data }: SessionRecord): void {
     this.#world.strikes.owns(sid, owner);
-    if (phase !== "closed") return;
+    if (phase === "open") return;
     if (new OwnPart(data).mark !== undefined) this.twoEnded(sid);
-    this.pollLost(sid);
+    if (phase === "closed") this.pollLost(sid);
   }
 
   /**

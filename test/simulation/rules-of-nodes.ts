@@ -29,7 +29,7 @@ export const RULES_OF_NODES: readonly Rule[] = [
   },
   {
     rule: "L5: it ends when nothing is left",
-    find: "return staying.length + told.length + this.#node.claimCount + this.#node.gatewayCount === 0;",
+    find: "return staying.length + told.length + claimCount + noticeCount + gatewayCount === 0;",
     replace: "return false;",
     profiles: ["departures"],
   },

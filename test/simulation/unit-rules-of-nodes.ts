@@ -112,8 +112,14 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
   },
   {
     rule: "L5: claims that are under way are waited for",
-    find: "staying.length + told.length + this.#node.claimCount + ",
-    replace: "staying.length + told.length + ",
+    find: "+ told.length + claimCount + ",
+    replace: "+ told.length + ",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L5: owners that may not have heard of a claim are waited for",
+    find: "claimCount + noticeCount + ",
+    replace: "claimCount + ",
     test: DEPARTURE,
   },
   {

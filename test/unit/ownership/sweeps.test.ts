@@ -22,6 +22,7 @@ class World {
   readonly store = new MemoryStore({ clock: this.clock, tick: new Tick(this.clock), limits: LIMITS });
   readonly claimed: string[] = [];
   ended = true;
+  readonly living = new Set(["heir"]);
 
   async dead(sids: readonly string[], owner = "dead", transport: TransportName = "polling"): Promise<void> {
     for (const sid of sids)
@@ -35,7 +36,7 @@ class World {
       id,
       clock: this.clock,
       others,
-      leaseEnded: () => this.ended,
+      leaseEnded: (node: string) => this.ended && !this.living.has(node),
       claim: async (sid: string, { turn }: Found) => {
         this.claimed.push(`${id} ${sid}`);
         return this.store.claim(sid, id, turn);
@@ -95,6 +96,15 @@ describe("Sweeps", () => {
     world.sweeps("a", []).onLeaseEnded("dead");
     await world.pass(5_000);
     assert.deepEqual(world.claimed, ["a lost"]);
+    assert.deepEqual(await world.left(), []);
+  });
+
+  it("take over too what was claimed by a node that has ended before it adopted it: it is in no other index", async () => {
+    const world = new World();
+    await world.dead(["claimed"], "claimer");
+    world.sweeps("a", []).onLeaseEnded("dead");
+    await world.pass(5_000);
+    assert.deepEqual(world.claimed, ["a claimed"]);
     assert.deepEqual(await world.left(), []);
   });
 

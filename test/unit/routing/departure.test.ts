@@ -33,11 +33,13 @@ class World {
   busConnected = true;
   handsOver = true;
   claims = 0;
+  notices = 0;
 
   async leave(): Promise<void> {
     const { session, offers } = this;
     const isConnected = (): boolean => this.busConnected;
     const claims = (): number => this.claims;
+    const notices = (): number => this.notices;
     const node: DepartingNode = {
       clock: this.clock,
       sessions: new Map([["s", session as unknown as OwnedSession]]),
@@ -49,6 +51,9 @@ class World {
       },
       get claimCount() {
         return claims();
+      },
+      get noticeCount() {
+        return notices();
       },
       gatewayCount: 0,
       offer: (heir) => offers.push(heir),
@@ -115,6 +120,21 @@ describe("a node that leaves", () => {
       await world.pass(2000);
       assert.equal(world.ended, false);
       world.claims = 0;
+      await world.pass(100);
+      assert.equal(world.ended, true);
+    }
+  });
+
+  it("waits until whom it claimed from has heard of that, or was told again", async () => {
+    for (const heirs of [[], ["heir"]]) {
+      const world = new World();
+      world.heirs.push(...heirs);
+      world.session.over = true;
+      world.notices = 1;
+      await world.leave();
+      await world.pass(1000);
+      assert.equal(world.ended, false);
+      world.notices = 0;
       await world.pass(100);
       assert.equal(world.ended, true);
     }

@@ -23,6 +23,7 @@ class World {
     const parts = {
       holder: { waiting: [] },
       gateways: { size: 0, closeSome: () => undefined },
+      notices: { newCount: 0 },
       takeovers: {
         claim: (sid: string, from: string, turn: number) => this.claims.push(`${sid} ${from} ${String(turn)}`),
       },
