@@ -123,11 +123,6 @@ class History {
       if (lost.length > 0) world.violate(`${client.sid}: ${lost.join(", ")} were recorded and never came`);
       if (world.schedule.rates.relays > 0 && client.failedToUpgrade)
         world.violate(`${client.sid} did not go over to its websocket, though only a few messages were lost`);
-      const refused = [...world.sends.refused(client.sid)];
-      if (refused.length > 0 && !world.mayClose(client.sid))
-        world.violate(
-          `${client.sid} lives, and senders were told that there is no such session: ${refused.join(", ")}`,
-        );
     }
   }
 
@@ -137,6 +132,7 @@ class History {
     if (world.violations.length > 0) return;
     const { time } = world;
     this.#runUntil(Math.max(time.now, this.#settledAt), () => false);
+    this.#checkRefused();
     const sent = this.#clients
       .filter((client) => client.sid !== "" && !client.over)
       .flatMap((client) => {
@@ -147,6 +143,17 @@ class History {
     this.#runUntil(time.now + PROBED_WITHIN, () => missing().length === 0);
     if (world.violations.length > 0) return;
     for (const { client, text } of missing()) world.violate(`${client.sid}: ${text} did not come, though all was well`);
+  }
+
+  /** Not sooner: whose websocket lost its owner a moment ago lives still, and its session has ended. */
+  #checkRefused(): void {
+    const world = this.#world;
+    if (world.violations.length > 0) return;
+    for (const { sid, over } of this.#clients) {
+      const refused = [...world.sends.refused(sid)];
+      if (over || refused.length === 0 || world.mayClose(sid)) continue;
+      world.violate(`${sid} lives, and senders were told that there is no such session: ${refused.join(", ")}`);
+    }
   }
 
   /** No table of a node grows beyond what there is to keep. */
