@@ -12,6 +12,7 @@ import type { SessionRecord } from "../store/port";
 import type { Load } from "../telemetry/load";
 import type { Clock } from "../time/clock";
 import { pause } from "../time/pause";
+import { runApart } from "../time/throw-later";
 import type { Bodies } from "../transports/bodies";
 import { OwnedPolling } from "../transports/owned-polling";
 import type { Transport } from "../transports/transport";
@@ -307,7 +308,12 @@ export class ClusterHost implements SessionHost, NodeEngine, ExchangeHost, WebSo
     await this.#node?.leave(timeout, handedOver);
     this.#left = true;
     // Of a client that does not read a websocket may still wait to close, and nobody's heartbeat finds it out from now on.
-    for (const socket of Object.values(this.clients)) if (socket.transport.name === "websocket") socket.close(true);
+    for (const socket of Object.values(this.clients)) {
+      if (socket.transport.name !== "websocket") continue;
+      runApart(this.#clock, () => {
+        socket.close(true);
+      });
+    }
     await this.#stop(() => undefined);
   }
 
