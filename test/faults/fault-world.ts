@@ -38,6 +38,11 @@ export const SERVE = {
 } as const;
 /** What a small machine that does other things besides may take longer than is promised. */
 const PATIENCE = SOAK ? 1_000 : 3_000;
+/**
+ * The driver stands still for so long on a machine that has nothing else to do, in milliseconds. Where it does for longer, so do the
+ * nodes, which share the machine: beside three other worlds 1 in 100 waited for 740 ms, with 400 of the driver's own.
+ */
+const USUAL_STANDSTILL = 150;
 
 export interface WorldOptions extends Pick<KitOptions, "links" | "redisArgs" | "readTimeoutMs" | "env"> {
   readonly nodes?: number;
@@ -95,7 +100,7 @@ interface Loads {
 export interface Bounds {
   /** The longest one. */
   readonly silence: number;
-  /** What 99 in 100 are shorter than. */
+  /** What 99 in 100 are shorter than, where the machine has time for its nodes. */
   readonly p99?: number;
   /** What is added to `silence` for a machine with other things to do. Default: 3 s, and 1 s in the soak. */
   readonly patience?: number;
@@ -253,7 +258,11 @@ export class FaultWorld {
     // Without what the driver stood still: silences are counted without it.
     const allowed = silence + patience;
     assert.ok(verdict.longestSilenceMs < allowed, `${verdict.longestSilenceMs} ms of silence, and not ${allowed}`);
-    assert.ok(verdict.silenceP99Ms < p99, `one silence in 100 was longer than ${verdict.silenceP99Ms} ms`);
+    const most = p99 + Math.max(0, verdict.driverLagMs - USUAL_STANDSTILL);
+    assert.ok(
+      verdict.silenceP99Ms < most,
+      `one silence in 100 was longer than ${verdict.silenceP99Ms} ms, and not ${most}`,
+    );
     await this.leavesNothing(everyTimer);
     return verdict;
   }
@@ -313,6 +322,9 @@ async function goneOver(kit: Kit, open: () => Load): Promise<Load> {
     const relayed = accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
     if (relayed > 0 || wanted < WEBSOCKETS) return load;
     assert.ok(tries < MOST_TRIES, `of ${wanted} websockets none is relayed, ${tries} times in a row`);
+    // They would be there at the end, when nodes are to keep nothing.
+    load.finish();
+    await load.done;
   }
 }
 
