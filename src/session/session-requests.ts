@@ -148,7 +148,11 @@ export abstract class SessionRequests extends SessionTurns {
     const [first] = again;
     const poll = first === undefined ? this.heldPoll : { t: first.t, holders: again.map(({ holder }) => holder) };
     if (poll !== undefined) this.endWith(poll);
-    for (const { kind, t, holder } of held) if (kind === RequestKind.Post) this.answerPost(t, holder, false);
+    const posts = held.filter(({ kind }) => kind === RequestKind.Post);
+    // A poll that asks again may have had its answer since, over a slow bus: then nobody reads the close that it is given, and `ok`
+    // would be the last that its client hears. So these are refused behind it, with all that waits for a session that is over.
+    if (first !== undefined) this.#heldBack.push(...posts);
+    else for (const { t, holder } of posts) this.answerPost(t, holder, false);
   }
 
   /** O2. `key` names the POST: its `t` and a hash of its body. */

@@ -389,6 +389,21 @@ describe("U7: an owner whose gateway is another node", () => {
     }
   });
 
+  it("refuses it behind the close that a poll is given which asks again: that may have had its answer since", () => {
+    const world = new Relayed().probed();
+    world.asks();
+    world.ok();
+    world.said();
+    world.poll("t1", "b");
+    world.post("p1", "4x");
+    world.ok();
+    assert.deepEqual(world.said(), []);
+    world.session.gatewayEnded("gateway");
+    world.settle();
+    assert.deepEqual(world.said(), ["b GET t1 [6 1]", "a POST p1 unknown"]);
+    assert.deepEqual(world.events, ["message x", ENDED]);
+  });
+
   it("answers a POST at once while a poll waits, or where the client polls on", () => {
     const world = new Relayed().probed();
     world.post("p1", "4x");
