@@ -38,13 +38,13 @@ ensureTools();
 execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: ["ignore", 2, 2] });
 
 const results = [];
-const run = async (files, round) => {
-  const options = { concurrency: jobs, timeout: 3_600_000, env: { SOAK: "1", SOAK_ROUND: String(round) } };
+const run = async (files) => {
+  const options = { concurrency: jobs, timeout: 3_600_000, env: { SOAK: "1" } };
   results.push(...(await runFiles(root, files, options)));
 };
 for (let round = 1; round <= times; round++) {
   if (times > 1) console.log(`\nround ${round} of ${times}`);
-  await run(repeated, round);
+  await run(repeated);
 }
-await run(once, 1);
+await run(once);
 process.exit(summarize(results) ? 0 : 1);
