@@ -18,17 +18,20 @@ export async function freePort(): Promise<number> {
 /** So many of them, each another one. One that is looked for when the last was let go can be the same. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>();
-  while (servers.size < count) {
-    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));
-    const server = createServer().listen(port, "127.0.0.1");
-    try {
-      await once(server, "listening");
-      servers.set(port, server);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+  try {
+    while (servers.size < count) {
+      const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));
+      const server = createServer().listen(port, "127.0.0.1");
+      try {
+        await once(server, "listening");
+        servers.set(port, server);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+      }
     }
+    return [...servers.keys()];
+  } finally {
+    for (const server of servers.values()) server.close();
+    await Promise.all([...servers.values()].map((server) => once(server, "close")));
   }
-  for (const server of servers.values()) server.close();
-  await Promise.all([...servers.values()].map((server) => once(server, "close")));
-  return [...servers.keys()];
 }

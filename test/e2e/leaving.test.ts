@@ -10,7 +10,7 @@ import { startServe, type ServeProcess } from "../helpers/cluster";
 import { startEngines, type TestEngines } from "../helpers/engines";
 import { waitFor } from "../helpers/wait-for";
 import { within } from "../helpers/within";
-import { RawClient } from "./raw";
+import { RawClient, RawWebSocket } from "./raw";
 
 /** More than the kernel takes for a client that does not read: 4 MB and a little. */
 const CHUNK = 900_000;
@@ -97,22 +97,16 @@ describe("a node that leaves while a client reads slowly", () => {
   test("closes its websocket when the time is over, though what was sent to it was not read", async () => {
     const { engines: all, ports } = (engines = await startEngines("next"));
     const [engine, port] = [all[0]!, ports[0]!];
-    let client: NetSocket | undefined;
-    const socket = await connection(engine, () => {
-      client = connect(port, "127.0.0.1");
-      client.on("error", () => undefined);
-      client.pause();
-      client.write(
-        "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-      );
-    });
+    let opened: ReturnType<typeof RawWebSocket.session> | undefined;
+    const socket = await connection(engine, () => (opened = RawWebSocket.session(`http://127.0.0.1:${port}`)));
+    const { websocket } = await opened!;
+    websocket.socket.pause();
     for (let i = 0; i < CHUNKS; i++) socket.send("x".repeat(CHUNK));
     await waitFor("all of it to be with the kernel and the connection", () => socket.writeBuffer.length === 0);
     socket.send("behind it");
     await within("it to have left", engine.drain({ timeout: 1_500 }), 10_000);
     assert.equal(socket.transport.readyState, "closing");
-    client?.destroy();
+    websocket.socket.terminate();
     await waitFor("the session to have ended", () => socket.readyState === "closed");
   });
 

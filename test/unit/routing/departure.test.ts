@@ -110,35 +110,25 @@ describe("a node that leaves", () => {
     assert.deepEqual([world.handedOver, world.ended], [true, true]);
   });
 
-  it("waits for claims that are under way: their sessions are about to be here", async () => {
-    for (const heirs of [[], ["heir"]]) {
-      const world = new World();
-      world.heirs.push(...heirs);
-      world.session.over = true;
-      world.claims = 1;
-      await world.leave();
-      await world.pass(2000);
-      assert.equal(world.ended, false);
-      world.claims = 0;
-      await world.pass(100);
-      assert.equal(world.ended, true);
-    }
-  });
-
-  it("waits until whom it claimed from has heard of that, or was told again", async () => {
-    for (const heirs of [[], ["heir"]]) {
-      const world = new World();
-      world.heirs.push(...heirs);
-      world.session.over = true;
-      world.notices = 1;
-      await world.leave();
-      await world.pass(1000);
-      assert.equal(world.ended, false);
-      world.notices = 0;
-      await world.pass(100);
-      assert.equal(world.ended, true);
-    }
-  });
+  for (const [what, text] of [
+    ["claims", "waits for claims that are under way: their sessions are about to be here"],
+    ["notices", "waits until whom it claimed from has heard of that, or was told again"],
+  ] as const) {
+    it(text, async () => {
+      for (const heirs of [[], ["heir"]]) {
+        const world = new World();
+        world.heirs.push(...heirs);
+        world.session.over = true;
+        world[what] = 1;
+        await world.leave();
+        await world.pass(2000);
+        assert.equal(world.ended, false);
+        world[what] = 0;
+        await world.pass(100);
+        assert.equal(world.ended, true);
+      }
+    });
+  }
 
   it("offers none of which a POST was handled that is not committed yet, however long that takes", async () => {
     const world = new World();
