@@ -8,6 +8,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
 COPY cluster ./cluster
+# Without testing/: `engine.io-cluster/testing` starts servers that are not here.
 RUN npm run build && npm prune --omit=dev
 
 FROM node:${NODE_VERSION}-bookworm-slim
@@ -27,7 +28,7 @@ USER 1000:1000
 EXPOSE 3000 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.HEALTH_PORT + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const port = process.env.HEALTH_PORT || 9464; if (port === 'off') process.exit(0); fetch('http://127.0.0.1:' + port + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # No shell and no npm before it: signals reach the process itself.
 # The whole path: an image that is FROM this one may work in another folder.
 ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/cluster/cli.js"]

@@ -130,7 +130,8 @@ export const SETTINGS = {
   app: setting<string | undefined>({
     variable: "APP",
     flag: "--app <module>",
-    about: "module whose default export is (engine, httpServer) => void: a path, or a package's name",
+    about:
+      "module whose default export is (engine, httpServer, { path, worker, log }) => void: a path, or a package's name",
     allowed: "a path or the name of a package",
     fallback: undefined,
     fallbackShown: "the demo page",

@@ -35,7 +35,7 @@ export interface ClusterTuning {
   pollGrace?: number;
   /** How long a closed session's record stays. Default 30000. */
   linger?: number;
-  /** How long an operation waits for a store that is away. Default 10000. */
+  /** How long an operation waits for a store that is away. Default 10000, or half of `pingTimeout` if that is less. */
   storeAwayAfter?: number;
   /** How long a POST waits at one owner before it is asked again. Default 5000. */
   postDeadline?: number;

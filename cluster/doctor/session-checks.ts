@@ -144,7 +144,8 @@ export async function checkNode(url: URL): Promise<Finding> {
     check,
     verdict: "failed",
     what: `${url.host} is not ready: ${conditionsOf(answer.body)}`,
-    advice: "lease, store: it does not reach Redis. bus: it does not reach NATS. staying: it is leaving.",
+    advice:
+      "lease, store: it does not reach Redis. bus: it does not reach NATS. staying: it is leaving. w1, w2, …: that worker is not ready.",
   };
 }
 

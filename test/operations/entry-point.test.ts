@@ -76,6 +76,7 @@ describe("the image's entry point in a pod", () => {
   test("the image's health check holds while it is alive, and not elsewhere", () => {
     assert.equal(healthCheck(new URL(pods[0]!.healthUrl).port), 0);
     assert.equal(healthCheck("1"), 1);
+    assert.equal(healthCheck("off"), 0, "there is none to ask: not a reason to call it unhealthy");
   });
 
   test("leaves within its grace period behind the nginx of the repository: no polling session notices", async () => {

@@ -256,9 +256,10 @@ describe("the package, packed and installed in an empty folder", () => {
   test("the tarball has what is run and what is read, and no more", () => {
     const strange = packed.files
       .map(({ path }) => path)
-      .filter((path) => !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path))
+      .filter((path) => !/^(package\.json|(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|LICENSE)$/.test(path))
       // What the README links to, for whoever has no clone.
       .filter((path) => !/^docs\/[\w-]+\.md$/.test(path))
+      .filter((path) => !/^(examples|k8s)\/[\w./-]+\.(md|mjs|html|yaml)$/.test(path))
       .filter((path) => !/^deploy\/([\w.]+|grafana\/[\w.-]+)$/.test(path))
       .filter(
         (path) => !/^dist\/(src|cluster|testing)\/.+(\.js|\.mjs|\.d\.ts|\.d\.mts|\.js\.map|\.mjs\.map)$/.test(path),
@@ -268,8 +269,11 @@ describe("the package, packed and installed in an empty folder", () => {
     for (const name of [
       "README.md",
       "CHANGELOG.md",
+      "SECURITY.md",
       "docs/operating.md",
       "deploy/nginx.conf",
+      "examples/express/server.mjs",
+      "k8s/base/deployment.yaml",
       "dist/cluster/demo/page/engine.io.LICENSE",
     ])
       assert.ok(
