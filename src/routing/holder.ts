@@ -5,6 +5,7 @@ import { AnswerCode, bare, RequestKind, type Answer } from "../session/answers";
 import { DeadlineQueue } from "../time/deadline-queue";
 import { HeldRequests, type Asked, type Held, type WaitingConnection } from "./held";
 import { searchPause, Strangers } from "./search-patience";
+import { behindStandstill } from "./standstill";
 import { Waiting } from "./waiting";
 
 /** Where a request is to be put. */
@@ -20,6 +21,8 @@ export type Whereabouts =
 export interface HolderNode {
   readonly id: NodeId;
   readonly clock: Clock;
+  /** How long what may be old waits before it is put to anybody, in milliseconds, since this node stood still; nearly always 0. */
+  readonly pause: number;
   /** Where the session was last known to be, without asking anybody. */
   guess(sid: string): Whereabouts | undefined;
   /** Finds the owner, or becomes it where the owner is dead. `doubted`: nodes that said that they do not own it. */
@@ -214,9 +217,21 @@ export class Holder {
         this.#findLater(sid, waiting);
         return;
       }
-      this.#searches.delete(sid);
-      for (const held of waiting) if (held.isHeld) this.#put(held, found);
+      this.#behindStandstill(() => {
+        this.#searches.delete(sid);
+        for (const held of waiting) if (held.isHeld) this.#put(held, found);
+      });
     });
+  }
+
+  /**
+   * H6. A request that was in hand when this node stood still is as old as one that it reads then, and store and lease answer before
+   * the end of its connection is noticed: a POST was handled twice that its balancer had given up and had handled elsewhere.
+   */
+  #behindStandstill(run: () => void): void {
+    const { pause, clock } = this.#node;
+    if (pause === 0) run();
+    else behindStandstill(clock, pause, run);
   }
 
   /** The search goes on after a pause, if somebody still waits for it. */

@@ -94,6 +94,18 @@ module.exports = function testApp(engine, httpServer, pendingTimers) {
       for (let n = 1; n <= each; n++) for (const sid of sids) answers.push(engine.cluster.send(sid, `many ${n}`));
       return { taken: (await Promise.all(answers)).filter((taken) => taken).length };
     },
+    // This process stops as soon as it has read a POST of a session of another node, and has said nothing of it to anybody yet.
+    "stop-at-post": () => {
+      const onRequest = (request) => {
+        const sid = new URL(request.url, "http://localhost").searchParams.get("sid");
+        if (request.method !== "POST" || sid === null || sockets.has(sid)) return;
+        httpServer.off("request", onRequest);
+        // The engine's listeners are before this one.
+        request.on("end", () => process.kill(process.pid, "SIGSTOP"));
+      };
+      httpServer.on("request", onRequest);
+      return {};
+    },
     "cluster-close": async (_body, query) => ({ answers: [await engine.cluster.close(query.get("sid"))] }),
     "cluster-count": async () => ({ count: await engine.cluster.count() }),
   };

@@ -20,6 +20,8 @@ interface Search {
 export class HolderWorld implements HolderNode {
   readonly id = "me";
   readonly clock = new HandClock();
+  /** As behind a standstill, where it is not 0. */
+  pause = 0;
   readonly holder = new Holder(this, TIMES);
   /** What `guess` says, by session. */
   readonly guesses = new Map<string, Whereabouts>();

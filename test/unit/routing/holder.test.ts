@@ -74,6 +74,44 @@ describe("H1: a request", () => {
   });
 });
 
+describe("H6: a request that was in hand when this node stood still", () => {
+  it("is not asked again where its connection turns out closed: it may have been handled elsewhere, and forgotten", async () => {
+    const { world } = polling();
+    const post = world.post("p1");
+    assert.deepEqual(world.questions(), ["a POST s p1"]);
+    world.pause = 100;
+    world.holder.askAllAgain("lease retaken");
+    await world.found(at("b"));
+    world.clock.advance(99);
+    post.break();
+    world.clock.advance(1);
+    assert.deepEqual(world.questions(), ["b GET s t1"]);
+  });
+
+  it("waits also where it is looked for the first time", async () => {
+    const world = new HolderWorld();
+    const post = world.post("p1");
+    world.pause = 100;
+    await world.found(at("a"));
+    world.clock.advance(99);
+    assert.deepEqual(world.questions(), []);
+    post.break();
+    world.clock.advance(1);
+    assert.deepEqual([world.questions(), world.holder.searches], [[], 0]);
+  });
+
+  it("is put together with what came meanwhile", async () => {
+    const world = new HolderWorld();
+    world.post("p1");
+    world.pause = 100;
+    await world.found(at("a"));
+    world.post("p2");
+    assert.equal(world.searches.length, 0);
+    world.clock.advance(100);
+    assert.deepEqual(world.questions(), ["a POST s p1", "a POST s p2"]);
+  });
+});
+
 describe("H3: an answer", () => {
   it("is given to every connection that waits for it, once", () => {
     const { world, poll } = polling();
