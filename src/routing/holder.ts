@@ -208,7 +208,23 @@ export class Holder {
     else this.#findLater(held.sid, waiting);
   }
 
+  /**
+   * H6. A request that was in hand when this node stood still is as old as one that it reads then, and store and lease answer before
+   * the end of its connection is noticed: a POST was handled twice that its balancer had given up and had handled elsewhere. The wait
+   * comes before the search, since a node that was found can be dead when it is over.
+   */
   #find(sid: string, waiting: Set<Held>): void {
+    const { pause, clock } = this.#node;
+    if (pause === 0) {
+      this.#findNow(sid, waiting, false);
+      return;
+    }
+    behindStandstill(clock, pause, () => {
+      if (this.#isWanted(sid, waiting)) this.#findNow(sid, waiting, true);
+    });
+  }
+
+  #findNow(sid: string, waiting: Set<Held>, waited: boolean): void {
     const doubted: NodeId[] = [];
     for (const { strangers } of waiting) if (strangers?.doubted !== undefined) doubted.push(strangers.doubted);
     void this.#node.find(sid, doubted).then((found) => {
@@ -217,21 +233,14 @@ export class Holder {
         this.#findLater(sid, waiting);
         return;
       }
-      this.#behindStandstill(() => {
-        this.#searches.delete(sid);
-        for (const held of waiting) if (held.isHeld) this.#put(held, found);
-      });
+      // The node stood still while it searched.
+      if (!waited && this.#node.pause > 0) {
+        this.#find(sid, waiting);
+        return;
+      }
+      this.#searches.delete(sid);
+      for (const held of waiting) if (held.isHeld) this.#put(held, found);
     });
-  }
-
-  /**
-   * H6. A request that was in hand when this node stood still is as old as one that it reads then, and store and lease answer before
-   * the end of its connection is noticed: a POST was handled twice that its balancer had given up and had handled elsewhere.
-   */
-  #behindStandstill(run: () => void): void {
-    const { pause, clock } = this.#node;
-    if (pause === 0) run();
-    else behindStandstill(clock, pause, run);
   }
 
   /** The search goes on after a pause, if somebody still waits for it. */
