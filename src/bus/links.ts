@@ -116,6 +116,8 @@ export class Links implements BusListener {
 
   /** This node's lease had ended and was taken again: the others hear of it at once. */
   retaken(incarnation: number): void {
+    // What was said until now, in this turn of the event loop too, was said under the lease that has ended (H7).
+    if (this.#running) this.#outgoing.run();
     this.#codec.begin(incarnation);
     this.#beat();
   }

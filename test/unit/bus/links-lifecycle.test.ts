@@ -44,6 +44,21 @@ describe("links: beginnings and ends", () => {
     ]);
   });
 
+  it("says what was collected before the lease was taken again under the one that has ended, in the same turn too", async () => {
+    const world = new World();
+    const [a, b] = await world.pair();
+    say(world, b, "a");
+    b.links.send("a", frame(1));
+    b.links.retaken(2);
+    world.clock.settle();
+    assert.deepEqual(a.events, [
+      ["frame", "b"],
+      ["frame", "b"],
+      ["retaken", "b"],
+    ]);
+    assert.equal(a.losses(), 0);
+  });
+
   it("goes on when both have, with messages under way", async () => {
     const world = new World();
     const [a, b] = await world.pair();
