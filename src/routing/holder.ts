@@ -211,17 +211,24 @@ export class Holder {
   /**
    * H6. A request that was in hand when this node stood still is as old as one that it reads then, and store and lease answer before
    * the end of its connection is noticed: a POST was handled twice that its balancer had given up and had handled elsewhere. The wait
-   * comes before the search, since a node that was found can be dead when it is over.
+   * comes before the search, since a node that was found can be dead when it is over. Sends are known by their numbers for ever (O13).
    */
   #find(sid: string, waiting: Set<Held>): void {
-    const { pause, clock } = this.#node;
+    const pause = this.#pauseFor(waiting);
     if (pause === 0) {
       this.#findNow(sid, waiting, false);
       return;
     }
-    behindStandstill(clock, pause, () => {
+    behindStandstill(this.#node.clock, pause, () => {
       if (this.#isWanted(sid, waiting)) this.#findNow(sid, waiting, true);
     });
+  }
+
+  #pauseFor(waiting: ReadonlySet<Held>): number {
+    const { pause } = this.#node;
+    if (pause === 0) return 0;
+    for (const { kind } of waiting) if (kind !== RequestKind.Send) return pause;
+    return 0;
   }
 
   #findNow(sid: string, waiting: Set<Held>, waited: boolean): void {
@@ -234,7 +241,7 @@ export class Holder {
         return;
       }
       // The node stood still while it searched.
-      if (!waited && this.#node.pause > 0) {
+      if (!waited && this.#pauseFor(waiting) > 0) {
         this.#find(sid, waiting);
         return;
       }

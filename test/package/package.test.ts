@@ -290,7 +290,7 @@ describe("the package, packed and installed in an empty folder", () => {
     const known = new Set(sources.flatMap((files, i) => files.map((file) => `dist/${rooms[i]}/${file}`)));
     const stale = packed.files
       .map(({ path }) => path)
-      .filter((path) => /\.m?js$/.test(path) && !path.startsWith("dist/cluster/demo/page/"))
+      .filter((path) => /^dist\/.+\.m?js$/.test(path) && !path.startsWith("dist/cluster/demo/page/"))
       .filter((path) => !known.has(path.replace(/js$/, "ts")));
     assert.deepEqual(stale, []);
   });

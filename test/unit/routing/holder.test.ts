@@ -89,6 +89,13 @@ describe("H6: a request that was in hand when this node stood still", () => {
     assert.deepEqual(world.questions(), ["b GET s t1"]);
   });
 
+  it("but not where it is a send, which its owner knows by its number however old it is", () => {
+    const world = new HolderWorld();
+    world.pause = 100;
+    new TestConnection(world.holder, RequestKind.Send, "s", "me:1");
+    assert.equal(world.searches.length, 1);
+  });
+
   it("is looked for again, where it was looked for then", async () => {
     const world = new HolderWorld();
     const post = world.post("p1");
