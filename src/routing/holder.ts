@@ -224,6 +224,7 @@ export class Holder {
     });
   }
 
+  /** How long the search for these waits, in milliseconds. */
   #pauseFor(waiting: ReadonlySet<Held>): number {
     const { pause } = this.#node;
     if (pause === 0) return 0;
