@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterEach, describe, test } from "node:test";
 import type { KitNode } from "../../testing/kit-node";
 import { accountOf, FaultWorld, SERVE, SOAK } from "../faults/fault-world";
@@ -10,8 +11,12 @@ const WEBSOCKETS = SOAK ? 50 : 32;
 const DRAIN = SOAK ? 8_000 : 6_000;
 /** In the first half of its time a node closes its websockets. */
 const WINDOW = DRAIN / 2;
-/** For how long this machine may stand still while a node closes its websockets. */
+/**
+ * For how long a node may stand still while it closes its websockets, beside what this process itself did: they share the machine.
+ * Beside the floods of another test it was more than 800 ms, 400 of them here.
+ */
 const STALL = 800;
+const NANOS_PER_MS = 1e6;
 /** What the longest silence may be, and what 99 in 100 may be. */
 const SILENCE = 1_000;
 const P99 = 500;
@@ -37,6 +42,8 @@ describe("rolling restart", () => {
   const restart = async (node: KitNode): Promise<void> => {
     const mine = await Promise.all(Array.from({ length: WEBSOCKETS }, () => RawWebSocket.session(node.url)));
     const others = (await websocketsAt(node)) - WEBSOCKETS;
+    const delay = monitorEventLoopDelay();
+    delay.enable();
     const since = performance.now();
     const closes = mine.map(async ({ websocket }) => {
       const code = await websocket.closed;
@@ -47,12 +54,14 @@ describe("rolling restart", () => {
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, node.logs());
     const ends = await Promise.all(closes);
     for (const end of ends) assert.match(String(end.code), CLOSES);
+    delay.disable();
+    const stoodStill = Math.round(delay.max / NANOS_PER_MS);
     const times = ends.map(({ at }) => at);
     console.log(
       `node ${node.number} left in ${Math.round(took)} ms; its websockets closed at ${times.map(Math.round).join(", ")} ms, ` +
-        `and ${others} of clients behind nginx`,
+        `and ${others} of clients behind nginx; this process stood still for ${stoodStill} ms`,
     );
-    assertSpread(times, { window: WINDOW, others, stall: STALL });
+    assertSpread(times, { window: WINDOW, others, stall: STALL + stoodStill });
     await node.start();
   };
 
@@ -72,9 +81,11 @@ describe("rolling restart", () => {
     for (const node of world.kit.nodes) {
       for (const { reason } of (await accountOf(node)).closes) assert.ok(reasons.includes(reason), reason);
     }
-    const { closes } = world.websockets.verdict();
-    assert.ok(closes.length > 0, "no websocket of a client behind nginx was closed");
-    for (const close of closes) assert.match(close, CLOSES);
+    for (const load of [world.websockets, world.upgraded]) {
+      const { closes } = load.verdict();
+      assert.ok(closes.length > 0, "no websocket of a client behind nginx was closed");
+      for (const close of closes) assert.match(close, CLOSES);
+    }
     await world.ends({ silence: SILENCE, p99: P99 });
   });
 });

@@ -49,6 +49,11 @@ describe("faults of Redis and NATS", () => {
     console.log(`meanwhile, of a node at most: ${JSON.stringify(seen)}, and ${calls.join(", ")} calls to the store`);
     checkMemory(seen, Math.max(...before.map(({ rss }) => rss)));
     await world.goesOn(5);
+    // One that is at its session's owner needs no bus.
+    const relayed = before.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
+    const { dropped, sessions } = world.upgraded.verdict();
+    console.log(`${dropped} of ${sessions} upgraded websockets have ended, and ${relayed} were relayed`);
+    assert.ok(dropped <= relayed, `${dropped} websockets ended, and ${relayed} were relayed`);
     const takeovers = (await world.accounts()).flatMap((account) => account.takeovers);
     assert.deepEqual(takeovers, []);
     await world.ends({ silence: took + BEYOND });

@@ -50,10 +50,18 @@ describe("abuse of the bus between real nodes", () => {
     await stranger.flush();
   };
 
-  /** No node made a peer of whom nobody knows, and none says more of it than a few lines. */
-  const isIgnored = async (attack: () => Promise<void>): Promise<void> => {
+  /**
+   * No node made a peer of whom nobody knows, and none says more of it than a few lines. They have heard it all the same: of their
+   * counter `heard`, so many at least.
+   */
+  const isIgnored = async (
+    attack: () => Promise<void>,
+    heard: "rejected" | "framesReceived",
+    count: number,
+  ): Promise<void> => {
     const logged = world.kit.nodes.map((node) => node.logs().length);
-    await world.withstands(attack);
+    const { links } = await world.withstands(attack);
+    assert.ok((links[heard] ?? 0) >= count, `${heard}: ${links[heard]}, and not ${count}`);
     const others = await Promise.all(world.accounts.map((node) => node.account()));
     for (const { stats } of others) {
       const { sessions: _sessions, held: _held, ...sizes } = stats!.sizes;
@@ -72,8 +80,10 @@ describe("abuse of the bus between real nodes", () => {
     const random = seeded(1);
     const bytes = (): Uint8Array =>
       Uint8Array.from({ length: Math.floor(random() * 300) }, () => Math.floor(random() * 256));
-    await isIgnored(() =>
-      publish(Array.from({ length: ROUNDS }, (_, i) => ({ subject: subjects()[i % 4]!, data: bytes() }))),
+    await isIgnored(
+      () => publish(Array.from({ length: ROUNDS }, (_, i) => ({ subject: subjects()[i % 4]!, data: bytes() }))),
+      "rejected",
+      ROUNDS,
     );
   });
 
@@ -95,20 +105,25 @@ describe("abuse of the bus between real nodes", () => {
       copy[at] = copy[at]! ^ (1 << (i % 8));
       return { subject, data: copy };
     });
-    await isIgnored(() =>
-      publish([
-        ...heard,
-        ...heard.flatMap(({ data }) => subjects().map((subject) => ({ subject, data }))),
-        ...heard.map(({ subject, data }) => ({ subject, data: data.subarray(0, data.length >> 1) })),
-        ...changed,
-      ]),
+    await isIgnored(
+      () =>
+        publish([
+          ...heard,
+          ...heard.flatMap(({ data }) => subjects().map((subject) => ({ subject, data }))),
+          ...heard.map(({ subject, data }) => ({ subject, data: data.subarray(0, data.length >> 1) })),
+          ...changed,
+        ]),
+      "rejected",
+      // Those that were cut short, and those that were changed.
+      2 * heard.length,
     );
   });
 
   test("messages that are made well, but for the secret: nobody joins, no session ends", async () => {
     const sid = await open(world.kit.url);
     for (const secret of [undefined, "another secret, as long"]) {
-      await isIgnored(() => publish(nodes.flatMap((node) => forged(world, `liar-${node}`, node, secret, [sid]))));
+      const lies = nodes.flatMap((node) => forged(world, `liar-${node}`, node, secret, [sid]));
+      await isIgnored(() => publish(lies), "rejected", lies.length);
     }
     const { nodes: known } = await health(world);
     assert.equal(known, 2);
@@ -121,11 +136,17 @@ describe("abuse of the bus between real nodes", () => {
 
   test("with the secret, frames that no node would say: they end nothing but what they speak of", async () => {
     const sids = ["nobody", "__proto__", "", "*", "a\r\nb", "x".repeat(5_000)];
-    await isIgnored(() => publish(nodes.flatMap((node) => forged(world, "turncoat", node, SECRET, sids))));
+    const frames = nodes.flatMap((node) => forged(world, "turncoat", node, SECRET, sids));
+    // Those of links' own matters are not counted, and of the others each message has one of each session, body and number.
+    const each = sids.length * BODIES.length * NUMBERS.length;
+    await isIgnored(() => publish(frames), "framesReceived", (frames.length / 2) * each);
   });
 
   test("behind all of it the sessions beside it had everything, once and in order", () => world.ends());
 });
+
+const BODIES = ["", "{", "null", '[1,null,{"a":1}]', '"close', Buffer.from([0, 255, 7])];
+const NUMBERS = [0, 1, 2 ** 53 - 1];
 
 /** Frames of every kind about these sessions, with bodies that nobody would write, and a beat. */
 function forged(
@@ -137,7 +158,6 @@ function forged(
 ): Recorded[] {
   const codec = new MessageCodec(from, secret === undefined ? [] : [secret]);
   codec.begin(1);
-  const bodies = ["", "{", "null", '[1,null,{"a":1}]', '"close', Buffer.from([0, 255, 7])];
   const messages: Recorded[] = codec.beats([[to, { link: 1, number: 5, missed: 3 }]], 10_000).map((data) => ({
     subject: `${kit.prefix}.beat`,
     data,
@@ -146,8 +166,8 @@ function forged(
   for (const kind of [...Object.values(MessageKind), 0, 99, 255]) {
     const frames = new FrameWriter();
     for (const sid of sids) {
-      for (const body of bodies) {
-        for (const n of [0, 1, 2 ** 53 - 1]) frames.write({ kind, sid, t: "a:b", n, body });
+      for (const body of BODIES) {
+        for (const n of NUMBERS) frames.write({ kind, sid, t: "a:b", n, body });
       }
     }
     const position = { link: 1, number: ++number, missed: 0 };

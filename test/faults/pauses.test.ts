@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, test } from "node:test";
 import { assertFlawless } from "../../testing/checked-load";
+import { raw } from "../helpers/raw-http";
 import { waitFor } from "../helpers/wait-for";
 import type { KitNode } from "../../testing/kit-node";
 import { accountOf, FaultWorld, LEASE, SOAK } from "./fault-world";
@@ -29,6 +31,10 @@ function givenUp({ kit }: FaultWorld, node: KitNode): Map<string, number> {
   return since;
 }
 
+function statusOf({ process }: KitNode): string {
+  return readFileSync(`/proc/${process.pid}/status`, "utf8");
+}
+
 /** A node that stands still and goes on (SIGSTOP, SIGCONT), for twice its lease. */
 describe("nodes that stand still", () => {
   let world: FaultWorld | undefined;
@@ -51,7 +57,7 @@ describe("nodes that stand still", () => {
 
   test("the balancer leaves requests with it: they wait until it goes on, and nothing is lost or doubled", async () => {
     world = await FaultWorld.start();
-    world.websocketsMayEnd = true;
+    world.relayedMayEnd = true;
     const node = world.kit.node(0);
     const polling = new Set(world.polling.sids());
     const owned = (await accountOf(node)).sids.filter((sid) => polling.has(sid));
@@ -63,13 +69,24 @@ describe("nodes that stand still", () => {
     assert.ok(verdict.longestSilenceMs > LEASE, "no request waited at the node that stood still");
   });
 
+  test("for less than its lease: nobody takes anything, and no websocket ends", async () => {
+    world = await FaultWorld.start();
+    const node = world.kit.node(0);
+    node.pause();
+    await sleep(LEASE / 4);
+    node.resume();
+    await world.goesOn(2);
+    assert.deepEqual(await world.takenFrom(node), []);
+    await world.ends({ silence: LEASE / 4 + 1_000 });
+  });
+
   test("its sessions whose requests are elsewhere go on without it, and it is refused when it wakes", async () => {
     world = await FaultWorld.start({
       // A reload of nginx closes the connections that clients keep. One that was just used again is reset, and the XMLHttpRequest
       // of the stock client in Node then makes a second request that it never ends.
       keepAlive: false,
     });
-    world.websocketsMayEnd = true;
+    world.relayedMayEnd = true;
     const { kit, polling } = world;
     const node = kit.node(0);
     await kit.nginx.reconfigure({ upstreams: kit.nodes.slice(1).map(({ port }) => port) });
@@ -113,6 +130,36 @@ describe("nodes that stand still", () => {
     assert.ok(posts.length > 0, "no POST was given up");
   });
 
+  test("a turn that it was about to commit is refused when it wakes, and another node's of the same POST counts", async () => {
+    world = await FaultWorld.start({
+      readTimeoutMs: READ_TIMEOUT,
+      websockets: 0,
+      // See above.
+      keepAlive: false,
+    });
+    const { kit, polling } = world;
+    const node = kit.node(0);
+    const mine = new Set(polling.sids());
+    const owned = (await accountOf(node)).sids.filter((sid) => mine.has(sid));
+    assert.ok(owned.length > 0);
+    await raw(`${node.url}/__test/stop-at-post?own`);
+    await waitFor("it to stop with a POST in its hands", () => /^State:\s+T/m.test(statusOf(node)));
+    await kit.nginx.reconfigure({
+      upstreams: kit.nodes.slice(1).map(({ port }) => port),
+      readTimeoutMs: READ_TIMEOUT,
+    });
+    await waitFor("others to have all its sessions, and what it was asked", async () => {
+      const taken = new Set(await world!.takenFrom(node));
+      return owned.every((sid) => taken.has(sid)) && givenUp(world!, node).size > 0;
+    });
+    await sleep(LEASE);
+    node.resume();
+    await tellsWhatItLost(world, owned);
+    const { stats } = await accountOf(node);
+    assert.ok((stats?.counts["lost"] ?? 0) > 0, `the store refused nothing: ${JSON.stringify(stats?.counts)}`);
+    await world.ends({ silence: 2 * READ_TIMEOUT + 1_000 });
+  });
+
   test("requests that were given up are not handled again when it wakes, though all have forgotten them", async () => {
     world = await FaultWorld.start({
       readTimeoutMs: READ_TIMEOUT,
@@ -130,7 +177,7 @@ describe("nodes that stand still", () => {
     const its = new Set((await accountOf(node)).sids);
     const hurried = new Set(hurry.sids().filter((sid) => !its.has(sid)));
     // One POST is in its hands then, and it goes on with that before it reads anything; the others lie in its connections.
-    await fetch(`${node.url}/__test/stop-at-post`);
+    await raw(`${node.url}/__test/stop-at-post`);
     // A session has one POST under way: the third at the latest comes to this node.
     await sleep(500);
     await kit.nginx.reconfigure({

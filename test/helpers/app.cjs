@@ -94,11 +94,13 @@ module.exports = function testApp(engine, httpServer, pendingTimers) {
       for (let n = 1; n <= each; n++) for (const sid of sids) answers.push(engine.cluster.send(sid, `many ${n}`));
       return { taken: (await Promise.all(answers)).filter((taken) => taken).length };
     },
-    // This process stops as soon as it has read a POST of a session of another node, and has said nothing of it to anybody yet.
-    "stop-at-post": () => {
+    // This process stops as soon as it has read a POST of a session of another node, and has said nothing of it to anybody yet; with
+    // `own`, one of a session of its own, which its handlers have had and no commit has yet.
+    "stop-at-post": (_body, query) => {
+      const own = query.has("own");
       const onRequest = (request) => {
         const sid = new URL(request.url, "http://localhost").searchParams.get("sid");
-        if (request.method !== "POST" || sid === null || sockets.has(sid)) return;
+        if (request.method !== "POST" || sid === null || sockets.has(sid) !== own) return;
         httpServer.off("request", onRequest);
         // The engine's listeners are before this one.
         request.on("end", () => process.kill(process.pid, "SIGSTOP"));

@@ -32,8 +32,8 @@ interface Attempt {
 /** A balancer that sends every so many requests twice, each time to another node. */
 export class ResendingProxy {
   readonly url: string;
-  /** Requests that were sent twice. */
-  resent = 0;
+  /** Requests that were sent twice, by method. */
+  readonly resent = { GET: 0, POST: 0 };
   /** Where both attempts were answered 200: with different bodies. */
   readonly different: string[] = [];
   readonly #server;
@@ -90,7 +90,7 @@ export class ResendingProxy {
   }
 
   async #twice(client: IncomingMessage, body: Buffer, gone: AbortSignal): Promise<Whole> {
-    this.resent++;
+    this.resent[client.method === "POST" ? "POST" : "GET"]++;
     const first = this.#ask(client, body, gone);
     const dropped = first.answer.catch(() => undefined);
     if (this.#how === "answered") await dropped;

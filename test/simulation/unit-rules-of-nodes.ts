@@ -2,11 +2,7 @@ import type { UnitRule } from "./rule";
 
 const HOLDER = "routing/holder.test.ts";
 const FAULTS = "session/owned-faults.test.ts";
-const HEARING = "bus/links-hearing.test.ts";
-const LOSSES = "bus/links-losses.test.ts";
 const LEAVING = "session/owned-leaving.test.ts";
-const LIFECYCLE = "bus/links-lifecycle.test.ts";
-const WINDOW = "bus/links-window.test.ts";
 const MEMBERSHIP = "ownership/membership.test.ts";
 const TAKEOVERS = "routing/takeovers.test.ts";
 const DISPATCH = "routing/dispatch.test.ts";
@@ -17,8 +13,12 @@ const GIVEN_UP = "routing/given-up.test.ts";
 const DEPARTURE = "routing/departure.test.ts";
 const ADOPTIONS = "routing/adoptions.test.ts";
 const STORE_WATCH = "routing/store-watch.test.ts";
+const SWEEPS = "ownership/sweeps.test.ts";
+const GATEWAYS = "routing/gateways.test.ts";
+const WEBSOCKETS = "server/cluster-websockets.test.ts";
+const SERVERS = "server/http-servers.test.ts";
 
-/** Those of what nodes are to each other: takeover, handover, leases, links. */
+/** Those of what nodes are to each other: takeover, handover, leases. */
 export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
   {
     rule: "a store that has lost data: its return is watched until all sessions are there again",
@@ -43,6 +43,36 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     find: "owned.get(sid)?.replaced();",
     replace: "",
     test: ADOPTIONS,
+  },
+  {
+    rule: "Sweeps: those that live share the sessions",
+    find: "round > 1 || hash(sid) % nodes.length === share",
+    replace: "round > 0 || sid === String(share)",
+    test: SWEEPS,
+  },
+  {
+    rule: "Sweeps: a second look",
+    find: "if (round === 1) this.#later(dead, SWEEP_AGAIN, 2);",
+    replace: "",
+    test: SWEEPS,
+  },
+  {
+    rule: "Sweeps: the second look is at all that is left",
+    find: "round > 1 || hash(sid)",
+    replace: "hash(sid)",
+    test: SWEEPS,
+  },
+  {
+    rule: "Sweeps: what was claimed by one that has ended since is claimed too",
+    find: "return owner === dead || this.#node.leaseEnded(owner);",
+    replace: "return owner === dead;",
+    test: SWEEPS,
+  },
+  {
+    rule: "Sweeps: open websocket sessions are left out",
+    find: "this.#isLeft(found.owner, dead) && !open;",
+    replace: "this.#isLeft(found.owner, dead) && open !== undefined;",
+    test: SWEEPS,
   },
   {
     rule: "L1: what is under way is waited for",
@@ -85,6 +115,78 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     find: "for (const other of this.#node.others) this.#node.send(other, leaving());",
     replace: "",
     test: HANDOVERS,
+  },
+  {
+    rule: "L3: websockets are closed one after the other",
+    find: "alone ? 1 : Math.min(1, (2 * elapsed) / this.#timeout)",
+    replace: "1",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L3: all of them in the first half of the time",
+    find: "alone ? 1 : Math.min(1, (2 * elapsed) / this.#timeout)",
+    replace: "alone ? 1 : Math.min(1, elapsed / this.#timeout)",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L3: one that a client is about to go over to is closed later",
+    find: ".filter((gateway) => !gateway.isAwaited);",
+    replace: ";",
+    test: GATEWAYS,
+  },
+  {
+    rule: "L3: but not for more than two seconds",
+    find: "return this.#probedAt !== undefined && this.#gateways.node.clock.now() - this.#probedAt < GOES_OVER_WITHIN;",
+    replace: "return this.#probedAt !== undefined;",
+    test: GATEWAYS,
+  },
+  {
+    rule: "L3: websockets that come are broken off",
+    find: "if (this.#leaves) {",
+    replace: "if (false) {",
+    test: WEBSOCKETS,
+  },
+  {
+    rule: "L3: so are those whose owner was looked for when that began",
+    find: "if (node.withdrawn || this.#leaves) {",
+    replace: "if (node.withdrawn) {",
+    test: WEBSOCKETS,
+  },
+  {
+    rule: "L4: no more connections are taken when half of the time is over",
+    find: "if (2 * elapsed >= this.#timeout) return true;",
+    replace: "",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L4: nor before, while a polling session is left",
+    find: "return movable === 0 || this.#node.heirs.length === 0;",
+    replace: "return true;",
+    test: DEPARTURE,
+  },
+  {
+    rule: "L4: answers say that the connection is at its end",
+    find: "if (this.#node.leaving || this.#host.closing) this.#response.shouldKeepAlive = false;",
+    replace: "",
+    test: "server/exchange.test.ts",
+  },
+  {
+    rule: "L4: so do those of handshakes",
+    find: "if (this.#node?.leaving === true) response.shouldKeepAlive = false;",
+    replace: "",
+    test: "server/cluster-host.test.ts",
+  },
+  {
+    rule: "L4: connections that are idle are closed",
+    find: "if (!server.listening) server.closeIdleConnections();",
+    replace: "void server;",
+    test: SERVERS,
+  },
+  {
+    rule: "L4: but none before its answer is written",
+    find: "if (!this.#isWriting()) for (const server",
+    replace: "for (const server",
+    test: SERVERS,
   },
   {
     rule: "L4: the last node waits for its polls",
@@ -231,57 +333,9 @@ export const UNIT_RULES_OF_NODES: readonly UnitRule[] = [
     test: MEMBERSHIP,
   },
   {
-    rule: "Links: a first word with a second lease is of one that took it again",
-    find: "peer.used && message.incarnation > (peer.incarnation ?? FIRST_INCARNATION);",
-    replace: "peer.incarnation !== undefined && peer.used && message.incarnation > peer.incarnation;",
-    test: HEARING,
-  },
-  {
-    rule: "Links: a reconnect is a loss",
-    find: "for (const peer of this.#peers.used()) this.#tellLoss(peer);",
+    rule: "Leases: nobody is dead for not being found a moment after the bus came back",
+    find: "if (now - this.#busSince < BACK_WITHIN) return;",
     replace: "",
-    test: LOSSES,
-  },
-  {
-    rule: "Links: who is silent is asked whether it is there",
-    find: "    this.#probeSilent();\n",
-    replace: "",
-    test: HEARING,
-  },
-  {
-    rule: "Links: a lease that was taken again is told of",
-    find: "if (retaken) this.#tellRetaken(peer.node);",
-    replace: "void retaken;",
-    test: LIFECYCLE,
-  },
-  {
-    rule: "Links: what was said under the lease before is no loss",
-    find: "if (isEarlier && (message.beat || message.link !== peer.inbound.link)) {",
-    replace: "if (isEarlier) {",
-    test: LIFECYCLE,
-  },
-  {
-    rule: "Window: a loss lets those go on who wait",
-    find: "if (waited) this.#tellUncongested(peer.node);",
-    replace: "void waited;",
-    test: WINDOW,
-  },
-  {
-    rule: "Window: after a loss nothing counts as under way",
-    find: /this\.#asked = this\.#written;\s+this\.#handled = this\.#written;\s+/,
-    replace: "",
-    test: WINDOW,
-  },
-  {
-    rule: "Window: all wait until half of it is free",
-    find: "if (window.isFull) return true;",
-    replace: "",
-    test: WINDOW,
-  },
-  {
-    rule: "Window: a peer that has never answered is never congested",
-    find: "if (!this.#answers || this.#written",
-    replace: "if (this.#written",
-    test: WINDOW,
+    test: MEMBERSHIP,
   },
 ];

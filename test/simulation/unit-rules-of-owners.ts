@@ -1,9 +1,7 @@
 import type { UnitRule } from "./rule";
 
 const POLLS = "session/owned-polls.test.ts";
-const POSTS = "session/owned-posts.test.ts";
 const CLOSE = "session/owned-close.test.ts";
-const SENDS = "session/owned-sends.test.ts";
 const UPGRADE = "session/owned-upgrade.test.ts";
 const HEARING = "bus/links-hearing.test.ts";
 const LOST_NODES = "routing/lost-nodes.test.ts";
@@ -11,6 +9,9 @@ const DISPATCH = "routing/dispatch.test.ts";
 const SEARCH = "routing/search.test.ts";
 const OPENINGS = "server/openings.test.ts";
 const REACH = "routing/reach.test.ts";
+const FAULTS = "session/owned-faults.test.ts";
+const OWNED = "routing/owned-sessions.test.ts";
+const HOST = "server/cluster-host.test.ts";
 
 /** Those of owners. */
 export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
@@ -33,16 +34,70 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     test: POLLS,
   },
   {
-    rule: "O2: one POST too many at a time closes the session",
-    find: "} else if (this.#postsInHand >= POSTS_IN_HAND) {",
+    rule: "O1: a session that is over is unknown to polls",
+    find: /\} else if \(this\.over\) \{(?=\s+this\.node\.answer\(holder, RequestKind\.Get)/,
     replace: "} else if (false) {",
-    test: POSTS,
+    test: CLOSE,
   },
   {
-    rule: "O2: bytes in protocol 4 close the session",
-    find: '} else if (typeof body !== "string" && !this.encoding.binaryPayloads) {',
-    replace: "} else if (false) {",
-    test: POSTS,
+    rule: "O5: a turn that the record has no room for is not committed",
+    find: /(?<=case "overflow":\s+)this\.#overflowed\(turn\);/,
+    replace: "this.#committed(turn);",
+    test: FAULTS,
+  },
+  {
+    rule: "O5: what was not recorded is dropped when there is no room",
+    find: /this\.outbox\.dropUnrecorded\(\);(?=\s+const next)/,
+    replace: "",
+    test: FAULTS,
+  },
+  {
+    rule: "O5: the poll of such a turn is answered by the close",
+    find: /this\.outbox\.untake\(\);\s+this\.takeBack\(turn\.taken\);/,
+    replace: "",
+    test: FAULTS,
+  },
+  {
+    rule: "O5: a record that is gone a moment after a turn was lost",
+    find: "if (this.#cannotHaveEnded()) this.#generation = LOST;",
+    replace: "",
+    test: FAULTS,
+  },
+  {
+    rule: "O5: that moment is over when the record may have come to its end",
+    find: "return this.node.clock.now() - this.#ownedAt < this.node.recordLasts;",
+    replace: "return this.#ownedAt > 0;",
+    test: FAULTS,
+  },
+  {
+    rule: "O5: it begins when the turn was asked for",
+    find: "this.#ownedAt = this.#askedAt;",
+    replace: "this.#ownedAt = this.node.clock.now();",
+    test: FAULTS,
+  },
+  {
+    rule: "O5: it ends with a tenth to spare",
+    find: "0.9 * Math.min(times.linger, times.recordTtl - this.refreshAfter)",
+    replace: "Math.min(times.linger, times.recordTtl - this.refreshAfter)",
+    test: OWNED,
+  },
+  {
+    rule: "O5: another owner's close may be gone when `linger` is over",
+    find: "0.9 * Math.min(times.linger, times.recordTtl - this.refreshAfter)",
+    replace: "0.9 * (times.recordTtl - this.refreshAfter)",
+    test: OWNED,
+  },
+  {
+    rule: "O5: a record may be gone when three quarters of its time are over",
+    find: "0.9 * Math.min(times.linger, times.recordTtl - this.refreshAfter)",
+    replace: "0.9 * Math.min(times.linger, times.recordTtl)",
+    test: OWNED,
+  },
+  {
+    rule: "O6: an owner proves its sessions when its lease is taken again",
+    find: "this.owned.proveAll();",
+    replace: "",
+    test: "routing/cluster-node.test.ts",
   },
   {
     rule: "O6: who hears again proves its sessions",
@@ -67,24 +122,6 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     find: "if (isolation.isOutlived) this.#parts.send(from, notMine(kind, frame.sid, frame.t));",
     replace: "void isolation;",
     test: DISPATCH,
-  },
-  {
-    rule: "O7: a pong that is not awaited is answered behind a commit",
-    find: "const due = this.isPongDue && !this.node.inDoubt;",
-    replace: "const due = !this.node.inDoubt;",
-    test: POSTS,
-  },
-  {
-    rule: "O7: a node in doubt answers a pong behind a commit",
-    find: "const due = this.isPongDue && !this.node.inDoubt;",
-    replace: "const due = this.isPongDue;",
-    test: POSTS,
-  },
-  {
-    rule: "O7: a pong that a successor may wait for is passed on",
-    find: "if (owner !== undefined && owner !== this.node.id && this.turn < this.pongProvedBy) this.node.passPong(this.sid);",
-    replace: "",
-    test: POSTS,
   },
   {
     rule: "O8: a close that waited is adopted",
@@ -205,40 +242,28 @@ export const UNIT_RULES_OF_OWNERS: readonly UnitRule[] = [
     test: OPENINGS,
   },
   {
+    rule: "O11: an id is made three times in all",
+    find: "const ID_TRIES = 3;",
+    replace: "const ID_TRIES = 4;",
+    test: OPENINGS,
+  },
+  {
+    rule: "O11: the answer comes before the connection",
+    find: /answerPayload\(\s+request,\s+response,\s+payload,[^]*?\);\s+this\.announce\(socket\);/,
+    replace: (found) => `this.announce(socket);\n${found.replace("this.announce(socket);", "")}`,
+    test: HOST,
+  },
+  {
+    rule: "O11: the connection is of the same tick",
+    find: "this.announce(socket);\n      }\n    }",
+    replace: "queueMicrotask(() => this.announce(socket));\n      }\n    }",
+    test: HOST,
+  },
+  {
     rule: "O12: a ping that waits behind a commit is not awaited",
     find: /\/\/ Behind a commit that the store does not answer[^\n]*\n\s+if \(this\.isEnding\) return;\s+this\.encode\(this\.socket\?\.writeBuffer \?\? \[\]\);/,
     replace: "if (this.isEnding) return;",
     test: CLOSE,
-  },
-  {
-    rule: "O13: a send that is in a turn gets one waiter more",
-    find: "const waiters = this.committing?.next.sends.get(name) ?? sends.get(name);",
-    replace: "const waiters = undefined as NodeId[] | undefined; void sends;",
-    test: SENDS,
-  },
-  {
-    rule: "O13: a session that closes takes no sends",
-    find: 'else if (this.isEnding || this.socket?.readyState !== "open")',
-    replace: "else if (this.isEnding)",
-    test: SENDS,
-  },
-  {
-    rule: "O14: one that lives has not ended of a request",
-    find: "mark !== undefined && hasEnded(mark.by) ? mark.key : undefined;",
-    replace: "mark?.key;",
-    test: POSTS,
-  },
-  {
-    rule: "O14: the mark stays until a POST is handled",
-    find: "if (mayHaveEnded || mark !== undefined) {",
-    replace: "if (mayHaveEnded) {",
-    test: POSTS,
-  },
-  {
-    rule: "O14: what comes late is not suspected",
-    find: "(first.marked === undefined && first.isOver(this.node.clock.now()))",
-    replace: "false",
-    test: POSTS,
   },
   {
     rule: "a holder that is wrongly taken for dead: a poll with another name is no overlap",

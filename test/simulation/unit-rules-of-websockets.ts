@@ -6,9 +6,22 @@ const SEARCH = "routing/search.test.ts";
 const GATEWAYS = "routing/gateways.test.ts";
 const RELAYS = "routing/relays.test.ts";
 const ADOPTIONS = "routing/adoptions.test.ts";
+const RELAYED = "transports/relayed.test.ts";
 
 /** Those of websockets. */
 export const UNIT_RULES_OF_WEBSOCKETS: readonly UnitRule[] = [
+  {
+    rule: "U1: the owner is told of a websocket whose client says nothing",
+    find: / +this\.#gateways\.node\.send\(owner, relayFrame\(MessageKind\.RelayOpen, .*\n/,
+    replace: "",
+    test: GATEWAYS,
+  },
+  {
+    rule: "U1: with that the websocket is the owner's to close",
+    find: /(?<=onOpen\(from: NodeId, frame: Frame\): void \{\s+)this\.#relay\(from, frame\);/,
+    replace: "void [from, frame];",
+    test: RELAYS,
+  },
   {
     rule: "U2: the socket goes over when that is recorded",
     find: "this.upgraded = true;\n    this.#upgrade",
@@ -62,6 +75,24 @@ export const UNIT_RULES_OF_WEBSOCKETS: readonly UnitRule[] = [
     rule: "U4: the ack of the node that was asked last counts",
     find: /if \(this\.owner === undefined && from === this\.#asked && !this\.#gateways\.node\.isDead\(from\)\)\s+this\.#goOn\(from, handled\);/,
     replace: "",
+    test: GATEWAYS,
+  },
+  {
+    rule: "U4: an owner that says three times that it is none is doubted",
+    find: "doubted === undefined ? [] : [doubted]",
+    replace: "[]",
+    test: GATEWAYS,
+  },
+  {
+    rule: "U4: after 30 searches the websocket is closed",
+    find: "this.#misses < MOST_MISSES) this.restart();",
+    replace: "this.#misses > 0) this.restart();",
+    test: GATEWAYS,
+  },
+  {
+    rule: "U4: it is closed where there is no such session",
+    find: 'found.kind === "away" && this.#misses < MOST_MISSES',
+    replace: "this.#misses < MOST_MISSES",
     test: GATEWAYS,
   },
   {
@@ -183,5 +214,71 @@ export const UNIT_RULES_OF_WEBSOCKETS: readonly UnitRule[] = [
     find: "this.remove(node, one);\n      try",
     replace: "try",
     test: RELAYS,
+  },
+  {
+    rule: "Credit: a gateway stops reading above the limit",
+    find: "if (this.#underWay.size > this.#gateways.node.relayLimit && !this.#paused) {",
+    replace: "if (false) {",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Credit: it reads on at half of it",
+    find: "this.#underWay.size > this.#gateways.node.relayLimit / 2 || this.#isHeldUp",
+    replace: "this.#isHeldUp",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Credit: each message counts 64 units more",
+    find: "const MESSAGE_COST = 64;",
+    replace: "const MESSAGE_COST = 0;",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Credit: the owner says what it has handled by its size",
+    find: "if (this.#unsaid >= saidEvery(this.#relays.node.relayLimit) || this.nextIn % ACK_EVERY === 0) this.#ack();",
+    replace: "if (this.nextIn % ACK_EVERY === 0) this.#ack();",
+    test: RELAYS,
+  },
+  {
+    rule: "Credit: and each 64 messages",
+    find: "if (this.#unsaid >= saidEvery(this.#relays.node.relayLimit) || this.nextIn % ACK_EVERY === 0) this.#ack();",
+    replace: "if (this.#unsaid >= saidEvery(this.#relays.node.relayLimit)) this.#ack();",
+    test: RELAYS,
+  },
+  {
+    rule: "Credit: once per tick",
+    find: /if \(this\.#ackDue\) return;/,
+    replace: "",
+    test: RELAYS,
+  },
+  {
+    rule: "Credit: soon enough whatever the limit of the other end is",
+    find: "return Math.min(limit / 4, SAID_EVERY);",
+    replace: "return limit / 4;",
+    test: RELAYS,
+  },
+  {
+    rule: "Credit: a gateway tells what its runtime has taken",
+    find: "if (this.#written - this.#said >= saidEvery(this.#gateways.node.relayLimit)) this.#credit();",
+    replace: "",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Credit: it does so once per tick",
+    find: "if (this.#creditDue || this.#over) return;",
+    replace: "if (this.#over) return;",
+    test: GATEWAYS,
+  },
+  {
+    rule: "Credit: at the limit the owner's transport takes no more",
+    find: "!this.#isFull && !this.#pipe.congested",
+    replace: "!this.#pipe.congested",
+    test: RELAYED,
+  },
+  {
+    rule: "Credit: it goes on when the gateway has taken some",
+    find: / +if \(waited\) this\.resume\(\);\n/,
+    replace: "    void waited;\n",
+    test: RELAYED,
   },
 ];

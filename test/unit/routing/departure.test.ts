@@ -34,12 +34,15 @@ class World {
   handsOver = true;
   claims = 0;
   notices = 0;
+  /** Websockets here of sessions that other nodes own. */
+  gateways = 0;
 
   async leave(): Promise<void> {
     const { session, offers } = this;
     const isConnected = (): boolean => this.busConnected;
     const claims = (): number => this.claims;
     const notices = (): number => this.notices;
+    const gateways = (): number => this.gateways;
     const node: DepartingNode = {
       clock: this.clock,
       sessions: new Map([["s", session as unknown as OwnedSession]]),
@@ -55,10 +58,14 @@ class World {
       get noticeCount() {
         return notices();
       },
-      gatewayCount: 0,
+      get gatewayCount() {
+        return gateways();
+      },
       offer: (heir) => offers.push(heir),
       release: () => undefined,
-      closeGateways: () => undefined,
+      closeGateways: (count) => {
+        this.gateways -= count;
+      },
     };
     const departure = new Departure(node, TIMEOUT, () => {
       this.handedOver = true;
@@ -98,6 +105,39 @@ describe("a node that leaves", () => {
     assert.deepEqual(world.offers, ["heir"]);
     await world.pass(200);
     assert.deepEqual(world.offers, ["heir", "other"]);
+  });
+
+  it("closes its websockets evenly over the first half of its time", async () => {
+    const world = new World();
+    world.heirs.push("heir");
+    world.session.over = true;
+    world.gateways = 4;
+    await world.leave();
+    const left: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      await world.pass(1000);
+      left.push(world.gateways);
+    }
+    assert.deepEqual(left, [3, 2, 1, 0]);
+  });
+
+  it("takes no more connections when no polling session is left, or half of its time is over", async () => {
+    const world = new World();
+    world.heirs.push("heir");
+    world.session.isHandling = true;
+    await world.leave();
+    await world.pass(4800);
+    assert.equal(world.handedOver, false);
+    await world.pass(200);
+    assert.deepEqual([world.handedOver, world.ended], [true, false]);
+    const other = new World();
+    other.heirs.push("heir");
+    await other.leave();
+    await other.pass(1000);
+    assert.equal(other.handedOver, false);
+    other.session.over = true;
+    await other.pass(25);
+    assert.equal(other.handedOver, true);
   });
 
   it("listens for a second where its sessions end with it, for their clients to be told by a poll", async () => {

@@ -17,9 +17,17 @@ class FakeWebSocket extends EventEmitter implements WebSocketLike {
   readonly sent: unknown[] = [];
   closed: number | undefined | "open" = "open";
   paused = false;
+  /** Called when the runtime has taken a message. */
+  readonly #taken: (() => void)[] = [];
 
-  send(data: string | Uint8Array): void {
+  send(data: string | Uint8Array, ...[, taken]: unknown[]): void {
     this.sent.push(data);
+    if (typeof taken === "function") this.#taken.push(taken as () => void);
+  }
+
+  /** The runtime has taken so many messages more. */
+  takes(count: number): void {
+    for (const taken of this.#taken.splice(0, count)) taken();
   }
 
   close(code?: number): void {
@@ -59,9 +67,10 @@ class GatewayWorld implements GatewayNode {
   pauses = 0;
   #told: string[] = [];
 
-  static async open(): Promise<GatewayWorld> {
+  static async open(where?: Whereabouts): Promise<GatewayWorld> {
     const world = new GatewayWorld();
     const { websocket } = world;
+    if (where !== undefined) world.where = where;
     world.gateways.open("s", { websocket, protocol: 4, base64: false, compressFrom: undefined });
     await world.settle();
     return world;
@@ -229,6 +238,33 @@ describe("a websocket at a gateway", () => {
       await world.settle();
     }
     assert.deepEqual(world.doubts, ["", "", "", "", "", ""]);
+  });
+
+  it("closes when its owner was looked for thirty times in vain, and at once where there is no such session (U4)", async () => {
+    for (const [where, searches] of [
+      ["away", 30],
+      ["unknown", 1],
+    ] as const) {
+      const world = await GatewayWorld.open({ kind: where });
+      for (let i = 0; i < 100; i++) {
+        world.clock.advance(500);
+        await world.settle();
+      }
+      assert.deepEqual([world.doubts.length, world.websocket.closed], [searches, GOING_AWAY]);
+    }
+  });
+
+  it("tells its owner what the runtime has taken, once per tick, each time that it is a quarter of the limit more", async () => {
+    const world = await GatewayWorld.open();
+    world.hears(MessageKind.RelayAck, 0);
+    for (let n = 0; n < 5; n++) world.hears(MessageKind.RelayOut, n, "4".padEnd(200));
+    world.told();
+    const told = [1, 3, 1].map((count) => {
+      world.websocket.takes(count);
+      world.clock.settle();
+      return world.told();
+    });
+    assert.deepEqual(told, [[], ["owner RelayCredit w1 800"], []]);
   });
 
   it("after the ack gives its client what comes, in order", async () => {

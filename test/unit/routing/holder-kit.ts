@@ -33,6 +33,8 @@ export class HolderWorld implements HolderNode {
   readonly repeats: string[] = [];
   /** Sessions that are here. */
   readonly own = new Set<string>();
+  /** No frame is as long as what is asked. */
+  tooLong = false;
 
   guess(sid: string): Whereabouts | undefined {
     return this.guesses.get(sid);
@@ -50,7 +52,7 @@ export class HolderWorld implements HolderNode {
 
   ask(node: NodeId, held: Held): boolean {
     this.asked.push(`${node} ${held.kind === RequestKind.Get ? "GET" : "POST"} ${held.sid} ${held.t}`);
-    return true;
+    return node === this.id || !this.tooLong;
   }
 
   hintGone(node: NodeId, held: Held): void {

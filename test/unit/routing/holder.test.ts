@@ -146,6 +146,20 @@ describe("H3: an answer", () => {
     world.holder.onAnswer(RequestKind.Get, "s", "t1", PACKETS);
     assert.deepEqual(poll.answers, [PACKETS]);
   });
+
+  it("is this node's to a request that no frame can take to its owner, unless that is here", () => {
+    const world = new HolderWorld();
+    world.tooLong = true;
+    world.own.add("mine");
+    world.guesses.set("mine", HERE);
+    world.guesses.set("s", at("a"));
+    const posts = [world.post("p1"), world.post("p1", "mine")];
+    assert.deepEqual(
+      posts.map(({ answers }) => answers),
+      [[bare(AnswerCode.TooLarge)], []],
+    );
+    assert.equal(world.holder.size, 1);
+  });
 });
 
 describe("H4: a broken connection", () => {
@@ -340,15 +354,20 @@ describe("the bound of a search", () => {
     assert.equal(world.holder.size, 1);
   });
 
-  it("holds for a POST that owner after owner does not answer", async () => {
-    const world = new HolderWorld();
-    const post = world.post("p1");
-    for (let waited = 0; waited < TIMES.giveUpAfter; waited += 500) {
-      if (world.searches.length > 0) await world.found(at("a"));
-      world.clock.advance(500);
-    }
-    assert.deepEqual(post.answers, [UNAVAILABLE]);
-  });
+  for (const [what, kind] of [
+    ["POST", RequestKind.Post],
+    ["send", RequestKind.Send],
+  ] as const) {
+    it(`holds for a ${what} that owner after owner does not answer`, async () => {
+      const world = new HolderWorld();
+      const { answers } = new TestConnection(world.holder, kind, "s", "me:1");
+      for (let waited = 0; waited < TIMES.giveUpAfter; waited += 500) {
+        if (world.searches.length > 0) await world.found(at("a"));
+        world.clock.advance(500);
+      }
+      assert.deepEqual(answers, [UNAVAILABLE]);
+    });
+  }
 
   it("begins anew with the next request", () => {
     const world = new HolderWorld();

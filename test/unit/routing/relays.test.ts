@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { Frame } from "../../../src/bus/frame";
 import { CLOSED_BY_GATEWAY, MessageKind, relayFrame } from "../../../src/routing/messages";
 import { Relays } from "../../../src/routing/relays";
+import { saidEvery } from "../../../src/routing/under-way";
 import type { Packet } from "../../../src/protocol/packet";
 import type { OwnedSession } from "../../../src/session/owned-session";
 import { Tick } from "../../../src/time/tick";
@@ -122,6 +123,24 @@ describe("the owner's side of a websocket that a gateway holds", () => {
     const out = world.said.splice(0).map((said) => said.split(" "));
     return out.filter(([, kind]) => kind === String(MessageKind.RelayOut)).map(([, , name = ""]) => name);
   }
+
+  it("tells the gateway what was handled, once per tick, each time that it is a quarter of the limit", () => {
+    const world = new World();
+    world.relayed("w1");
+    const message = (n: number): void => {
+      world.relays.onMessage("gateway", relayFrame(MessageKind.RelayIn, "s", "w1.1", n, "4".padEnd(249)));
+    };
+    message(0);
+    world.clock.settle();
+    assert.deepEqual(world.said.splice(0), []);
+    for (const n of [1, 2, 3]) message(n);
+    world.clock.settle();
+    assert.deepEqual(world.said.splice(0), [`gateway ${String(MessageKind.RelayAck)} w1`]);
+  });
+
+  it("tells it soon enough for any limit that the gateway may have, which is 1 MiB at least", () => {
+    assert.deepEqual([1000, 2 ** 20, 2 ** 30].map(saidEvery), [250, 2 ** 18, 2 ** 18]);
+  });
 
   it("holds back what can wait while the way to the gateway is full, and says all the rest", () => {
     const world = new World();

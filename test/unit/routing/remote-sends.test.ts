@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Asked, WaitingConnection } from "../../../src/routing/held";
-import { RemoteSends } from "../../../src/routing/remote-sends";
+import { RemoteSends, UnavailableError } from "../../../src/routing/remote-sends";
 import { AnswerCode } from "../../../src/session/answers";
 import { Tick } from "../../../src/time/tick";
 import { HandClock } from "../../helpers/hand-clock";
@@ -57,5 +57,14 @@ describe("what is sent to a session elsewhere", () => {
     world.answer(AnswerCode.UnknownSid);
     assert.equal(await late, false);
     assert.deepEqual([sends.size, sends.waiting], [0, 0]);
+  });
+
+  it("rejects where no owner answered in time: it may have been taken, or not", async () => {
+    const world = new World();
+    const sent = world.sends.send("s", "a", undefined);
+    world.body();
+    world.answer(AnswerCode.Unavailable);
+    await assert.rejects(sent, UnavailableError);
+    assert.equal(world.sends.size, 0);
   });
 });

@@ -84,6 +84,11 @@ describe("Standstill", () => {
     assert.equal(waits(), false);
   });
 
+  it("lets each wait for as long as the end of its connection may take to come behind it", () => {
+    clock.standStill(COVER + 1);
+    assert.equal(standstill.pause, 100);
+  });
+
   it("counts what is shorter than owners remember, as a request may come and be read in other turns of the loop", () => {
     clock.standStill(COVER / 3 + 1);
     assert.equal(waits(), true);

@@ -5,12 +5,12 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { ClusterNode } from "../../../src/routing/cluster-node";
-import { Held, type Asked } from "../../../src/routing/held";
+import { Held, type Asked, type WaitingConnection } from "../../../src/routing/held";
 import { Exchange, type ExchangeHost } from "../../../src/server/exchange";
 import { Load } from "../../../src/telemetry/load";
 import { runtimeClock } from "../../../src/time/runtime-clock";
 import { Bodies } from "../../../src/transports/bodies";
-import { RequestKind } from "../../../src/session/answers";
+import { AnswerCode, bare, RequestKind } from "../../../src/session/answers";
 import { waitFor } from "../../helpers/wait-for";
 
 const PAUSE = 100;
@@ -23,26 +23,34 @@ const POST = "POST /?t=b HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n4x";
 /** A real HTTP server, since what counts is the order in which the runtime reads; the node is of the test. */
 class Place {
   readonly held: Asked[] = [];
+  /** What waits for the answers to those. */
+  readonly waiting: WaitingConnection[] = [];
   readonly load = new Load();
   /** Requests that came. */
   came = 0;
   pause = 0;
   breaksOff = false;
+  leaving = false;
   node: ClusterNode | undefined;
   /** For so long the turn of the event loop that reads a request goes on behind it, as where many others come with it. */
   turnMs = 0;
   readonly #server: Server;
 
   constructor() {
-    const { held } = this;
+    const { held, waiting } = this;
     const pause = (): number => this.pause;
+    const leaving = (): boolean => this.leaving;
     const node = {
       get pause() {
         return pause();
       },
+      get leaving() {
+        return leaving();
+      },
       clock: runtimeClock,
-      hold: (asked: Asked) => {
+      hold: (asked: Asked, connection: WaitingConnection) => {
         held.push(asked);
+        waiting.push(connection);
         return new Held(asked);
       },
       release: () => undefined,
@@ -122,6 +130,56 @@ describe("Exchange", () => {
     await waitFor("the request to come", () => Promise.resolve(place.came === 1));
     await sleep(LONG);
   }
+
+  /** What is written there next; nothing, where the connection breaks instead. */
+  function answerOn(connection: Socket): Promise<string> {
+    return new Promise((resolve) => {
+      connection.once("data", (data: Buffer) => {
+        resolve(data.toString());
+      });
+      connection.once("close", () => {
+        resolve("");
+      });
+    });
+  }
+
+  /** A poll that is held, and what it is answered. */
+  async function answered(code: AnswerCode): Promise<string> {
+    const connection = await place.connection();
+    connection.write(GET);
+    await waitFor("it to be held", () => Promise.resolve(place.waiting.length > 0));
+    const answer = answerOn(connection);
+    place.waiting.pop()?.answer(bare(code));
+    const text = await answer;
+    connection.destroy();
+    return text;
+  }
+
+  for (const [code, status] of [
+    [AnswerCode.Refused, 400],
+    [AnswerCode.TooLarge, 413],
+    [AnswerCode.Unavailable, 503],
+  ] as const) {
+    it(`makes a refusal a status on its connection: ${String(status)} (H5)`, async () => {
+      assert.match(await answered(code), new RegExp(`^HTTP/1\\.1 ${String(status)} `));
+    });
+  }
+
+  it("says with each answer that the connection is at its end while the node leaves, and not before (L4)", async () => {
+    assert.match(await answered(AnswerCode.Ok), /\r\nConnection: keep-alive\r\n/);
+    place.leaving = true;
+    assert.match(await answered(AnswerCode.Ok), /\r\nConnection: close\r\n/);
+  });
+
+  it("refuses a POST that is longer than a body may be, of which nobody is asked (H3)", async () => {
+    const connection = await place.connection();
+    const answer = answerOn(connection);
+    connection.write(`POST /?t=b HTTP/1.1\r\nHost: here\r\nContent-Length: 101\r\n\r\n${"4".padEnd(101)}`);
+    await Promise.race([answer, waitFor("it to be held", () => Promise.resolve(place.held.length > 0))]);
+    assert.deepEqual(place.held, []);
+    assert.match(await answer, /^HTTP\/1\.1 413 /);
+    connection.destroy();
+  });
 
   for (const [kind, what, request] of [
     [RequestKind.Get, "poll", GET],
