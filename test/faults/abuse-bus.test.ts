@@ -137,7 +137,7 @@ describe("abuse of the bus between real nodes", () => {
   test("with the secret, frames that no node would say: they end nothing but what they speak of", async () => {
     const sids = ["nobody", "__proto__", "", "*", "a\r\nb", "x".repeat(5_000)];
     const frames = nodes.flatMap((node) => forged(world, "turncoat", node, SECRET, sids));
-    // Those of links' own matters are not counted, and of the others each message has one of each session, body and number.
+    // Each message but the beats and those of links' own matters has one of each session, body and number: more than half of them.
     const each = sids.length * BODIES.length * NUMBERS.length;
     await isIgnored(() => publish(frames), "framesReceived", (frames.length / 2) * each);
   });

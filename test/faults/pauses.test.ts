@@ -35,7 +35,7 @@ function statusOf({ process }: KitNode): string {
   return readFileSync(`/proc/${process.pid}/status`, "utf8");
 }
 
-/** A node that stands still and goes on (SIGSTOP, SIGCONT), for twice its lease. */
+/** A node that stands still and goes on (SIGSTOP, SIGCONT), for less than its lease and for longer. */
 describe("nodes that stand still", () => {
   let world: FaultWorld | undefined;
 
@@ -72,12 +72,18 @@ describe("nodes that stand still", () => {
   test("for less than its lease: nobody takes anything, and no websocket ends", async () => {
     world = await FaultWorld.start();
     const node = world.kit.node(0);
+    const began = performance.now();
     node.pause();
     await sleep(LEASE / 4);
     node.resume();
+    const still = performance.now() - began;
     await world.goesOn(2);
-    assert.deepEqual(await world.takenFrom(node), []);
-    await world.ends({ silence: LEASE / 4 + 1_000 });
+    const taken = await world.takenFrom(node);
+    // Where this process stood still meanwhile it was longer, and the lease may have ended.
+    if (still <= LEASE / 2) assert.deepEqual(taken, []);
+    else console.log(`it stood still for ${Math.round(still)} ms: ${taken.length} takeovers`);
+    world.relayedMayEnd = still > LEASE / 2;
+    await world.ends({ silence: still + 1_000 });
   });
 
   test("its sessions whose requests are elsewhere go on without it, and it is refused when it wakes", async () => {
@@ -155,9 +161,12 @@ describe("nodes that stand still", () => {
     await sleep(LEASE);
     node.resume();
     await tellsWhatItLost(world, owned);
-    const { stats } = await accountOf(node);
-    assert.ok((stats?.counts["lost"] ?? 0) > 0, `the store refused nothing: ${JSON.stringify(stats?.counts)}`);
-    await world.ends({ silence: 2 * READ_TIMEOUT + 1_000 });
+    const { sent } = await world.ends({ silence: 2 * READ_TIMEOUT + 1_000 });
+    const handled = (await world.accounts()).flatMap(({ messages }) => Object.values(messages));
+    // And the last message of each session, which the load does not count.
+    const once = sent + world.polling.sids().length;
+    const times = handled.reduce((sum, count) => sum + count, 0);
+    assert.ok(times > once, `${times} messages were handled, of ${once}: no turn was refused whose handlers had run`);
   });
 
   test("requests that were given up are not handled again when it wakes, though all have forgotten them", async () => {

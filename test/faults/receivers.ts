@@ -3,13 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Socket } from "engine.io-client";
 import type { Kit } from "../../testing/kit";
 import type { KitNode } from "../../testing/kit-node";
-import { ServeProcess } from "../helpers/cluster";
 import { waitFor } from "../helpers/wait-for";
+import { accountsOf } from "./attacked";
 
 /** From what became of one message to the next one to the same session. */
 const EVERY = 100;
-/** A stock client's poll that its close overtakes would be refused, as by any server: so long one takes to be there. */
-const POLLS_PARKED = 300;
 
 /** What became of a message: taken; maybe taken, since the node that was asked rejected or died; or there is no such session. */
 type Answer = "taken" | "unknown" | "nobody";
@@ -42,11 +40,21 @@ export class Receivers {
     return new Receivers(kit, await Promise.all(Array.from({ length: count }, () => receiver(kit.url))));
   }
 
+  stop(): void {
+    this.#over = true;
+  }
+
   /**
    * Nothing more is said. What was taken is there, once and in order; what maybe was is there once or not at all; each session lives.
    */
   async end(): Promise<void> {
-    this.#over = true;
+    const said = this.#receivers.map(({ answers }) => answers.length);
+    await waitFor(
+      "a message to each to be answered behind the fault",
+      () => this.#receivers.every(({ answers }, i) => answers.slice(said[i]).some((answer) => answer !== "unknown")),
+      30_000,
+    );
+    this.stop();
     await this.#telling;
     const count = (answer: Answer): number =>
       this.#receivers.reduce((sum, { answers }) => sum + answers.filter((one) => one === answer).length, 0);
@@ -67,9 +75,13 @@ export class Receivers {
     }
   }
 
+  /** By the server: a client that closes by itself may overtake its own poll, which any server refuses then. */
   async leave(): Promise<void> {
-    await sleep(POLLS_PARKED);
-    for (const { client } of this.#receivers) client.close();
+    const node = this.#kit.running[0] ?? assert.fail("no node runs");
+    await Promise.all(this.#receivers.map(({ sid }) => accountsOf(node).clusterClose(sid)));
+    await waitFor("all of them to be closed", () =>
+      this.#receivers.every(({ client }) => client.readyState === "closed"),
+    );
   }
 
   async #tell({ sid, answers }: Receiver): Promise<void> {
@@ -85,7 +97,7 @@ export class Receivers {
 /** `engine.cluster.send` of this node. */
 async function send(node: KitNode, sid: string, text: string): Promise<Answer> {
   try {
-    const [taken] = await new ServeProcess(node.process, node.port, 1).clusterSend([sid], text);
+    const [taken] = await accountsOf(node).clusterSend([sid], text);
     return taken === true ? "taken" : "nobody";
   } catch {
     // It rejected, or died before it answered.

@@ -13,10 +13,12 @@ const BEYOND = 2_500;
 /** Messages of any node to any session (`engine.cluster.send`) while something fails: what was taken is there once and in order. */
 describe("sends beside faults", () => {
   let world: FaultWorld | undefined;
+  let receivers: Receivers | undefined;
 
   afterEach(async () => {
+    receivers?.stop();
     await world?.kit.stop();
-    world = undefined;
+    world = receivers = undefined;
   });
 
   const bears = async (
@@ -25,7 +27,7 @@ describe("sends beside faults", () => {
     fault: (world: FaultWorld, receivers: Receivers) => Promise<void>,
   ): Promise<void> => {
     world = await FaultWorld.start({ websockets: 0, polling: POLLING - RECEIVERS, ...options });
-    const receivers = await Receivers.open(world.kit, RECEIVERS);
+    receivers = await Receivers.open(world.kit, RECEIVERS);
     await world.goesOn(2);
     await fault(world, receivers);
     await world.goesOn(2);
@@ -34,8 +36,7 @@ describe("sends beside faults", () => {
     await world.ends(bounds);
   };
 
-  test("kill -9 of each node in turn, with sends of its own in its hands", () =>
-    bears({}, { silence: LEASE + 1_000 }, (world) => killInTurn(world)));
+  test("kill -9 of each node in turn", () => bears({}, { silence: LEASE + 1_000 }, (world) => killInTurn(world)));
 
   test("SIGTERM of each node in turn", () => bears({}, { silence: LEASE + 1_000 }, (world) => restartInTurn(world)));
 
@@ -49,7 +50,7 @@ describe("sends beside faults", () => {
       receivers.avoided = undefined;
     }));
 
-  // A lease that outlasts the fault: no session changes its owner.
+  // As in e2e/store-faults: with Redis away some leases end and others do not. No session changes its owner all the same.
   const LASTING = { options: { cluster: { leaseTtl: 5_000 } } };
 
   test("Redis is killed, and back without its data after 3 s", () =>

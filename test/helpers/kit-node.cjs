@@ -53,5 +53,11 @@ const listen = () => http.listen(Number(PORT), HOST);
 if (TEST_LISTEN === "early") listen();
 else void engine.ready().then(listen);
 process.once("SIGTERM", () => {
-  void engine.drain({ timeout: Number(process.env.DRAIN_TIMEOUT ?? 4_000) }).finally(() => process.exit(0));
+  engine.drain({ timeout: Number(process.env.DRAIN_TIMEOUT ?? 4_000) }).then(
+    () => process.exit(0),
+    (error) => {
+      say(`it could not leave: ${error}`);
+      process.exit(1);
+    },
+  );
 });
