@@ -185,6 +185,12 @@ export class FaultWorld {
     return accountsOf(this.kit);
   }
 
+  /** How many messages the handlers of all nodes have had, those of polling sessions and of others. */
+  async handled(): Promise<number> {
+    const counts = (await this.accounts()).flatMap(({ messages }) => Object.values(messages));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   async ownedBy(node: KitNode): Promise<Owned> {
     const { sids } = await accountOf(node);
     const [polling, websockets] = [this.polling, this.websockets].map((load) => new Set(load.sids()));
@@ -319,7 +325,7 @@ async function goneOver(kit: Kit, open: () => Load): Promise<Load> {
       throw new Error(`${upgrades.begun} have begun, ${upgrades.done} have done so, ${before} of them before`);
     });
     const accounts = await accountsOf(kit);
-    const relayed = accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
+    const relayed = relayedOf(accounts);
     if (relayed > 0 || wanted < WEBSOCKETS) return load;
     assert.ok(tries < MOST_TRIES, `of ${wanted} websockets none is relayed, ${tries} times in a row`);
     // They would be there at the end, when nodes are to keep nothing.
@@ -330,6 +336,11 @@ async function goneOver(kit: Kit, open: () => Load): Promise<Load> {
 
 function accountsOf(kit: Kit): Promise<NodeAccount[]> {
   return Promise.all(kit.running.map((node) => accountOf(node)));
+}
+
+/** How many websockets are held by another node than their session's owner. */
+export function relayedOf(accounts: readonly NodeAccount[]): number {
+  return accounts.reduce((sum, { stats }) => sum + (stats?.sizes["relays"] ?? 0), 0);
 }
 
 function upgradesOf(accounts: readonly NodeAccount[]): { begun: number; done: number } {
